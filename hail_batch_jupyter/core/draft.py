@@ -1,0 +1,140 @@
+"""What the user said: plain, mutable, without behaviour. `batch` writes it, `compile` reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hail_batch_jupyter.core.files import FileRef
+from hail_batch_jupyter.core.template import Template
+
+
+class Reference:
+    """Anything that stands for a file of a batch where it may be mixed with ordinary values, as among the arguments of a call.
+
+    file_ref      which file
+    batch_serial  whose file: the number of its batch in this process
+    """
+
+    file_ref: FileRef
+    batch_serial: int
+
+
+@dataclass
+class FileDraft:
+    """A file of a job; `defined` once the job's own command or arguments mentioned it."""
+
+    name: str
+    extension: str = ""
+    defined: bool = False
+
+
+@dataclass
+class GroupDraft:
+    """A declared group; `members` maps identifiers to names in which {root} stands for the group's keyword."""
+
+    name: str
+    members: dict[str, str]
+    extensions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class InputDraft:
+    """A file, folder or group read from outside; `members` is None for a single file."""
+
+    uid: int
+    path: str = ""
+    members: dict[str, str] | None = None
+
+
+@dataclass
+class CallDraft:
+    """One call of a Python job; files among the arguments stand there as References.
+
+    The arguments are the user's own objects, so that what happens to them before the run is seen.
+
+    named   the function gives a mapping whose values are the results of those names, instead of one value
+    forms   result name -> texts asked for: 'str', 'json', 'repr'
+    """
+
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    results: tuple[str, ...]
+    named: bool = False
+    forms: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class OutputDraft:
+    """A file, group or result to be written to `dest`."""
+
+    ref: FileRef
+    dest: str
+
+
+@dataclass
+class JobDraft:
+    """One job as described so far.
+
+    uid        stays when a notebook cell describes the job again; `job_id` is the number in the newest run, None before
+    submitted  the job has had its run; a later run of the same batch leaves it out
+    kept_in    scratch folder of that run, where its files still are; None when they were removed
+    outputs    what the cell that describes the job writes out; replaced with it, unlike those of the batch
+    source     the command as the user wrote it, where it is known better than from `commands`
+    """
+
+    uid: int
+    kind: str
+    name: str | None
+    attributes: dict[str, str]
+    commands: list[Template] = field(default_factory=list)
+    calls: list[CallDraft] = field(default_factory=list)
+    files: dict[str, FileDraft] = field(default_factory=dict)
+    groups: dict[str, GroupDraft] = field(default_factory=dict)
+    reads: dict[FileRef, None] = field(default_factory=dict)
+    depends_on: dict[int, str] = field(default_factory=dict)
+    outputs: list[OutputDraft] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    shell: str | None = None
+    image: str | None = None
+    cpu: str | None = None
+    memory: str | None = None
+    storage: str | None = None
+    machine_type: str | None = None
+    spot: bool | None = None
+    regions: list[str] | None = None
+    timeout_s: float | None = None
+    always_run: bool = False
+    always_copy_output: bool = False
+    n_max_attempts: int = 20
+    cloudfuse: list[tuple[str, str, bool]] = field(default_factory=list)
+    source: str = ""
+    job_id: int | None = None
+    submitted: bool = False
+    kept_in: str | None = None
+    dropped: bool = False
+
+    def __str__(self) -> str:
+        """The name in quotes, or the number in order of making where there is none; for messages."""
+        return repr(self.name) if self.name else f"number {self.uid}"
+
+
+@dataclass
+class BatchDraft:
+    """A batch as described so far; jobs in the order of their making.
+
+    serial    number of the batch in this process: it tells files of different batches apart, and enters no spec
+    finished  job id of earlier runs -> final state
+    """
+
+    serial: int
+    name: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    jobs: dict[int, JobDraft] = field(default_factory=dict)
+    inputs: dict[int, InputDraft] = field(default_factory=dict)
+    outputs: list[OutputDraft] = field(default_factory=list)
+    finished: dict[int, str] = field(default_factory=dict)
+    lineage: str = ""
+    requester_pays_project: str | None = None
+    cancel_after_n_failures: int | None = None

@@ -1,0 +1,181 @@
+"""What happened, and the fold of it: every view of a run is made from these events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple, Optional, Sequence
+
+from hail_batch_jupyter.core.state import BatchState, JobState, may_follow, roll_up
+
+
+class Usage(NamedTuple):
+    """What an attempt used: peak resident memory of its largest process, and processor time of all of them."""
+
+    max_rss_bytes: int
+    cpu_s: float
+
+
+class JobEvent(NamedTuple):
+    """One thing that happened.
+
+    seq       1, 2, … within the run        time_ms   milliseconds since the epoch
+    job_id    0 for the run as a whole, whose `phase` is then 'start', 'cancel' or 'end'
+    phase     of a running job: 'input', 'main' or 'output'
+    pid       session leader of a started attempt
+    files     after success: (path below scratch, size, mtime_ns) of each promised file
+    """
+
+    seq: int
+    time_ms: int
+    job_id: int
+    state: Optional[JobState] = None
+    attempt: int = 0
+    phase: str = ""
+    slot: int = -1
+    pid: int = 0
+    exit_code: Optional[int] = None
+    reason: str = ""
+    reused: bool = False
+    cost_usd: float = 0.0
+    usage: Optional[Usage] = None
+    files: tuple[tuple[str, int, int], ...] = ()
+
+
+_FIELDS = JobEvent._fields
+_DEFAULTS = JobEvent._field_defaults
+_STATES = {state.value: state for state in JobState}
+
+
+def event_to_json(event: JobEvent) -> dict[str, Any]:
+    """The fields that say something; defaults are left out."""
+    return {name: value for name, value in zip(_FIELDS, event) if name not in _DEFAULTS or value != _DEFAULTS[name]}
+
+
+def event_from_json(data: dict[str, Any]) -> JobEvent:
+    """The event that `event_to_json` wrote; fields of later versions are ignored. Takes `data` for its own."""
+    if "state" in data:
+        data["state"] = _STATES[data["state"]]
+    if "usage" in data:
+        data["usage"] = Usage(*data["usage"])
+    if "files" in data:
+        data["files"] = tuple((path, size, mtime) for path, size, mtime in data["files"])
+    try:
+        return JobEvent(**data)
+    except TypeError:
+        return JobEvent(**{name: value for name, value in data.items() if name in _FIELDS})
+
+
+class JobView(NamedTuple):
+    """What is known of one job; times are milliseconds since the epoch."""
+
+    job_id: int
+    state: JobState = JobState.PENDING
+    attempt: int = 0
+    phase: str = ""
+    slot: int = -1
+    pid: int = 0
+    ready_ms: Optional[int] = None
+    started_ms: Optional[int] = None
+    ended_ms: Optional[int] = None
+    exit_code: Optional[int] = None
+    reason: str = ""
+    reused: bool = False
+    cost_usd: float = 0.0
+    usage: Optional[Usage] = None
+    files: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the start to the end of the last attempt, None before its end or without a start."""
+        if self.started_ms is None or self.ended_ms is None:
+            return None
+        return (self.ended_ms - self.started_ms) / 1000
+
+    def after(self, event: JobEvent) -> JobView:
+        """This view with the event applied."""
+        state = event.state
+        if state is None:
+            return self
+        if state is JobState.READY:
+            return JobView(self.job_id, state, self.attempt, ready_ms=event.time_ms, reason=event.reason, cost_usd=self.cost_usd)
+        if state is JobState.RUNNING or state is JobState.CREATING:
+            started = event.time_ms if self.started_ms is None or event.attempt != self.attempt else self.started_ms
+            pid = event.pid or self.pid
+            return JobView(self.job_id, state, event.attempt, event.phase, event.slot, pid, self.ready_ms, started, cost_usd=self.cost_usd)
+        return JobView(
+            self.job_id,
+            state,
+            event.attempt or self.attempt,
+            "",
+            self.slot,
+            self.pid,
+            self.ready_ms,
+            self.started_ms,
+            event.time_ms,
+            event.exit_code,
+            event.reason,
+            event.reused,
+            self.cost_usd + event.cost_usd,
+            event.usage or self.usage,
+            event.files,
+        )
+
+
+class BatchSnapshot(NamedTuple):
+    """What is known of a run after the event number `seq`; jobs in the order of their numbers."""
+
+    jobs: tuple[JobView, ...]
+    seq: int = 0
+    cancelled: bool = False
+    started_ms: Optional[int] = None
+    ended_ms: Optional[int] = None
+    note: str = ""
+
+    @classmethod
+    def empty(cls, job_ids: Sequence[int]) -> BatchSnapshot:
+        """The snapshot before the first event."""
+        return cls(tuple(JobView(job_id) for job_id in job_ids))
+
+    def after(self, events: Sequence[JobEvent], strict: bool = False) -> BatchSnapshot:
+        """This snapshot with the events applied; those up to `seq` are ignored.
+
+        With `strict` an illegal transition raises AssertionError.
+        """
+        jobs = list(self.jobs)
+        first = jobs[0].job_id if jobs else 1
+        seq, cancelled, started, ended, note = self.seq, self.cancelled, self.started_ms, self.ended_ms, self.note
+        for event in events:
+            if event.seq <= seq:
+                continue
+            seq = event.seq
+            if event.job_id:
+                view = jobs[event.job_id - first]
+                if strict and event.state is not None:
+                    assert may_follow(view.state, event.state), f"job {event.job_id}: {view.state.value} cannot become {event.state.value}"
+                jobs[event.job_id - first] = view.after(event)
+            elif event.phase == "cancel":
+                cancelled, note = True, event.reason or note
+            elif event.phase == "start":
+                started, ended, note = started or event.time_ms, None, event.reason or note
+            elif event.phase == "end":
+                ended = event.time_ms
+        return BatchSnapshot(tuple(jobs), seq, cancelled, started, ended, note)
+
+    def counts(self) -> dict[JobState, int]:
+        """Jobs in each state that occurs."""
+        return dict(Counter(view.state for view in self.jobs))
+
+    @property
+    def complete(self) -> bool:
+        """True when no job can change any more."""
+        return all(view.state.complete for view in self.jobs)
+
+    @property
+    def state(self) -> BatchState:
+        """The state of the whole."""
+        return roll_up(self.counts(), self.cancelled)
+
+    @property
+    def cost_usd(self) -> float:
+        """Dollars of all attempts that have ended."""
+        return sum(view.cost_usd for view in self.jobs)

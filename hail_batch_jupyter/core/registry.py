@@ -1,0 +1,49 @@
+"""Names of things that live in higher layers or in other distributions, imported only when used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from hail_batch_jupyter.errors import ConfigError
+
+BACKEND_GROUP = "hail_batch_jupyter.backends"
+"""Entry-point group of backends from other distributions."""
+
+BACKENDS = {
+    "local": "hail_batch_jupyter.backends.local:LocalBackend",
+}
+HOOKS = {
+    "show_run": "hail_batch_jupyter.jupyter.display:show_run",
+}
+
+
+def load(target: str) -> Any:
+    """The object that 'module:attribute' names."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def backend_class(name: str) -> Any:
+    """The class of the backend of that name.
+
+    Raises ConfigError listing the known names.
+    """
+    if name in BACKENDS:
+        return load(BACKENDS[name])
+    found = _installed_backends()
+    if name in found:
+        return found[name].load()
+    known = ", ".join(sorted([*BACKENDS, *found]))
+    raise ConfigError(f"backend {name!r} is not known; use one of: {known}")
+
+
+def _installed_backends() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points().select(group=BACKEND_GROUP)}
+
+
+def hook(name: str) -> Any:
+    """The function of a higher layer registered under `name`."""
+    return load(HOOKS[name])

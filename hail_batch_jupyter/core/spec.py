@@ -1,0 +1,168 @@
+"""What is to run: frozen values, plain enough for JSON, all that a backend needs."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, Mapping, NamedTuple
+
+SPEC_VERSION = 1
+NOTHING: Mapping[Any, str] = MappingProxyType({})
+SCRATCH = "${BATCH_TMPDIR}"
+"""Begins every path below the run's scratch folder; whoever runs the job puts the folder in its place."""
+
+
+class Edge(NamedTuple):
+    """Waits for `job_id`: for its success, or with on='end' for its end only."""
+
+    job_id: int
+    on: str = "success"
+
+
+class Transfer(NamedTuple):
+    """One file or folder to copy; `source` and `dest` are URIs or begin with ${BATCH_TMPDIR}."""
+
+    source: str
+    dest: str
+    label: str = ""
+
+
+class Upload(NamedTuple):
+    """Bytes that must lie at `dest` before the first job starts."""
+
+    dest: str
+    data: bytes
+    mode: int = 0o600
+
+
+class Request(NamedTuple):
+    """Resources asked for; None means that the user said nothing."""
+
+    cpu_mcpu: int | None = None
+    memory_bytes: int | None = None
+    storage_bytes: int | None = None
+    machine_type: str | None = None
+    spot: bool | None = None
+    gpus: int = 0
+
+
+class JobSpec(NamedTuple):
+    """One job.
+
+    job_id      1-based, parents before children
+    key         fingerprint of what the job does, without where its files lie
+    kind        'bash' or 'python'
+    command     argv; for a Python job what to run where no warm interpreter is at hand
+    env         name -> value; the values never reach a disk, a table or a log
+    inputs      transfers into scratch before it runs     outputs   transfers out of scratch after it
+    directory   its folder, relative to scratch
+    needs       files of other jobs that it reads, relative to scratch
+    promises    its own files, relative to scratch, that must be there after success (others read them, or they are written out)
+    results     for a Python job: paths of its results, relative to scratch
+    calls       for a Python job: path of its pickled calls, relative to scratch
+    user_code   the command as the user wrote it, for people to read
+    """
+
+    job_id: int
+    key: str
+    name: str | None
+    kind: str
+    command: tuple[str, ...]
+    directory: str
+    env: Mapping[str, str] = NOTHING
+    image: str | None = None
+    inputs: tuple[Transfer, ...] = ()
+    outputs: tuple[Transfer, ...] = ()
+    needs: tuple[str, ...] = ()
+    promises: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    calls: str | None = None
+    parents: tuple[Edge, ...] = ()
+    request: Request = Request()
+    always_run: bool = False
+    always_copy_output: bool = False
+    n_max_attempts: int = 20
+    timeout_s: float | None = None
+    regions: tuple[str, ...] | None = None
+    cloudfuse: tuple[tuple[str, str, bool], ...] = ()
+    attributes: Mapping[str, str] = NOTHING
+    user_code: str = ""
+    uid: int = 0
+
+    @property
+    def display_name(self) -> str:
+        """The name, or 'job 7' where there is none."""
+        return self.name or f"job {self.job_id}"
+
+
+class BatchSpec(NamedTuple):
+    """A whole run: jobs in topological order, numbered from `first_job_id`.
+
+    uploads        bytes placed before the first job; kept out of JSON
+    external       copies from an input straight to an output, made when the run starts
+    token          idempotency token; also the identity of the batch between runs, see `lineage`
+    lineage        what runs of one batch have in common, '' if they have nothing to do with one another
+    previous_run   id of the run that this one follows
+    """
+
+    name: str | None
+    jobs: tuple[JobSpec, ...]
+    attributes: Mapping[str, str] = NOTHING
+    uploads: tuple[Upload, ...] = ()
+    external: tuple[Transfer, ...] = ()
+    previous_run: str | None = None
+    lineage: str = ""
+    cancel_after_n_failures: int | None = None
+    callback: str | None = None
+    token: str | None = None
+    billing_project: str | None = None
+    requester_pays_project: str | None = None
+    done: Mapping[int, str] = NOTHING
+
+    def job(self, job_id: int) -> JobSpec:
+        """The job of that number; KeyError if there is none."""
+        index = job_id - self.jobs[0].job_id if self.jobs else -1
+        if 0 <= index < len(self.jobs) and self.jobs[index].job_id == job_id:
+            return self.jobs[index]
+        raise KeyError(job_id)
+
+
+def to_json(spec: BatchSpec) -> dict[str, Any]:
+    """The spec as plain JSON values; values of `env` and the bytes of uploads are left out."""
+    head = {key: value for key, value in spec._asdict().items() if key not in ("jobs", "uploads")}
+    head["attributes"] = dict(spec.attributes)
+    head["done"] = {str(job_id): state for job_id, state in spec.done.items()}
+    return {"version": SPEC_VERSION, **head, "jobs": [_job_json(job) for job in spec.jobs]}
+
+
+def _job_json(job: JobSpec) -> dict[str, Any]:
+    defaults = JobSpec._field_defaults
+    values = {key: value for key, value in zip(JobSpec._fields, job) if key not in defaults or value != defaults[key]}
+    if job.env:
+        values["env"] = dict.fromkeys(job.env, "")
+    if job.attributes:
+        values["attributes"] = dict(job.attributes)
+    if "request" in values:
+        values["request"] = job.request._asdict()
+    return values
+
+
+def from_json(data: Mapping[str, Any]) -> BatchSpec:
+    """The spec that `to_json` wrote; `env` holds names with empty values, `uploads` is empty."""
+    head = {key: value for key, value in data.items() if key not in ("version", "jobs", "external", "done")}
+    jobs = tuple(_job_from_json(job) for job in data["jobs"])
+    external = tuple(Transfer(*item) for item in data.get("external", ()))
+    return BatchSpec(jobs=jobs, external=external, done={int(key): value for key, value in data.get("done", {}).items()}, **head)
+
+
+def _job_from_json(data: Mapping[str, Any]) -> JobSpec:
+    values = dict(data)
+    for key in ("command", "needs", "promises", "results"):
+        values[key] = tuple(values.get(key, ()))
+    for key in ("inputs", "outputs"):
+        values[key] = tuple(Transfer(*item) for item in values.get(key, ()))
+    values["parents"] = tuple(Edge(*item) for item in values.get("parents", ()))
+    values["request"] = Request(**values.get("request", {}))
+    if values.get("regions") is not None:
+        values["regions"] = tuple(values["regions"])
+    values["cloudfuse"] = tuple((a, b, c) for a, b, c in values.get("cloudfuse", ()))
+    return JobSpec(**values)
