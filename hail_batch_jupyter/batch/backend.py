@@ -1,0 +1,112 @@
+"""What runs batches: the base class of all backends, and their names, which are imported when first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+
+from hail_batch_jupyter.batch.uris import checked_path
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.core.ports import SubmitOptions
+    from hail_batch_jupyter.core.spec import BatchSpec
+
+RunningBatchType = TypeVar("RunningBatchType")
+
+_LAZY = {"LocalBackend": "local"}
+
+
+class Backend(Generic[RunningBatchType]):
+    """Runs batches. A new kind of backend writes `submit`, or, as one for hailtop does, `_async_run`.
+
+    capabilities  options of jobs that it has, such as 'timeout'
+    run_options   keywords beside those of every backend that `Batch.run` takes for it
+    """
+
+    name: str = ""
+    capabilities: frozenset[str] = frozenset()
+    run_options: frozenset[str] = frozenset()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ARG004 - they are for __init__
+        if cls.submit is Backend.submit and cls._async_run is Backend._async_run:
+            raise TypeError(f"{cls.__name__} cannot be used as a backend, because it defines neither submit nor _async_run; use LocalBackend()")
+        return super().__new__(cls)
+
+    def submit(self, spec: BatchSpec, options: SubmitOptions) -> RunningBatchType:
+        """Begin a run; raises SubmitError, with nothing started, when that is not possible."""
+        raise NotImplementedError(f"{type(self).__name__} runs batches by _async_run only")
+
+    @property
+    def runs_specs(self) -> bool:
+        """Whether `submit` is what runs a batch here."""
+        return type(self).submit is not Backend.submit
+
+    async def _async_run(self, batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, **backend_kwargs: Any) -> RunningBatchType | None:
+        import asyncio
+
+        from hail_batch_jupyter.batch.run import run_batch
+
+        running = await asyncio.to_thread(run_batch, batch, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)
+        return cast("RunningBatchType | None", running)
+
+    def _run(self, batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, **backend_kwargs: Any) -> RunningBatchType | None:
+        running: RunningBatchType | None = finish(self._async_run(batch, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs))
+        return running
+
+    async def validate_file(self, uri: str, requester_pays_config: Any = None) -> None:
+        """Raise UriError unless the address is one that a batch can read or write."""
+        checked_path(uri)
+
+    async def _async_close(self) -> None:
+        return None
+
+    async def async_close(self) -> None:
+        """Give back what the backend holds; again does nothing more."""
+        await self._async_close()
+
+    def close(self) -> None:
+        """Give back what the backend holds; again does nothing more."""
+        if type(self)._async_close is not Backend._async_close:  # noqa: SLF001 - its own class; asyncio takes 50 ms to load for nothing
+            finish(self.async_close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def finish(coroutine: Any) -> Any:
+    """What the coroutine gives, in a loop of its own; also where another loop is running."""
+    import asyncio
+    import threading
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.extend((asyncio.run(coroutine), None))
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
+            outcome.extend((None, error))
+
+    thread = threading.Thread(target=work, name="hail-batch-jupyter-run")
+    thread.start()
+    thread.join()
+    value, error = outcome
+    if error is not None:
+        raise error
+    return value
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from hail_batch_jupyter.core.registry import backend_class
+
+    return backend_class(_LAZY[name])

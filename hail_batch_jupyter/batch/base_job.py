@@ -1,0 +1,186 @@
+"""What bash jobs and Python jobs have in common: names, files, dependencies."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+
+from hail_batch_jupyter.batch.resource import JobResourceFile, PythonResult, Resource, ResourceGroup
+from hail_batch_jupyter.batch.settings import Settings
+from hail_batch_jupyter.batch.tokens import FILE, GROUP, JOB, RESULT, token_text
+from hail_batch_jupyter.core.draft import FileDraft, JobDraft
+from hail_batch_jupyter.core.files import FileKind, FileRef
+from hail_batch_jupyter.errors import BatchException, ForeignJobError
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.batch.batch import Batch
+
+J = TypeVar("J", bound="Job")
+
+
+class Job(Settings):
+    """One job of a batch; made by `Batch.new_bash_job` and `Batch.new_python_job` only.
+
+    Any other name after the dot, and anything in brackets, is a file of the job: `job.ofile`, `job['ofile']`.
+    """
+
+    __iter__ = None
+    """Without it, `job[0]`, `job[1]`, … would be files."""
+
+    def __init__(self, batch: Batch, draft: JobDraft) -> None:
+        self.job_batch = batch
+        self.job_draft = draft
+        self._resources: dict[str, Resource] = {}
+
+    # names
+
+    @property
+    def name(self) -> str | None:
+        """The name; need not be unique."""
+        return self.job_draft.name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self.job_draft.name = name
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Free words about the job."""
+        return self.job_draft.attributes
+
+    @attributes.setter
+    def attributes(self, attributes: dict[str, str]) -> None:
+        self.job_draft.attributes = attributes
+
+    def __str__(self) -> str:
+        return token_text(JOB, self.job_batch.draft.serial, self.job_draft.uid)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.job_draft.name or self.job_draft.uid}>"
+
+    # files
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}; a file of that name is job[{name!r}]")
+        return self[name]
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._resources.get(name)
+        if found is None:
+            found = self._resources[name] = self._new_resource(name)
+        return found
+
+    def _new_resource(self, name: str) -> Resource:
+        if not isinstance(name, str) or not name or "\0" in name or (("/" in name or name in (".", "..")) and not stays_inside(name)):
+            raise BatchException(f"{name!r} cannot be a file of a job; use a name such as 'out' or 'plots/a.png'")
+        draft, batch = self.job_draft, self.job_batch
+        if name in draft.groups:
+            return self._new_group(name)
+        if any(name in call.results for call in draft.calls):
+            ref = FileRef(FileKind.RESULT, draft.uid, name)
+            return PythonResult(batch, ref, batch.new_token(RESULT, ref))
+        ref = FileRef(FileKind.FILE, draft.uid, name)
+        return JobResourceFile(batch, ref, batch.new_token(FILE, ref))
+
+    def _new_group(self, name: str) -> ResourceGroup:
+        uid, batch = self.job_draft.uid, self.job_batch
+        refs = {member: FileRef(FileKind.GROUP, uid, name, member) for member in self.job_draft.groups[name].members}
+        files = {member: JobResourceFile(batch, ref, batch.new_token(FILE, ref)) for member, ref in refs.items()}
+        ref = FileRef(FileKind.GROUP, uid, name)
+        return ResourceGroup(batch, ref, batch.new_token(GROUP, ref), dict(files))
+
+    def adopt(self, draft: JobDraft) -> None:
+        """Describe this job by `draft` from now on; files that people hold stay valid."""
+        self.job_draft = draft
+        kept = {name: made for name, made in self._resources.items() if made.file_ref.kind is FileKind.FILE and name not in draft.groups}
+        results = {name for call in draft.calls for name in call.results}
+        same = {name: made for name, made in self._resources.items() if made.file_ref.kind is FileKind.RESULT and name in results}
+        self._resources = {**{name: made for name, made in kept.items() if name not in results}, **same}
+
+    # dependencies
+
+    def depends_on(self, *jobs: Job) -> Self:
+        """Wait for the success of these jobs, without reading anything of them.
+
+        Raises BatchException for what is no job, ForeignJobError for a job of another batch.
+        """
+        self._check_open("depends_on")
+        for job in jobs:
+            if not isinstance(job, Job):
+                raise BatchException(f"depends_on takes jobs, and {job!r} is a {type(job).__name__}; pass what new_job gave")
+            if job.job_batch is not self.job_batch:
+                mine, theirs = self.job_batch.title, job.job_batch.title
+                raise ForeignJobError(f"job {self.job_draft} of {mine} cannot depend on job {job.job_draft} of {theirs}; make both in the same batch")
+            self.job_draft.depends_on[job.job_draft.uid] = "success"
+        return self
+
+    def _check_open(self, what: str) -> None:
+        if self.job_draft.dropped:
+            raise BatchException(f"job {self.job_draft} was dropped from {self.job_batch.title}; make it again")
+        if self.job_draft.submitted:
+            raise BatchException(f"{what}: job {self.job_draft} was already submitted and cannot change any more; make a new job")
+
+    def _mention(self, ref: FileRef, warn_level: int) -> None:
+        """Note that the job's command or arguments use the file.
+
+        Raises BatchException for a file that nobody makes.
+        """
+        draft = self.job_draft
+        if ref.owner == draft.uid and ref.made_by_job:
+            self._define(ref)
+        elif ref not in draft.reads:
+            self.job_batch.check_readable(ref, draft)
+            if draft.always_run and ref.made_by_job:
+                owner = self.job_batch.draft.jobs[ref.owner]
+                text = f"job {draft} always runs and reads {ref.name!r} of job {owner}; if that fails, the file may be missing and this job fails too"
+                warnings.warn(text, UserWarning, stacklevel=warn_level + 1)
+            draft.reads[ref] = None
+
+    def _define(self, ref: FileRef) -> None:
+        draft = self.job_draft
+        if ref.kind is FileKind.FILE:
+            known = draft.files.get(ref.name)
+            if known is None:
+                draft.files[ref.name] = FileDraft(ref.name, "", True)
+            else:
+                known.defined = True
+        else:
+            self.job_batch.check_made(ref, draft)
+
+    # copies and pickles
+
+    def __copy__(self) -> Self:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise BatchException(f"job {self.job_draft} cannot be pickled; pass its files or results to a function instead, such as job.ofile")
+
+    # names of hailtop that existing code touches
+
+    @property
+    def _job_id(self) -> int | None:
+        return self.job_draft.job_id
+
+    @property
+    def _submitted(self) -> bool:
+        return self.job_draft.submitted
+
+    @property
+    def _dependencies(self) -> set[Job]:
+        uids = {*self.job_draft.depends_on, *(ref.owner for ref in self.job_draft.reads if ref.made_by_job)}
+        return {self.job_batch.job_of(uid) for uid in uids}
+
+    @property
+    def _mentioned(self) -> set[str]:
+        return {name for name, file in self.job_draft.files.items() if file.defined}
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a relative path names something below the folder it starts from."""
+    return not name.startswith("/") and not {"", ".", ".."} & set(name.split("/"))

@@ -1,0 +1,159 @@
+"""What a job asks for, beside what it does: the setters that both kinds of jobs have."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from hail_batch_jupyter.core.units import Quantity, check_memory, parse_bytes, parse_cpu, parse_duration
+from hail_batch_jupyter.errors import BatchException, CapabilityError, UnitError
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.core.draft import JobDraft
+
+J = TypeVar("J", bound="Settings")
+
+
+class Settings:
+    """Setters; each checks its value at once, notes it in the draft and gives the job back.
+
+    job_draft  what is said of the job        job_batch  whose job it is
+    """
+
+    job_draft: JobDraft
+    job_batch: Batch
+
+    def cpu(self, cores: Quantity | None) -> Self:
+        """Cores, such as 2 or 0.5, or millicores such as '250m'; None takes the default again.
+
+        Raises UnitError for any other text.
+        """
+        if cores is not None:
+            parse_cpu(cores)
+        self.job_draft.cpu = None if cores is None else str(cores)
+        return self
+
+    def memory(self, memory: Quantity | None) -> Self:
+        """Bytes, a size such as '500Mi' or '3.75G', or 'lowmem', 'standard', 'highmem' (1, 4, 7 GiB a core).
+
+        Raises UnitError for any other text.
+        """
+        if memory is not None:
+            check_memory(memory)
+        self.job_draft.memory = None if memory is None else str(memory)
+        return self
+
+    def storage(self, storage: Quantity | None) -> Self:
+        """Bytes, or a size such as '10Gi', of extra disk; ignored where the disk is that of this machine.
+
+        Raises UnitError for any other text.
+        """
+        if storage is not None:
+            parse_bytes(storage, "storage")
+        self.job_draft.storage = None if storage is None else str(storage)
+        return self
+
+    def env(self, variable: str, value: object) -> Self:
+        """Set an environment variable; the value arrives exactly as it is. The last value of a name counts."""
+        if not isinstance(variable, str) or not variable or "=" in variable or "\0" in variable:
+            raise BatchException(f"env: {variable!r} cannot be the name of an environment variable; use letters, digits and '_', such as 'MY_VALUE'")
+        text = str(value)
+        if "\0" in text:
+            raise BatchException(f"env: the value of {variable!r} holds a NUL character, which no environment can carry; write it to a file and read that")
+        self.job_draft.env[variable] = text
+        return self
+
+    def image(self, image: str) -> Self:
+        """The container image that the job runs in."""
+        self.job_draft.image = image
+        return self
+
+    def timeout(self, timeout: Quantity | None) -> Self:
+        """Seconds, or '90s', '15m', '2h', after which the job is ended; None or 0 is no limit."""
+        if timeout is None:
+            self.job_draft.timeout_s = None
+            return self
+        self._require("timeout")
+        self.job_draft.timeout_s = parse_duration(timeout) or None
+        return self
+
+    def always_run(self, always_run: bool = True) -> Self:
+        """Run the job even if jobs that it waits for failed or were cancelled."""
+        self.job_draft.always_run = always_run
+        return self
+
+    def always_copy_output(self, always_copy_output: bool = True) -> Self:
+        """Copy the job's outputs even if it failed."""
+        if always_copy_output:
+            self._require("always_copy_output")
+        self.job_draft.always_copy_output = always_copy_output
+        return self
+
+    def n_max_attempts(self, n_max_attempts: int) -> Self:
+        """How often the job is tried at most when its worker is lost; a job that fails by itself is not tried again."""
+        if not isinstance(n_max_attempts, int) or n_max_attempts < 1:
+            raise UnitError(f"n_max_attempts {n_max_attempts!r} is not a number of attempts; use 1 or more")
+        self.job_draft.n_max_attempts = n_max_attempts
+        return self
+
+    def spot(self, is_spot: bool) -> Self:
+        """Whether the job may run on a machine that can be taken away; no effect on one's own machine."""
+        self.job_draft.spot = is_spot
+        return self
+
+    def regions(self, regions: list[str] | None) -> Self:
+        """The cloud regions where the job may run; None for any."""
+        self._require("regions")
+        self.job_draft.regions = None if regions is None else list(regions)
+        return self
+
+    def cloudfuse(self, bucket: str, mount_point: str, *, read_only: bool = True) -> Self:
+        """Mount a bucket (for Azure 'account/container') at a folder of the job."""
+        self._require("cloudfuse")
+        for name, value in (("bucket", bucket), ("mount_point", mount_point)):
+            if value == "":
+                raise BatchException(f"{name} cannot be the empty string; name the bucket and the folder where it is mounted")
+        self.job_draft.cloudfuse.append((bucket, mount_point, read_only))
+        return self
+
+    def gcsfuse(self, bucket: str, mount_point: str, read_only: bool = True) -> Self:
+        """The former name of `cloudfuse`."""
+        warnings.warn("'gcsfuse' is the former name of 'cloudfuse'; use 'cloudfuse' instead", UserWarning, stacklevel=2)
+        return self.cloudfuse(bucket, mount_point, read_only=read_only)
+
+    def _require(self, option: str) -> None:
+        if option not in self.job_batch.backend.capabilities:
+            raise CapabilityError(f"A ServiceBackend is required to use the {option!r} option")
+
+    @property
+    def _machine_type(self) -> str | None:
+        return self.job_draft.machine_type
+
+    @_machine_type.setter
+    def _machine_type(self, machine_type: str | None) -> None:
+        self.job_draft.machine_type = machine_type
+
+    @property
+    def _image(self) -> str | None:
+        return self.job_draft.image
+
+    @property
+    def _cpu(self) -> str | None:
+        return self.job_draft.cpu
+
+    @property
+    def _memory(self) -> str | None:
+        return self.job_draft.memory
+
+    @property
+    def _storage(self) -> str | None:
+        return self.job_draft.storage
+
+    @property
+    def _regions(self) -> list[str] | None:
+        return self.job_draft.regions
+
+    @property
+    def _preemptible(self) -> bool | None:
+        return self.job_draft.spot

@@ -1,0 +1,180 @@
+"""Runs the calls of a Python job; the file also stands alone, as `python3 call_runner.py CALLS [SCRATCH]`, where this package is not installed.
+
+Needs nothing but the standard library (Python 3.9 or later) and dill.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+_PROTOCOL = 5
+_BY_DILL = b"dill._dill"
+
+
+def run_calls(calls_path: str, scratch: str) -> int:
+    """Run the calls in the file one after the other, and give the exit status: 0, or that of the first that failed.
+
+    Several calls run in a forked process each, so that every step has an interpreter of its own.
+    """
+    with open(os.path.join(scratch, calls_path), "rb") as file:
+        calls = pickle.load(file)
+    if len(calls) == 1:
+        return _run(calls[0], scratch)
+    for call in calls:
+        status = _run_apart(call, scratch)
+        if status:
+            return status
+    return 0
+
+
+def _run_apart(call: dict[str, Any], scratch: str) -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            status = _run(call, scratch)
+            _join_threads()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+def _join_threads() -> None:
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+
+
+def _run(call: dict[str, Any], scratch: str) -> int:
+    paths = [os.path.join(scratch, path) for path in call["results"]]
+    try:
+        values = _values(call, scratch)
+        for index, path in enumerate(paths):
+            _write(path, _pickled(values[index]))
+        for index, form, path in call["forms"]:
+            _write(os.path.join(scratch, path), (_FORMS[form](values[index]) + "\n").encode())
+    except BaseException as error:  # noqa: BLE001 - whatever ends the function ends this job, and its maker wants to see it
+        return _failed(error, paths)
+    return 0
+
+
+def _values(call: dict[str, Any], scratch: str) -> list[Any]:
+    with open(os.path.join(scratch, call["function"]), "rb") as file:
+        function = _loaded(file.read())
+    args, kwargs = _unpickled(call["arguments"], scratch)
+    value = function(*args, **kwargs)
+    if hasattr(value, "__await__") and hasattr(value, "send"):
+        import asyncio
+
+        value = asyncio.run(value)
+    if not call["named"]:
+        return [value]
+    missing = [name for name in call["names"] if name not in value]
+    if missing:
+        raise KeyError(f"{call['title']} gave no value for {', '.join(missing)}")
+    return [value[name] for name in call["names"]]
+
+
+def _failed(error: BaseException, paths: list[str]) -> int:
+    lines = _traceback_lines(error)
+    sys.stderr.write("".join(lines))
+    data = _pickled_error(error, lines)
+    for path in paths:
+        _write(path, data)
+    code = error.code if isinstance(error, SystemExit) else 1
+    return code if isinstance(code, int) and 0 < code < 256 else 1
+
+
+def _traceback_lines(error: BaseException) -> list[str]:
+    """The traceback from the function on; what runs it tells nobody anything."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename == __file__ and frame.tb_next is not None:
+        frame = frame.tb_next
+    return traceback.format_exception(type(error), error, frame)
+
+
+def _pickled(value: Any) -> bytes:
+    """A value as bytes: plain pickle where that can, else dill."""
+    try:
+        return pickle.dumps(value, _PROTOCOL)
+    except Exception:  # noqa: BLE001 - objects refuse to be pickled in many ways; dill says what is wrong if it cannot either
+        import dill
+
+        data: bytes = dill.dumps(value, _PROTOCOL, recurse=True)
+        return data
+
+
+def _pickled_error(error: BaseException, lines: list[str]) -> bytes:
+    """The exception and its traceback; one that cannot travel becomes a RuntimeError with its text."""
+    try:
+        data = _pickled((error, lines))
+        _loaded(data)
+    except Exception:  # noqa: BLE001 - exceptions of any class may fail to be made again
+        data = _pickled((RuntimeError(f"{type(error).__name__}: {error}"), lines))
+    return data
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file in one step for its readers."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = f"{path}.{os.getpid()}.part"
+    with open(temporary, "wb") as file:
+        file.write(data)
+    os.replace(temporary, path)
+
+
+def _loaded(data: bytes) -> Any:
+    """What `_pickled` wrote."""
+    if _BY_DILL not in data:
+        return pickle.loads(data)
+    import dill
+
+    return dill.loads(data, ignore=True)
+
+
+def _unpickled(data: bytes, scratch: str) -> Any:
+    """Arguments with paths and values in the place of files and results."""
+    import dill
+
+    known: dict[str, Any] = {}
+
+    def replaced(reference: tuple[str, Any]) -> Any:
+        kind, where = reference
+        if kind == "path":
+            return os.path.join(scratch, where)
+        if kind == "paths":
+            return {name: os.path.join(scratch, path) for name, path in where}
+        if where not in known:
+            with open(os.path.join(scratch, where), "rb") as file:
+                known[where] = _loaded(file.read())
+        return known[where]
+
+    unpickler = dill.Unpickler(io.BytesIO(data), ignore=True)
+    unpickler.persistent_load = replaced
+    return unpickler.load()
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+_FORMS: dict[str, Callable[[Any], str]] = {"str": str, "repr": repr, "json": _json}
+
+
+if __name__ == "__main__":
+    sys.exit(run_calls(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else os.environ["BATCH_TMPDIR"]))

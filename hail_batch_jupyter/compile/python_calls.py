@@ -1,0 +1,206 @@
+"""The pickled functions and arguments of Python jobs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import io
+import pickle
+import reprlib
+import textwrap
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hail_batch_jupyter.compile.code_digest import global_names
+from hail_batch_jupyter.compile.paths import Paths
+from hail_batch_jupyter.core.draft import BatchDraft, CallDraft, JobDraft, Reference
+from hail_batch_jupyter.core.files import FileKind, FileRef
+from hail_batch_jupyter.core.spec import SCRATCH, Upload
+from hail_batch_jupyter.errors import BatchException, MissingPackageError
+
+RUNNER = "functions/call_runner.py"
+_PROTOCOL = 5
+_SHOWN_CHARACTERS = 20_000
+
+
+class CallPacker:
+    """Packs the calls of one batch; a function is stored once, however many jobs call it."""
+
+    def __init__(self, draft: BatchDraft, paths: Paths) -> None:
+        self._draft = draft
+        self._paths = paths
+        self._stored: dict[int, str] = {}
+        self._written: set[str] = set()
+        self._uploads: list[Upload] = []
+
+    def pack(self, job: JobDraft) -> tuple[tuple[str, ...], str, list[Upload]]:
+        """The command of a job where no warm interpreter is at hand, the path of its calls, and what must lie in scratch for it.
+
+        Raises BatchException naming what cannot be pickled.
+        """
+        self._uploads = []
+        self._upload(RUNNER, _runner_source)
+        calls = [self._call(job, call) for call in job.calls]
+        relative = f"args/{self._paths.directory(job.uid)}.calls"
+        self._upload(relative, lambda: pickle.dumps(calls, _PROTOCOL))
+        return ("python3", f"{SCRATCH}/{RUNNER}", f"{SCRATCH}/{relative}"), relative, self._uploads
+
+    def _upload(self, relative: str, data: Callable[[], bytes]) -> None:
+        if relative not in self._written:
+            self._written.add(relative)
+            self._uploads.append(Upload(f"{SCRATCH}/{relative}", data()))
+
+    def _call(self, job: JobDraft, call: CallDraft) -> dict[str, Any]:
+        directory = self._paths.directory(job.uid)
+        forms = [
+            (index, form, self._paths.of(FileRef(FileKind.FILE, job.uid, f"{name}-{form}")))
+            for index, name in enumerate(call.results)
+            for form in call.forms.get(name, ())
+        ]
+        return {
+            "function": self._function(job, call),
+            "arguments": self._arguments(job, call),
+            "results": [f"{directory}/{name}" for name in call.results],
+            "named": call.named,
+            "names": list(call.results),
+            "forms": forms,
+            "title": name_of(call.function),
+        }
+
+    def _function(self, job: JobDraft, call: CallDraft) -> str:
+        known = self._stored.get(id(call.function))
+        if known is None:
+            try:
+                data = dumps(call.function, _refuse)
+            except Exception as error:
+                raise _unserialisable(job, call, error) from error
+            known = self._stored[id(call.function)] = f"functions/{hashlib.sha256(data).hexdigest()[:16]}"
+            self._upload(known, lambda: data)
+        return known
+
+    def _arguments(self, job: JobDraft, call: CallDraft) -> bytes:
+        try:
+            return dumps((call.args, call.kwargs), self._replaced)
+        except Exception as error:
+            raise _unserialisable(job, call, error) from error
+
+    def _replaced(self, value: Any) -> tuple[str, Any] | None:
+        """What stands for a file in the pickle; see `call_runner`."""
+        if not isinstance(value, Reference):
+            return None
+        ref = value.file_ref
+        if ref.kind is FileKind.RESULT:
+            return ("result", self._paths.of(ref))
+        if ref.kind in (FileKind.GROUP, FileKind.INPUT_GROUP) and not ref.member:
+            return ("paths", [(member, self._paths.of(ref._replace(member=member))) for member in self._members(ref)])
+        return ("path", self._paths.of(ref))
+
+    def _members(self, ref: FileRef) -> list[str]:
+        if ref.kind is FileKind.GROUP:
+            return list(self._draft.jobs[ref.owner].groups[ref.name].members)
+        return list(self._draft.inputs[ref.owner].members or {})
+
+
+def dumps(value: Any, replace: Callable[[Any], Any]) -> bytes:
+    """A pickle by dill: what is defined in a notebook or script goes by value, with the globals that it uses."""
+    try:
+        import dill
+    except ImportError as error:
+        raise MissingPackageError("Python jobs need the package dill; install it with: pip install dill") from error
+    file = io.BytesIO()
+    pickler = dill.Pickler(file, _PROTOCOL, byref=False, recurse=True)
+    pickler.persistent_id = replace
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dill.PicklingWarning)
+        pickler.dump(value)
+    return file.getvalue()
+
+
+def _refuse(value: Any) -> None:
+    if isinstance(value, Reference):
+        raise BatchException(f"it uses {value.file_ref.name or 'an input'!r}, a file or result of the batch, without taking it as an argument")
+
+
+def _unserialisable(job: JobDraft, call: CallDraft, error: Exception) -> BatchException:
+    if isinstance(error, MissingPackageError):
+        return error
+    title = name_of(call.function)
+    where, what, reason = _culprit(call, error)
+    remedy = "make it inside the function" if where.startswith(("its global", "its closure")) else "pass plain data instead"
+    if isinstance(reason, BatchException):
+        remedy = "pass the file or result as an argument of the call"
+    found = f"{where} is a {type(what).__name__}, which " if where else ""
+    first = (str(reason) or type(reason).__name__).split("\n")[0]
+    return BatchException(f"job {job}: function {title!r} cannot be sent to a job: {found}cannot be pickled ({first}); {remedy}")
+
+
+def _culprit(call: CallDraft, error: Exception) -> tuple[str, Any, Exception]:
+    """Which object it was, in words, by trying each alone."""
+    for where, value in _suspects(call):
+        try:
+            dumps(value, _refuse if where.startswith("its") else _ignore)
+        except Exception as refusal:  # noqa: BLE001 - as for functions
+            return where, value, refusal
+    return "", None, error
+
+
+def _suspects(call: CallDraft) -> list[tuple[str, Any]]:
+    found = [(f"argument {number + 1}", value) for number, value in enumerate(call.args)]
+    found += [(f"argument {name!r}", value) for name, value in call.kwargs.items()]
+    function = inspect.unwrap(call.function) if callable(call.function) else call.function
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return found
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found.append((f"its closure variable {name!r}", cell.cell_contents))
+        except ValueError:
+            continue
+    known = function.__globals__
+    return found + [(f"its global variable {name!r}", known[name]) for name in sorted(global_names(code)) if name in known]
+
+
+def _ignore(value: Any) -> tuple[str, str] | None:
+    return ("path", "") if isinstance(value, Reference) else None
+
+
+def name_of(function: Any) -> str:
+    """How people call the function."""
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+    return name if isinstance(name, str) else type(function).__name__
+
+
+def shown_calls(job: JobDraft, file_name: Callable[[FileRef], str]) -> str:
+    """The calls of a job for people: source text where it is known, and the call."""
+    shown: list[str] = []
+    for call in job.calls:
+        source = source_of(call.function)
+        args = [_shown_argument(value, file_name) for value in call.args]
+        args += [f"{name}={_shown_argument(value, file_name)}" for name, value in call.kwargs.items()]
+        shown.append(f"{source}{name_of(call.function)}({', '.join(args)})")
+    return "\n".join(shown)[:_SHOWN_CHARACTERS]
+
+
+def _shown_argument(value: Any, file_name: Callable[[FileRef], str]) -> str:
+    if isinstance(value, Reference):
+        return f"{{{file_name(value.file_ref)}}}"
+    try:
+        return reprlib.repr(value)
+    except Exception:  # noqa: BLE001 - the repr of a user's object may raise anything, and this is for reading only
+        return f"<{type(value).__name__}>"
+
+
+def source_of(function: Any) -> str:
+    """The text of the function and a line end, '' where there is none."""
+    try:
+        return textwrap.dedent(inspect.getsource(function)).rstrip() + "\n"
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return ""
+
+
+@functools.cache
+def _runner_source() -> bytes:
+    return Path(__file__).with_name("call_runner.py").read_bytes()
