@@ -1,0 +1,1 @@
+"""One handle on a run, whatever runs it: folds its events, knows nothing of who shows them."""

@@ -1,0 +1,58 @@
+"""Coming back to a run by its id."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from hail_batch_jupyter.core.spec import BatchSpec, from_json
+from hail_batch_jupyter.errors import RunLostError
+from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe.local_port import LocalPort
+from hail_batch_jupyter.observe.recover import close_dead_run
+from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.observe.sweep import sweep
+
+_GUARD_S = 10.0
+"""Longer than a guard takes to end what a runner left."""
+_PAUSE_S = 0.02
+
+
+def attach(run_id: str) -> RunningBatch:
+    """The handle on a run of this user on this machine, live or ended.
+
+    A run whose runner was killed is closed first: no process of it stays, what had finished is finished.
+    Raises RunLostError naming close ids when there is no such run.
+    """
+    directory = rundir.find(run_id)
+    running = open_run(directory, read_spec(directory))
+    running.close_if_dead()
+    return running
+
+
+def read_spec(directory: Path) -> BatchSpec:
+    """What the run in that directory runs; without secrets, which were never written."""
+    try:
+        return from_json(json.loads((directory / "spec.json").read_text()))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunLostError(f"the description of run {directory.name!r} cannot be read ({error}); it cannot be attached") from error
+
+
+def open_run(directory: Path, spec: BatchSpec) -> RunningBatch:
+    """The handle on the run in that directory."""
+    facts = rundir.info(directory)
+    scratch = Path(facts.scratch)
+    running = RunningBatch(facts.run_id, spec, LocalPort(directory), directory=directory, scratch=scratch, kept=facts.kept)
+
+    def close_if_dead() -> bool:
+        if (directory / "ended").exists() or owner.owner_alive(directory):
+            return False
+        deadline = time.monotonic() + _GUARD_S
+        while owner.guard_alive(directory) and time.monotonic() < deadline:
+            time.sleep(_PAUSE_S)
+        sweep(directory)
+        return close_dead_run(directory, spec, scratch)
+
+    running.close_if_dead = close_if_dead
+    return running

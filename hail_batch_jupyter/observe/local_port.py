@@ -1,0 +1,96 @@
+"""A run directory on this machine as a BatchPort."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Sequence
+
+from hail_batch_jupyter.core.events import JobEvent
+from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe.journal import JournalReader
+
+_SHORTEST_S = 0.002
+_LONGEST_S = 0.01
+_END_EVERY_S = 0.004
+
+
+class LocalPort:
+    """Reads the journal and the logs; the runner is asked through the file `cancel`.
+
+    Each caller's position is its own: `events` keeps what was read once and answers from there.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._end_mark = str(directory / "ended")
+        self._reader = JournalReader(directory / "events.jsonl")
+        self._events: list[JobEvent] = []
+        self._lock = threading.Lock()
+
+    def events(self, after: int, timeout_s: float) -> Sequence[JobEvent]:
+        """Events after that number; polls the size of the journal, more rarely the longer nothing comes."""
+        deadline = time.monotonic() + timeout_s
+        pause_s = _SHORTEST_S
+        while True:
+            self._take()
+            if len(self._events) > after:
+                return self._events[after:]
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return []
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, _LONGEST_S)
+
+    def ended(self, timeout_s: float) -> bool:
+        """Looks for the file that the runner leaves at its end; costs next to nothing while the run goes on."""
+        deadline = time.monotonic() + timeout_s
+        while not os.path.exists(self._end_mark):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return False
+            time.sleep(min(_END_EVERY_S, left_s))
+        return True
+
+    def _take(self) -> None:
+        if self._reader.grown():
+            with self._lock:
+                self._events.extend(self._reader.read())
+
+    def log(self, job_id: int, container: str = "main", attempt: int | None = None, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of one log; the last attempt when none is named."""
+        path = self.log_path(job_id, container, attempt)
+        if path is None:
+            return b""
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size + start) if start < 0 else min(start, size))
+            return file.read() if length is None else file.read(length)
+
+    def log_path(self, job_id: int, container: str = "main", attempt: int | None = None) -> Path | None:
+        """Where that log lies, None when there is none."""
+        folder = self.directory / "logs"
+        if attempt is not None:
+            path = folder / f"{job_id}.{attempt}.{container}.log"
+            return path if path.exists() else None
+        number = max((event.attempt for event in self._events if event.job_id == job_id), default=1) or 1
+        candidates = (folder / f"{job_id}.{tried}.{container}.log" for tried in range(number, 0, -1))
+        return next((path for path in candidates if path.exists()), None)
+
+    def cancel(self) -> None:
+        """Leave the word for the runner."""
+        rundir.request_cancel(self.directory, "cancelled by the user")
+
+    def alive(self) -> bool:
+        """Whether the runner lives."""
+        return not (self.directory / "ended").exists() and owner.owner_alive(self.directory)
+
+    def delete(self) -> None:
+        """Cancel, wait for the runner to let go, remove the directory."""
+        self.cancel()
+        deadline = time.monotonic() + 30
+        while self.alive() and time.monotonic() < deadline:
+            time.sleep(_LONGEST_S)
+        rundir.remove(self.directory)

@@ -1,0 +1,174 @@
+"""Run directories: where they are, what is in them, and the list of all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator, NamedTuple, Optional
+
+from hail_batch_jupyter.errors import RunLostError, SubmitError
+from hail_batch_jupyter.observe import owner
+
+FORMAT = 1
+RUNS_VARIABLE = "HAIL_BATCH_JUPYTER_RUNS"
+_RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+class RunInfo(NamedTuple):
+    """One run as its small description says.
+
+    state     'live', 'ended' or 'dead' (nobody works on it and it has not ended)
+    lineage   what all runs of one batch share
+    scratch   folder of its intermediate files          kept   whether they stay after the run
+    """
+
+    run_id: str
+    name: str
+    lineage: str
+    n_jobs: int
+    created_ms: int
+    state: str
+    directory: Path
+    scratch: str
+    kept: bool
+    previous: Optional[str]
+    notebook: str
+
+
+def runs_folder() -> Path:
+    """$HAIL_BATCH_JUPYTER_RUNS, else `hail_batch_jupyter/runs` in the platform's folder for state of the user."""
+    given = os.environ.get(RUNS_VARIABLE)
+    if given:
+        return Path(given).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "hail_batch_jupyter" / "runs"
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state).expanduser() / "hail_batch_jupyter" / "runs"
+
+
+def create(name: str | None, description: dict[str, Any]) -> Path:
+    """A new run directory with its description; readable by its owner only.
+
+    Raises SubmitError when the folder cannot be written.
+    """
+    stem = re.sub(r"[^A-Za-z0-9-]+", "-", name or "batch").strip("-")[:60] or "batch"
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}-{os.urandom(3).hex()}"
+    directory = runs_folder() / run_id
+    try:
+        runs_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700)
+        (directory / "logs").mkdir(mode=0o700)
+        facts = {"format": FORMAT, "run_id": run_id, "created_ms": int(time.time() * 1000), **description}
+        write_private(directory / "run.json", json.dumps(facts, indent=1))
+    except OSError as error:
+        _remove_tree(directory)
+        raise SubmitError(
+            f"the run directory {str(directory)!r} cannot be written ({error.strerror}); free space or set {RUNS_VARIABLE} to a folder that can"
+        ) from error
+    return directory
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+def find(run_id: str) -> Path:
+    """The directory of a run.
+
+    Raises RunLostError naming close ones when there is none.
+    """
+    directory = runs_folder() / run_id
+    if _RUN_ID.fullmatch(run_id) and run_id not in (".", "..") and (directory / "run.json").exists():
+        return directory
+    raise RunLostError(_unknown(run_id))
+
+
+def _unknown(run_id: str) -> str:
+    import difflib
+
+    names = [path.name for path in _directories()]
+    close = [name for name in names if run_id and run_id in name] or difflib.get_close_matches(run_id, names, 3, 0.5)
+    hint = f"did you mean {' or '.join(sorted(close, reverse=True)[:3])}?" if close else "list_runs() and %batch_runs list those that are there"
+    return f"there is no run {run_id!r} in {str(runs_folder())!r}; {hint}"
+
+
+def info(directory: Path) -> RunInfo:
+    """The description of one run and whether it lives.
+
+    Raises RunLostError when the description is gone or unreadable.
+    """
+    try:
+        facts = json.loads((directory / "run.json").read_text())
+        if facts["format"] != FORMAT:
+            raise RunLostError(f"run {directory.name!r} has format {facts['format']!r}, this version reads {FORMAT}; use the version that made it")
+        fields = {name: facts.get(name) for name in RunInfo._fields if name not in ("state", "directory")}
+        return RunInfo(state=_state(directory), directory=directory, **fields)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunLostError(f"run {directory.name!r} cannot be read ({error}); delete {str(directory)!r} if it is of no use") from error
+
+
+def _state(directory: Path) -> str:
+    if (directory / "ended").exists():
+        return "ended"
+    return "live" if owner.owner_alive(directory) else "dead"
+
+
+def _directories() -> Iterator[Path]:
+    try:
+        names = os.listdir(runs_folder())
+    except FileNotFoundError:
+        return
+    for name in sorted(names, reverse=True):
+        yield runs_folder() / name
+
+
+def list_runs(limit: int | None = None) -> list[RunInfo]:
+    """All runs of this user on this machine, newest first; what cannot be read is left out."""
+    found: list[RunInfo] = []
+    for directory in _directories():
+        try:
+            found.append(info(directory))
+        except RunLostError:
+            continue
+        if limit is not None and len(found) >= limit:
+            break
+    return sorted(found, key=lambda run: (run.created_ms, run.run_id), reverse=True)
+
+
+def last_run(lineage: str) -> RunInfo | None:
+    """The newest run of a batch, None if it has none."""
+    for run in list_runs():
+        if run.lineage == lineage and lineage:
+            return run
+    return None
+
+
+def request_cancel(directory: Path, reason: str) -> None:
+    """Leave the word that the runner looks for; idempotent."""
+    temporary = directory / f"cancel.{os.getpid()}.{os.urandom(4).hex()}"
+    try:
+        write_private(temporary, reason)
+        os.replace(temporary, directory / "cancel")
+    except FileNotFoundError:
+        raise RunLostError(f"the run directory {str(directory)!r} is gone; there is nothing left to cancel") from None
+
+
+def remove(directory: Path) -> None:
+    """Remove what is kept of a run; its intermediate files first, so that an interrupted removal leaves a readable rest."""
+    scratch = Path(info(directory).scratch)
+    if scratch.is_absolute() and (scratch.name == "scratch" or scratch.parent.name == "batch"):
+        _remove_tree(scratch)
+    _remove_tree(directory)
+
+
+def _remove_tree(path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)

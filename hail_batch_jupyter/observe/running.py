@@ -1,0 +1,201 @@
+"""RunningBatch: the one handle on a run, on every backend."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator, Sequence
+
+from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
+from hail_batch_jupyter.core.ports import BatchPort
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.errors import BatchException, JobFailedError, RunLostError
+from hail_batch_jupyter.observe.failure import job_failed_error
+from hail_batch_jupyter.observe.status import batch_status, job_status
+from hail_batch_jupyter.observe.watch import watch
+
+CONTAINERS = ("input", "main", "output")
+_SLICE_S = 0.2
+_ALIVE_EVERY_S = 1.0
+
+
+class RunningBatch:
+    """A run as seen from outside, while it goes on and after it.
+
+    Every method may be called from any thread. What is known is kept in one snapshot that only moves forward.
+    """
+
+    def __init__(self, run_id: Any, spec: BatchSpec, port: BatchPort, *, directory: Path | None = None, scratch: Path | None = None, kept: bool = True) -> None:
+        self.id = run_id
+        self.spec = spec
+        self.directory = directory
+        self.scratch = scratch
+        self.kept = kept
+        self.url: str | None = None
+        self.runs_on = "this machine"
+        self.close_if_dead: Callable[[], bool] = lambda: False
+        self._port = port
+        self._lock = threading.Lock()
+        self._snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs])
+
+    def __repr__(self) -> str:
+        return f"<RunningBatch {self.id} {self._snapshot.state.value}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the batch, or its run id."""
+        return self.spec.name or str(self.id)
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes of the batch."""
+        return {**self.spec.attributes, **({"name": self.spec.name} if self.spec.name else {})}
+
+    def events(self, after: int = 0, timeout_s: float = 0.0) -> Sequence[JobEvent]:
+        """Events with a number above `after`, as soon as there is one; [] at the timeout."""
+        return self._port.events(after, timeout_s)
+
+    def snapshot(self, newer_than: int | None = None, timeout_s: float = 0.0) -> BatchSnapshot:
+        """What is known now; with `newer_than` waits up to `timeout_s` for a snapshot with a higher number."""
+        wait_s = timeout_s if newer_than is not None and self._snapshot.seq <= newer_than else 0.0
+        events = self._port.events(self._snapshot.seq, wait_s)
+        with self._lock:
+            if events:
+                self._snapshot = self._snapshot.after(events)
+            return self._snapshot
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run has ended and everything is written down."""
+        return self.snapshot().ended_ms is not None
+
+    def alive(self) -> bool:
+        """Whether somebody works on the run."""
+        return self._port.alive()
+
+    def status(self) -> dict[str, Any]:
+        """The state of the run with the keys of the Batch Service: id, state, complete, n_jobs, n_completed, cost, …"""
+        return batch_status(self.id, self.spec, self.snapshot())
+
+    def last_known_status(self) -> dict[str, Any]:
+        """`status()` without looking for news."""
+        return batch_status(self.id, self.spec, self._snapshot)
+
+    def jobs(self, q: str | None = None) -> Iterator[dict[str, Any]]:
+        """One dict a job; `q` is a state in any case ('failed') or part of a name."""
+        wanted = (q or "").lower()
+        states = {state.value.lower() for state in JobState}
+        for job, view in zip(self.spec.jobs, self.snapshot().jobs):
+            text = view.state.value.lower() if wanted in states else (job.name or "").lower()
+            if wanted in text:
+                yield job_status(self.id, job, view)
+
+    def get_job(self, job_id: int) -> dict[str, Any]:
+        """The dict of one job.
+
+        Raises BatchException naming the valid numbers.
+        """
+        first = self.spec.jobs[0].job_id if self.spec.jobs else 1
+        if not first <= job_id < first + len(self.spec.jobs):
+            raise BatchException(f"run {self.id} has no job {job_id}; its jobs are {first} to {first + len(self.spec.jobs) - 1}")
+        return job_status(self.id, self.spec.job(job_id), self.snapshot().jobs[job_id - first])
+
+    def get_job_log(self, job_id: int) -> dict[str, str]:
+        """Container name -> the whole log as text; use `log` for parts of a large one."""
+        texts = {container: self._port.log(job_id, container).decode(errors="replace") for container in CONTAINERS}
+        return {container: text for container, text in texts.items() if text or container == "main"}
+
+    def log(self, job_id: int, container: str = "main", start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of a log from `start` on; a negative start counts from the end."""
+        return self._port.log(job_id, container, None, start, length)
+
+    def log_tail(self, job_id: int, lines: int = 10) -> str:
+        """The last lines of what a job printed; of its copying when it printed nothing."""
+        for container in ("main", "output", "input"):
+            text = self._port.log(job_id, container, None, -200 * max(lines, 1), None).decode(errors="replace")
+            if text.strip():
+                return "\n".join(text.splitlines()[-lines:])
+        return ""
+
+    def wait(self, timeout_s: float | None = None, job_ids: Sequence[int] | None = None) -> dict[str, Any]:
+        """Wait for the end of the run, or of the jobs named, and give `status()`.
+
+        Can be interrupted at any time; that does not touch the run. Raises TimeoutError after `timeout_s`, and
+        RunLostError when the runner was killed.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        checked = time.monotonic()
+        while True:
+            now = time.monotonic()
+            slice_s = _SLICE_S if deadline is None else max(0.0, min(_SLICE_S, deadline - now))
+            if self._settled(job_ids, slice_s):
+                return self.status()
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"run {self.id} has not ended within {timeout_s:g} s; it goes on")
+            if now - checked > _ALIVE_EVERY_S:
+                checked = now
+                self._check_alive()
+
+    def _settled(self, job_ids: Sequence[int] | None, within_s: float) -> bool:
+        if job_ids is None:
+            return self._port.ended(within_s)
+        snapshot = self.snapshot(self._snapshot.seq, 0.0 if self._complete(job_ids) else within_s)
+        return snapshot.ended_ms is not None or self._complete(job_ids)
+
+    def _complete(self, job_ids: Sequence[int]) -> bool:
+        first = self.spec.jobs[0].job_id if self.spec.jobs else 1
+        return all(self._snapshot.jobs[job_id - first].state.complete for job_id in job_ids)
+
+    def _check_alive(self) -> None:
+        if self._port.alive() or self.snapshot().ended_ms is not None:
+            return
+        self.close_if_dead()
+        done = sum(view.state is JobState.SUCCESS for view in self.snapshot().jobs)
+        detail = self._runner_words()
+        raise RunLostError(f"the runner of {self.id} is gone{detail}; {done} of {len(self.spec.jobs)} jobs had finished: run the batch again to do the rest")
+
+    def _runner_words(self) -> str:
+        try:
+            text = (self.directory / "runner.log").read_text(errors="replace").strip() if self.directory else ""
+        except OSError:
+            return ""
+        return f" ({text.splitlines()[-1]})" if text else ""
+
+    def cancel(self) -> None:
+        """Ask for the end of the run; returns at once, and again does nothing more."""
+        self._port.cancel()
+
+    def delete(self) -> None:
+        """Cancel the run and remove its logs and intermediate files."""
+        self._port.delete()
+
+    def error(self, job_ids: Sequence[int] | None = None) -> JobFailedError | None:
+        """The failure of the run as an exception to raise, None while no job has failed.
+
+        With `job_ids` only these count, and one that was cancelled is a failure too.
+        """
+        return job_failed_error(self, self.snapshot(), job_ids)
+
+    def file(self, relative: str) -> Path:
+        """The file at a path below scratch, on this machine.
+
+        Raises RunLostError with a remedy when it is no longer there.
+        """
+        if self.scratch is None:
+            raise RunLostError(f"run {self.id} keeps no files on this machine; write the file out with write_output")
+        path = self.scratch / relative.replace(SCRATCH + "/", "", 1)
+        if not path.exists():
+            why = "it was removed since" if self.kept else "intermediate files were removed when the run ended"
+            remedy = "run the batch again" if self.kept else "use run(delete_scratch_on_exit=False) or write_output"
+            raise RunLostError(f"{relative!r} of run {self.id} is not there: {why}; {remedy}")
+        return path
+
+    def subscribe(self, listener: Callable[[BatchSnapshot], None]) -> Callable[[], None]:
+        """Call `listener` with new snapshots, at most four times a second and at the end, from a daemon thread; gives the function that stops it."""
+        return watch(self, listener)
+
+    def cost_text(self) -> str:
+        """What the run cost, in words that say what they count."""
+        return f"no charge on {self.runs_on}"
