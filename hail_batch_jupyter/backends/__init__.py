@@ -1,0 +1,1 @@
+"""Backends: each runs a BatchSpec and gives a RunningBatch."""

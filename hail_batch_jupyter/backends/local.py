@@ -1,0 +1,151 @@
+"""LocalBackend: runs a batch on this machine, in parallel, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from hail_batch_jupyter.batch.backend import Backend
+from hail_batch_jupyter.backends.launch import start_runner
+from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
+from hail_batch_jupyter.core.units import Quantity, parse_bytes, parse_cpu
+from hail_batch_jupyter.engine import fingerprint
+from hail_batch_jupyter.engine.capacity import machine, too_large
+from hail_batch_jupyter.engine.localize import write_uploads
+from hail_batch_jupyter.errors import CapabilityError, SubmitError
+from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.attach import open_run
+from hail_batch_jupyter.observe.running import RunningBatch
+
+
+class LocalBackend(Backend[RunningBatch]):
+    """Runs batches on this machine.
+
+    Independent jobs run in parallel: cores and memory are counted against what the machine, or its control group, has.
+    A job has an empty working directory of its own below the scratch folder, which is $BATCH_TMPDIR.
+
+    tmp_dir           folder below which scratch folders are made when files are not kept
+    cores, memory     what the jobs of one run may take together; default: all of the machine
+    parallelism       no more jobs than this at once; with 1 and `shared_directory=True` jobs run one by one in one folder, as hailtop's do
+    shared_directory  the working directory of every job is the scratch folder itself
+    strict            refuse a job that asks for more than there is, instead of running it alone with a warning
+
+    Raises UnitError for a malformed size or number of cores.
+    """
+
+    name = "local"
+    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot"})
+    run_options = frozenset({"wait", "open", "disable_progress_bar", "callback", "token"})
+
+    def __init__(
+        self,
+        tmp_dir: str = "/tmp/",
+        gsa_key_file: str | None = None,
+        extra_docker_run_flags: str | None = None,
+        *,
+        cores: Quantity | None = None,
+        memory: Quantity | None = None,
+        parallelism: int | None = None,
+        shared_directory: bool = False,
+        strict: bool = False,
+    ) -> None:
+        if sys.platform == "win32":
+            raise CapabilityError("LocalBackend needs the processes and signals of Unix; on Windows run Jupyter inside WSL (`wsl --install`)")
+        if parallelism is not None and parallelism < 1:
+            raise ValueError(f"parallelism {parallelism} is not a number of jobs; use 1 or more, or None for as many as fit")
+        self.tmp_dir = tmp_dir.rstrip("/") or "/"
+        self.gsa_key_file = gsa_key_file
+        self.extra_docker_run_flags = extra_docker_run_flags
+        self.shared_directory = shared_directory
+        self.strict = strict
+        self._cores = None if cores is None else parse_cpu(cores)
+        self._memory = None if memory is None else parse_bytes(memory)
+        self._parallelism = parallelism
+
+    def capacity(self) -> Capacity:
+        """What one run may hand out."""
+        has = machine()
+        return Capacity(self._cores or has.cpu_mcpu, self._memory or has.memory_bytes, self._parallelism or has.attempts)
+
+    def submit(self, spec: BatchSpec, options: SubmitOptions) -> RunningBatch:
+        """Write the run directory and start the runner; returns as soon as that lives.
+
+        Raises SubmitError for a missing input or a folder that cannot be written, CapabilityError for what needs another backend.
+        """
+        capacity = self.capacity()
+        self._check(spec, capacity)
+        scratch_parent = None if options.keep_files else Path(self.tmp_dir).absolute() / "batch"
+        directory = self._make_run(spec, options, scratch_parent)
+        facts = rundir.info(directory)
+        try:
+            Path(facts.scratch).mkdir(mode=0o700, parents=True)
+            write_uploads(facts.scratch, spec.uploads)
+            rundir.write_private(directory / "spec.json", json.dumps(to_json(spec), separators=(",", ":")))
+            fingerprint.save(directory, fingerprint.fingerprints(spec))
+        except OSError as error:
+            rundir.remove(directory)
+            raise SubmitError(f"the scratch folder {facts.scratch!r} cannot be written ({error.strerror}); free space or choose another tmp_dir") from error
+        start_runner(directory, self._orders(spec, capacity), tied=not options.detach)
+        return open_run(directory, spec)
+
+    def _make_run(self, spec: BatchSpec, options: SubmitOptions, scratch_parent: Path | None) -> Path:
+        description: dict[str, Any] = {
+            "name": spec.name or "",
+            "lineage": spec.lineage,
+            "n_jobs": len(spec.jobs),
+            "kept": options.keep_files,
+            "previous": spec.previous_run,
+            "notebook": os.environ.get("JPY_SESSION_NAME", ""),
+            "backend": self.name,
+        }
+        directory = rundir.create(spec.name, description)
+        scratch = directory / "scratch" if scratch_parent is None else scratch_parent / secrets.token_hex(3)
+        text = (directory / "run.json").read_text()
+        rundir.write_private(directory / "run.json", json.dumps({**json.loads(text), "scratch": str(scratch)}, indent=1))
+        return directory
+
+    def _orders(self, spec: BatchSpec, capacity: Capacity) -> dict[str, Any]:
+        return {
+            "env": {job.job_id: dict(job.env) for job in spec.jobs if job.env},
+            "sys_path": [os.path.abspath(entry) for entry in sys.path],
+            "shared_directory": self.shared_directory,
+            "capacity": list(capacity),
+        }
+
+    def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
+        beyond = []
+        for job in spec.jobs:
+            self._check_job(job)
+            words = too_large(job.request, capacity)
+            if words is not None:
+                beyond.append(f"job {job.display_name!r} asks for {words}")
+        if beyond and self.strict:
+            raise SubmitError(f"{beyond[0]}; ask for less, or use LocalBackend(strict=False) to run it alone")
+        if beyond:
+            more = f" (and {len(beyond) - 1} more jobs)" if len(beyond) > 1 else ""
+            warnings.warn(f"{beyond[0]}{more}: it runs alone on this machine", UserWarning, stacklevel=4)
+
+    def _check_job(self, job: JobSpec) -> None:
+        if job.image is not None:
+            raise CapabilityError(f"job {job.display_name!r} has the image {job.image!r}, and LocalBackend runs no containers; remove the image to run it on this machine")
+        for transfer in job.inputs:
+            _check_input(transfer.source, job)
+        for transfer in job.outputs:
+            if "://" in transfer.dest and not transfer.dest.startswith("file://"):
+                raise CapabilityError(f"job {job.display_name!r} writes {transfer.dest!r}, and LocalBackend writes files of this machine; name a path here")
+
+
+def _check_input(source: str, job: JobSpec) -> None:
+    if source.startswith(SCRATCH):
+        return
+    if "://" in source and not source.startswith("file://"):
+        raise CapabilityError(f"job {job.display_name!r} reads {source!r}, and LocalBackend reads files of this machine; download the file and read the copy")
+    path = source[len("file://") :] if source.startswith("file://") else source
+    if not os.path.exists(path):
+        raise SubmitError(f"job {job.display_name!r} reads {path!r}, which does not exist; make the file or mend the path, nothing was started")

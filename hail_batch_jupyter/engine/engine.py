@@ -1,0 +1,293 @@
+"""The loop around `core.dag`: starts what may run and fits, records what happens, ends what must end."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from typing import Any, Callable, Iterable, Mapping, NamedTuple
+
+from hail_batch_jupyter.core.dag import Frontier, Verdict, heights
+from hail_batch_jupyter.core.events import JobEvent
+from hail_batch_jupyter.core.ports import Attempt, Executor, Outcome
+from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
+from hail_batch_jupyter.core.state import BROKEN, JobState
+from hail_batch_jupyter.engine.capacity import Ledger
+from hail_batch_jupyter.engine.finish import Ending, Finisher
+from hail_batch_jupyter.engine.localize import Localizer
+from hail_batch_jupyter.engine.ready import Grant, ReadyQueue
+from hail_batch_jupyter.observe.journal import JournalWriter
+
+TICK_S = 0.1
+"""How often the loop looks at the world beside its jobs: the word to cancel, finished copies, the heartbeat."""
+TERM_S = 2.0
+"""Between asking a job to end and making it end."""
+CANCELLED = "cancelled"
+TIMED_OUT = "timed out"
+
+
+class Trying:
+    """One attempt that was handed to the executor; `stopped` is why it was asked to end."""
+
+    __slots__ = ("attempt", "grant", "stopped")
+
+    def __init__(self, attempt: Attempt, grant: Grant) -> None:
+        self.attempt = attempt
+        self.grant = grant
+        self.stopped = ""
+
+
+class Clock(NamedTuple):
+    """Time as the engine sees it: `now_ms` since the epoch, `monotonic` in seconds."""
+
+    now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Engine:
+    """Runs one spec to its end; everything it does is in the journal when `run` returns.
+
+    `watch` is called about every TICK_S and gives the reason to cancel the run, '' while there is none.
+    """
+
+    def __init__(
+        self,
+        spec: BatchSpec,
+        executor: Executor,
+        journal: JournalWriter,
+        ledger: Ledger,
+        localizer: Localizer,
+        finisher: Finisher,
+        *,
+        logs: str,
+        env: Mapping[int, Mapping[str, str]],
+        watch: Callable[[], str] = lambda: "",
+        clock: Clock | None = None,
+    ) -> None:
+        self._spec = spec
+        self._executor = executor
+        self._journal = journal
+        self._localizer = localizer
+        self._finisher = finisher
+        self._logs = logs
+        self._env = env
+        self._watch = watch
+        self._clock = clock or Clock()
+        self._jobs = {job.job_id: job for job in spec.jobs}
+        self._frontier = Frontier(spec.jobs, {job_id: JobState(state) for job_id, state in spec.done.items()})
+        height = heights(spec.jobs) if ledger.total.attempts > 1 else dict.fromkeys(self._jobs, 0)
+        self._ready = ReadyQueue(self._jobs, height, ledger)
+        self._prepared: dict[int, Attempt | str] = {}
+        self._trying: dict[str, Trying] = {}
+        self._ended: deque[tuple[Trying, Outcome]] = deque()
+        self._attempts: dict[int, int] = {}
+        self._deadlines: list[tuple[float, str, bool]] = []
+        self._cancelled = False
+        self._failures = 0
+        self._reused: Mapping[int, JobEvent] = {}
+        self._open = len(spec.jobs)
+
+    def run(self, reused: Mapping[int, JobEvent] | None = None, note: str = "") -> None:
+        """Run all jobs; `reused` holds the success of those that are taken over from an earlier run."""
+        self._record(0, phase="start", reason=note)
+        self._reused = reused or {}
+        self._settle(self._frontier.begin())
+        next_look = 0.0
+        while self._open:
+            self._start_granted()
+            if self._finish_ended():
+                self._start_granted()
+            self._journal.flush()
+            if not self._open:
+                break
+            self._prepare_next()
+            for outcome in self._executor.wait(self._pause_s(next_look)):
+                self._take(outcome)
+            now = self._clock.monotonic()
+            self._stop_overdue(now)
+            if now >= next_look:
+                next_look = now + TICK_S
+                self._look()
+        self._journal.flush()
+
+    def end(self) -> None:
+        """Record the end of the run; nothing may follow."""
+        self._record(0, phase="end")
+        self._journal.flush()
+
+    def _record(self, job_id: int, state: JobState | None = None, **facts: Any) -> None:
+        self._journal.write(JobEvent(0, self._clock.now_ms(), job_id, state, **facts))
+
+    def _pause_s(self, next_look: float) -> float:
+        until = min(next_look, self._deadlines[0][0]) if self._deadlines else next_look
+        return max(0.0, until - self._clock.monotonic())
+
+    # what becomes of a job that waits for nobody any more
+
+    def _settle(self, job_ids: Iterable[int]) -> None:
+        queue = deque(job_ids)
+        while queue:
+            job_id = queue.popleft()
+            self._record(job_id, JobState.READY)
+            if self._frontier.verdict(job_id, self._cancelled) is Verdict.CANCEL:
+                reason = CANCELLED if self._cancelled else "a job that it needs did not succeed"
+                self._record(job_id, JobState.CANCELLED, reason=reason)
+                queue.extend(self._note_end(job_id, JobState.CANCELLED))
+            elif job_id in self._reused:
+                self._journal.write(self._reused[job_id]._replace(time_ms=self._clock.now_ms()))
+                queue.extend(self._note_end(job_id, JobState.SUCCESS))
+            else:
+                self._ready.push(job_id)
+
+    def _note_end(self, job_id: int, state: JobState) -> list[int]:
+        self._open -= 1
+        self._failures += state in BROKEN
+        return self._frontier.end(job_id, state)
+
+    # starting
+
+    def _prepare_next(self) -> None:
+        """Make the folder and the log of the job that is likely to come next while others run."""
+        job = self._ready.next()
+        if job is not None and job.job_id not in self._prepared:
+            self._prepared[job.job_id] = self._prepare(job)
+
+    def _prepare(self, job: JobSpec) -> Attempt | str:
+        """The next attempt of a job, or why there cannot be one."""
+        number = self._attempts[job.job_id] = self._attempts.get(job.job_id, 0) + 1
+        log = f"{self._logs}/{job.job_id}.{number}.main.log"
+        now = self._clock.monotonic()
+        try:
+            self._localizer.stage(job.inputs)
+            directory = self._localizer.make_directory(job, number, now)
+            self._localizer.recycler.log(log, now)
+        except OSError as error:
+            return f"input copy failed: {error.strerror}: {error.filename}"
+        env = {**self._env.get(job.job_id, {}), "BATCH_TMPDIR": self._localizer.scratch}
+        return Attempt(job, number, 0, job.command, env, directory, log)
+
+    def _start_granted(self) -> None:
+        chosen: list[Attempt] = []
+        for grant in self._ready.grant():
+            prepared = self._prepared.pop(grant.job.job_id, None) or self._prepare(grant.job)
+            if isinstance(prepared, str):
+                self._ready.release(grant)
+                self._refuse(grant.job, prepared)
+                continue
+            attempt = prepared._replace(slot=grant.slot)
+            self._trying[attempt.attempt_id] = Trying(attempt, grant)
+            chosen.append(attempt)
+        if chosen:
+            for outcome in self._executor.start(chosen):
+                self._take(outcome)
+
+    def _refuse(self, job: JobSpec, reason: str) -> None:
+        number = self._attempts[job.job_id]
+        self._finisher.say(job.job_id, number, "input", reason)
+        self._record(job.job_id, JobState.RUNNING, attempt=number, phase="input")
+        self._close(Ending(job.job_id, number, JobState.FAILED, 1, reason))
+
+    # what the executor says
+
+    def _take(self, outcome: Outcome) -> None:
+        trying = self._trying.get(outcome.attempt_id)
+        if trying is None:
+            return
+        if outcome.kind == "started":
+            self._note_start(trying, outcome)
+            return
+        if not outcome.pid and outcome.kind == "ended":
+            self._note_start(trying, outcome)
+        del self._trying[outcome.attempt_id]
+        self._ready.release(trying.grant)
+        self._ended.append((trying, outcome))
+
+    def _note_start(self, trying: Trying, outcome: Outcome) -> None:
+        job_id, attempt = trying.attempt.job.job_id, trying.attempt
+        self._record(job_id, JobState.RUNNING, attempt=attempt.number, phase="main", slot=attempt.slot, pid=outcome.pid)
+        if trying.stopped:
+            self._executor.stop(outcome.attempt_id, force=False)
+        elif attempt.job.timeout_s is not None:
+            heapq.heappush(self._deadlines, (self._clock.monotonic() + attempt.job.timeout_s, outcome.attempt_id, False))
+
+    def _finish_ended(self) -> bool:
+        """Work on ended attempts, after their cores were given to the next; whether there was one."""
+        found = bool(self._ended)
+        while self._ended:
+            trying, outcome = self._ended.popleft()
+            attempt = trying.attempt
+            if outcome.kind == "lost" and not trying.stopped:
+                self._lost(attempt, outcome.reason)
+                continue
+            ending = self._finisher.finish(attempt.job, attempt.number, outcome, trying.stopped)
+            if ending is None:
+                self._record(attempt.job.job_id, JobState.RUNNING, attempt=attempt.number, phase="output", slot=attempt.slot)
+            else:
+                self._close(ending)
+                self._localizer.recycle(attempt.job, attempt.log, self._clock.monotonic())
+        for ending in self._finisher.finished():
+            self._close(ending)
+            found = True
+        return found
+
+    def _lost(self, attempt: Attempt, reason: str) -> None:
+        job = attempt.job
+        self._record(job.job_id, JobState.READY, reason=reason)
+        if attempt.number >= job.n_max_attempts:
+            self._final(Ending(job.job_id, attempt.number, JobState.ERROR, None, "job has too many prior attempts"))
+        elif self._cancelled and not job.always_run:
+            self._final(Ending(job.job_id, attempt.number, JobState.CANCELLED, None, CANCELLED))
+        else:
+            self._ready.push(job.job_id)
+
+    def _close(self, ending: Ending) -> None:
+        if ending.state is JobState.CANCELLED:
+            self._record(ending.job_id, JobState.READY, reason=ending.reason)
+        self._final(ending)
+        limit = self._spec.cancel_after_n_failures
+        if limit is not None and self._failures >= limit and not self._cancelled:
+            self.cancel(f"{self._failures} jobs failed, the limit is {limit}")
+
+    def _final(self, ending: Ending) -> None:
+        job_id, attempt, state, exit_code, reason, usage, files = ending
+        now_ms = self._clock.now_ms()
+        self._journal.write(JobEvent(0, now_ms, job_id, state, attempt, exit_code=exit_code, reason=reason, usage=usage, files=files))
+        self._settle(self._note_end(ending.job_id, ending.state))
+
+    # ending before its time
+
+    def _look(self) -> None:
+        reason = self._watch()
+        if reason and not self._cancelled:
+            self.cancel(reason)
+
+    def cancel(self, reason: str) -> None:
+        """Cancel what is ready or running and not `always_run`; what waits is cancelled when its parents have ended."""
+        self._cancelled = True
+        self._record(0, phase="cancel", reason=reason)
+        for job_id in self._ready.clear():
+            if self._jobs[job_id].always_run:
+                self._ready.push(job_id)
+            else:
+                self._final(Ending(job_id, self._attempts.get(job_id, 0), JobState.CANCELLED, None, CANCELLED))
+        for attempt_id, trying in self._trying.items():
+            if not trying.attempt.job.always_run:
+                self._stop(attempt_id, trying, CANCELLED)
+
+    def _stop(self, attempt_id: str, trying: Trying, reason: str) -> None:
+        if not trying.stopped:
+            trying.stopped = reason
+            self._executor.stop(attempt_id, force=False)
+            heapq.heappush(self._deadlines, (self._clock.monotonic() + TERM_S, attempt_id, True))
+
+    def _stop_overdue(self, now: float) -> None:
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, attempt_id, force = heapq.heappop(self._deadlines)
+            trying = self._trying.get(attempt_id)
+            if trying is None:
+                continue
+            if force:
+                self._executor.stop(attempt_id, force=True)
+                heapq.heappush(self._deadlines, (now + TERM_S, attempt_id, True))
+            else:
+                self._stop(attempt_id, trying, TIMED_OUT)

@@ -1,0 +1,168 @@
+"""Files of a run on this machine: inputs linked into scratch, outputs copied out of it, uploads written."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Iterable, Sequence
+
+from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Transfer, Upload
+from hail_batch_jupyter.engine.recycle import Recycler
+
+INLINE_BYTES = 1 << 20
+"""Larger outputs are copied by a thread, so that the loop goes on."""
+
+
+class Localizer:
+    """Knows where scratch is and what was staged already."""
+
+    def __init__(self, scratch: str, shared_directory: bool = False) -> None:
+        self.scratch = scratch
+        self._shared = shared_directory
+        self._staged: set[str] = set()
+        self.recycler = Recycler()
+
+    def absolute(self, path: str) -> str:
+        """A path of a spec as a path of this machine."""
+        if path.startswith(SCRATCH):
+            return self.scratch + path[len(SCRATCH) :]
+        return path[len("file://") :] if path.startswith("file://") else path
+
+    def stage(self, transfers: Iterable[Transfer]) -> None:
+        """Link inputs into scratch, each once.
+
+        Raises OSError naming a source that is not there.
+        """
+        for source, dest, _ in transfers:
+            if dest not in self._staged:
+                _link(self.absolute(source), self.absolute(dest))
+                self._staged.add(dest)
+
+    def make_directory(self, job: JobSpec, attempt: int, now: float) -> str:
+        """The job's own empty directory, which is also its working directory unless all share scratch."""
+        path = f"{self.scratch}/{job.directory}"
+        if attempt > 1 and os.path.isdir(path):
+            remove_tree(path)
+        self.recycler.folder(path, now)
+        return self.scratch if self._shared else path
+
+    def recycle(self, job: JobSpec, log: str, now: float) -> None:
+        """Give back what a job that promised nothing left empty."""
+        if not (job.promises or job.results):
+            self.recycler.give(f"{self.scratch}/{job.directory}", log, now)
+
+    def missing(self, job: JobSpec) -> str | None:
+        """The first file that a job promised and did not make, None when all are there."""
+        for relative in (*job.promises, *job.results):
+            if not os.path.lexists(f"{self.scratch}/{relative}"):
+                return relative.split("/", 1)[-1]
+        return None
+
+    def small(self, transfers: Sequence[Transfer]) -> bool:
+        """Whether copying takes so little time that it may be done between two jobs."""
+        total = 0
+        for transfer in transfers:
+            facts = os.stat(self.absolute(transfer.source))
+            total += facts.st_size if not os.path.isdir(self.absolute(transfer.source)) else INLINE_BYTES
+        return total < INLINE_BYTES
+
+    def copy_out(self, transfers: Iterable[Transfer]) -> None:
+        """Copy outputs to where the user wants them; a reader never sees half a file.
+
+        Raises OSError naming the file.
+        """
+        for source, dest, _ in transfers:
+            copy(self.absolute(source), self.absolute(dest))
+
+    def written_out(self, transfers: Iterable[Transfer]) -> list[Transfer]:
+        """Those outputs whose destination is not there as it would be copied now."""
+        return [transfer for transfer in transfers if not _same(self.absolute(transfer.source), self.absolute(transfer.dest))]
+
+
+def write_uploads(scratch: str, uploads: Iterable[Upload]) -> None:
+    """Write the bytes that jobs read, readable by the user only."""
+    made: set[str] = set()
+    for upload in uploads:
+        path = scratch + upload.dest[len(SCRATCH) :]
+        folder = os.path.dirname(path)
+        if folder not in made:
+            os.makedirs(folder, 0o700, exist_ok=True)
+            made.add(folder)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, upload.mode)
+        with os.fdopen(fd, "wb") as file:
+            file.write(upload.data)
+
+
+def _link(source: str, dest: str) -> None:
+    real = os.path.realpath(source)
+    if not os.path.exists(real):
+        raise FileNotFoundError(2, "input file does not exist", source)
+    os.makedirs(os.path.dirname(dest), 0o700, exist_ok=True)
+    try:
+        os.symlink(real, dest)
+    except FileExistsError:
+        if os.readlink(dest) != real:
+            os.unlink(dest)
+            os.symlink(real, dest)
+
+
+def copy(source: str, dest: str) -> None:
+    """Copy a file in one step for its readers, or a folder file by file; parents are made, what is there is replaced."""
+    import shutil  # brings five compression modules, which a run without outputs never needs
+
+    if os.path.isdir(source):
+        shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=copy)
+        return
+    if os.path.isdir(dest):
+        raise IsADirectoryError(21, "is a folder, so no file can be written there; name a file in it", dest)
+    folder = os.path.dirname(dest) or "."
+    os.makedirs(folder, exist_ok=True)
+    temporary = f"{folder}/.{os.path.basename(dest)[:200]}.{os.getpid()}.{threading.get_ident()}.part"
+    try:
+        shutil.copyfile(source, temporary)
+        shutil.copystat(source, temporary)
+        os.replace(temporary, dest)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder and everything in it."""
+    import shutil
+
+    shutil.rmtree(path)
+
+
+def _same(source: str, dest: str) -> bool:
+    try:
+        a, b = os.stat(source), os.stat(dest)
+    except OSError:
+        return False
+    if os.path.isdir(source):
+        names = [os.path.join(folder, name)[len(source) :] for folder, _, files in os.walk(source) for name in files]
+        return os.path.isdir(dest) and all(_same(source + name, dest + name) for name in names)
+    return a.st_size == b.st_size and a.st_mtime_ns == b.st_mtime_ns
+
+
+def link_tree(source: str, dest: str) -> None:
+    """Make `dest` share the content of `source`; a copy where the file system cannot link."""
+    os.makedirs(os.path.dirname(dest), 0o700, exist_ok=True)
+    if os.path.isdir(source):
+        import shutil
+
+        shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=_link_file)
+    else:
+        _link_file(source, dest)
+
+
+def _link_file(source: str, dest: str) -> None:
+    try:
+        os.link(source, dest)
+    except FileExistsError:
+        return
+    except OSError:
+        import shutil
+
+        shutil.copy2(source, dest)

@@ -1,0 +1,138 @@
+"""The process that holds the engine of one run, started as a script so that its start costs little.
+
+Reads one JSON line from its standard input: values of `env` by job, the import path for Python jobs, the limits. When it is `tied`, the end of
+that input is the end of its maker, and of the run.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from hail_batch_jupyter.core.events import JobEvent
+from hail_batch_jupyter.core.ports import Capacity
+from hail_batch_jupyter.core.spec import BatchSpec, from_json
+from hail_batch_jupyter.engine.capacity import Ledger
+from hail_batch_jupyter.engine.engine import Engine
+from hail_batch_jupyter.engine.finish import Finisher
+from hail_batch_jupyter.engine.localize import Localizer, remove_tree
+from hail_batch_jupyter.executors.guard import guard
+from hail_batch_jupyter.executors.process import ProcessExecutor
+from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe.journal import JournalWriter
+
+
+class Outside:
+    """What may end a run from outside: the file `cancel`, a signal, the end of a tied maker; and the heartbeat."""
+
+    def __init__(self, directory: Path, tied: bool) -> None:
+        self._directory = directory
+        self._tied = tied
+        self._signal = ""
+        self._beaten = 0.0
+        signal.signal(signal.SIGTERM, self._on_signal)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self._signal = "the runner was asked to end"
+
+    def reason(self) -> str:
+        """Why the run is to be cancelled, '' while it is not."""
+        now = time.monotonic()
+        if now - self._beaten > owner.HEARTBEAT_S:
+            self._beaten = now
+            owner.beat(self._directory)
+        if self._tied and select.select([0], [], [], 0)[0] and not os.read(0, 4096):
+            return "the process that ran the batch ended"
+        try:
+            return self._signal or (self._directory / "cancel").read_text() or "cancelled"
+        except FileNotFoundError:
+            return ""
+
+
+def run(directory: Path, orders: dict[str, Any]) -> None:
+    """Run the spec in `directory` to its end."""
+    spec = from_json(json.loads((directory / "spec.json").read_text()))
+    facts = rundir.info(directory)
+    logs = str(directory / "logs")
+    localizer = Localizer(facts.scratch, orders["shared_directory"])
+    executor = ProcessExecutor(str(directory), facts.scratch, os.environ, sys.executable, orders["sys_path"])
+    journal = JournalWriter(directory / "events.jsonl")
+    finisher = Finisher(localizer, logs)
+    env = {int(job_id): values for job_id, values in orders["env"].items()}
+    outside = Outside(directory, orders["tied"])
+    ledger = Ledger(Capacity(*orders["capacity"]))
+    engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason)
+    gc.freeze()  # what is loaded stays; the collector need not look at it again and again
+    try:
+        _copy_external(spec, localizer)
+        engine.run(*_taken_over(spec, directory, localizer))
+    finally:
+        executor.close()
+        finisher.close()
+    rubbish = None if facts.kept else _put_away(facts.scratch)
+    engine.end()
+    (directory / "ended").touch(mode=0o600)
+    journal.close()
+    if rubbish is not None:
+        remove_tree(rubbish)
+
+
+def _taken_over(spec: BatchSpec, directory: Path, localizer: Localizer) -> tuple[dict[int, JobEvent], str]:
+    if spec.previous_run is None:
+        return {}, ""
+    from hail_batch_jupyter.engine.fingerprint import load
+    from hail_batch_jupyter.engine.takeover import take_over
+
+    return take_over(spec, load(directory), localizer)
+
+
+def _copy_external(spec: BatchSpec, localizer: Localizer) -> None:
+    """Inputs that are written straight to an output are copied when the run starts."""
+    localizer.copy_out(spec.external)
+
+
+def _put_away(scratch: str) -> str:
+    """Scratch under another name: gone for everyone at once, removed when the end is written down (45 ms for 1 000 folders)."""
+    rubbish = f"{scratch}.removing"
+    os.rename(scratch, rubbish)
+    return rubbish
+
+
+def main() -> None:
+    """Entry of the process; argv[1] is the run directory.
+
+    Splits in two at once: the parent becomes the guard, the child runs the batch.
+    """
+    directory = Path(sys.argv[1])
+    pid = os.fork()
+    if pid:
+        sys.exit(guard(directory, pid))
+    owner.write_owner(directory, os.getpid(), guard=os.getppid())
+    run(directory, json.loads(_read_line(0)))
+
+
+def _read_line(fd: int) -> bytes:
+    """One line, read without a buffer so that nothing behind it is lost."""
+    data = b""
+    while not data.endswith(b"\n"):
+        part = os.read(fd, 1 << 16)
+        if not part:
+            break
+        data += part
+    return data
+
+
+if __name__ == "__main__":
+    main()

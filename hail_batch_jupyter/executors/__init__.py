@@ -1,0 +1,1 @@
+"""Places to run attempts: they start, watch and stop, and decide nothing."""

@@ -1,0 +1,83 @@
+"""The runner's side of the fork server."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from typing import Any, Mapping, Sequence
+
+from hail_batch_jupyter.core.events import Usage
+from hail_batch_jupyter.core.ports import Attempt, Outcome
+from hail_batch_jupyter.executors.forkserver import ONE_THREAD
+from hail_batch_jupyter.executors.spawn import encode, spawn
+
+_MAIN = "import sys; sys.path[0] = sys.argv[1]; from hail_batch_jupyter.executors.forkserver import main; main()"
+_PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class ForkClient:
+    """One fork server and the attempts it was given."""
+
+    def __init__(self, python: str, env: Mapping[str, str], sys_path: Sequence[str], log: str, preload: bool) -> None:
+        self._env = dict(env)
+        self.attempts: dict[str, Attempt] = {}
+        self.retired = False
+        self._pending = b""
+        here, there = socket.socketpair()
+        there.set_inheritable(True)
+        own_env = {**env, **ONE_THREAD} if preload else env
+        self.pid = spawn([python, "-c", _MAIN, _PACKAGE_PARENT, str(there.fileno())], encode(own_env), "/", log)
+        there.close()
+        self._channel = here
+        self._send({"op": "configure", "sys_path": list(sys_path), "preload": preload})
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._channel.fileno()
+
+    def start(self, attempt: Attempt, scratch: str, done: str) -> None:
+        """Ask for a process; 'started' and 'ended' come through `outcomes`."""
+        self.attempts[attempt.attempt_id] = attempt
+        env = {**self._env, **attempt.env}
+        calls = f"{scratch}/{attempt.job.calls}"
+        request = {"op": "start", "id": attempt.attempt_id, "calls": calls, "scratch": scratch, "done": done}
+        self._send({**request, "directory": attempt.directory, "log": attempt.log, "env": env})
+
+    def outcomes(self) -> list[Outcome]:
+        """What the server has said since the last call; if it died its attempts are lost."""
+        try:
+            data = self._channel.recv(1 << 18)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.retired = True
+            return [Outcome(attempt_id, "lost", reason="the Python server ended") for attempt_id in self._forget_all()]
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        found = [self._outcome(json.loads(line)) for line in lines]
+        return [outcome for outcome in found if outcome is not None]
+
+    def _outcome(self, message: dict[str, Any]) -> Outcome | None:
+        kind = message["kind"]
+        if kind == "retire":
+            self.retired = True
+            return None
+        if kind == "ended":
+            self.attempts.pop(message["id"], None)
+            return Outcome(message["id"], kind, message["exit_code"], pid=message["pid"], usage=Usage(*message["usage"]))
+        return Outcome(message["id"], kind, pid=message["pid"])
+
+    def _forget_all(self) -> list[str]:
+        names = list(self.attempts)
+        self.attempts.clear()
+        return names
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._channel.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+    def close(self) -> None:
+        """Let the server end."""
+        self._channel.close()
+
+

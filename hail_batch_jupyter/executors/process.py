@@ -1,0 +1,163 @@
+"""Attempts as processes of this machine: bash jobs spawned directly, Python jobs through the fork server."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Mapping, Sequence
+
+from hail_batch_jupyter.core.ports import Attempt, Outcome
+from hail_batch_jupyter.executors.reaper import Reaper, peek, reap, reap_others
+from hail_batch_jupyter.executors.spawn import encode, spawn
+from hail_batch_jupyter.executors.subreaper import become_subreaper, kill_orphans
+from hail_batch_jupyter.observe import procfs
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.executors.forkclient import ForkClient
+
+_NOT_STARTED = 127
+_LOOK_S = 0.1
+"""How often processes that left their job's group are looked for; for each job it would cost 0.1 ms."""
+
+
+class ProcessExecutor:
+    """Runs attempts of one run; must live in the main thread of a small process."""
+
+    def __init__(self, run_directory: str, scratch: str, env: Mapping[str, str], python: str, sys_path: Sequence[str]) -> None:
+        self._run_directory = run_directory
+        self._scratch = scratch
+        self._env = {**env, procfs.RUN_VARIABLE: os.path.basename(run_directory)}
+        self._encoded = encode(self._env)
+        self._path = self._env.get("PATH", os.defpath)
+        self._done_path = f"{run_directory}/done"
+        self._done = os.open(self._done_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._python = python
+        self._sys_path = sys_path
+        self._leaders: dict[int, str] = {}
+        self._pids: dict[str, int] = {}
+        self._servers: dict[bool, ForkClient] = {}
+        self._retired: list[ForkClient] = []
+        self._next_look = 0.0
+        self._reaper = Reaper()
+        self._poll = select.poll()
+        self._poll.register(self._reaper.read_fd, select.POLLIN)
+        self.helpers: set[int] = set()
+        self._subreaper = False
+
+    def start(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        """Start them all; a program that is missing ends at once with exit code 127 and a line in the log."""
+        outcomes = [outcome for outcome in map(self._start, attempts) if outcome is not None]
+        if not self._subreaper:
+            self._subreaper = True
+            become_subreaper()
+        return outcomes
+
+    def _start(self, attempt: Attempt) -> Outcome | None:
+        attempt_id = attempt.attempt_id
+        env = {**attempt.env, procfs.ATTEMPT_VARIABLE: attempt_id}
+        if attempt.job.calls is not None:
+            warm = (attempt.job.request.cpu_mcpu or 0) <= 1000
+            self._server(warm).start(attempt._replace(env=env), self._scratch, self._done_path)
+            return None
+        try:
+            pid = spawn(attempt.argv, {**self._encoded, **encode(env)}, attempt.directory, attempt.log, path=env.get("PATH", self._path))
+        except OSError as error:
+            return self._could_not_start(attempt, error)
+        self._leaders[pid] = attempt_id
+        self._pids[attempt_id] = pid
+        return Outcome(attempt_id, "started", pid=pid)
+
+    def _could_not_start(self, attempt: Attempt, error: OSError) -> Outcome:
+        with open(attempt.log, "a", encoding="utf-8") as log:
+            log.write(f"could not start {attempt.argv[0]!r}: {error.strerror}\n")
+        return Outcome(attempt.attempt_id, "ended", _NOT_STARTED, f"could not start {attempt.argv[0]!r}")
+
+    def _server(self, warm: bool) -> ForkClient:
+        from hail_batch_jupyter.executors.forkclient import ForkClient  # brings socket, which bash jobs never need
+
+        server = self._servers.get(warm)
+        if server is None or server.retired:
+            preload = warm and server is None
+            if server is not None:
+                self._retired.append(server)
+            log = f"{self._run_directory}/runner.log"
+            server = self._servers[warm] = ForkClient(self._python, self._env, self._sys_path, log, preload)
+            self.helpers.add(server.pid)
+            self._poll.register(server.fileno(), select.POLLIN)
+        return server
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """What happened since the last call."""
+        ready = {fd for fd, _ in self._poll.poll(max(0, timeout_s * 1000))}
+        outcomes = self._reap() if self._reaper.read_fd in ready else []
+        for server in [*self._servers.values(), *self._retired]:
+            if server.fileno() in ready:
+                outcomes.extend(self._of_server(server))
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_S
+            self._look()
+        return outcomes
+
+    def _of_server(self, server: ForkClient) -> list[Outcome]:
+        fd = server.fileno()
+        outcomes = server.outcomes()
+        for outcome in outcomes:
+            if outcome.kind == "started":
+                self._pids[outcome.attempt_id] = outcome.pid
+            else:
+                _kill_group(self._pids.pop(outcome.attempt_id, 0), signal.SIGKILL)
+        if server.retired and not server.attempts:
+            self._poll.unregister(fd)
+            server.close()
+            self._retired = [other for other in self._retired if other is not server]
+            self._servers = {warm: other for warm, other in self._servers.items() if other is not server}
+        return outcomes
+
+    def _reap(self) -> list[Outcome]:
+        """Attempts that have ended; each success is noted in the file `done` before the system forgets it."""
+        self._reaper.drain()
+        outcomes = []
+        for pid, attempt_id in list(self._leaders.items()):
+            code = peek(pid)
+            if code is None:
+                continue
+            if code == 0:
+                os.write(self._done, f"{attempt_id}\n".encode())
+            ended = reap(pid)
+            del self._leaders[pid]
+            del self._pids[attempt_id]
+            _kill_group(pid, signal.SIGKILL)
+            outcomes.append(Outcome(attempt_id, "ended", ended.exit_code, pid=pid, usage=ended.usage))
+        return outcomes
+
+    def _look(self) -> None:
+        """End what left its job's group and outlived the job, and let the system forget it."""
+        self.helpers -= reap_others(self._leaders.keys())
+        kill_orphans(self._pids.keys(), self._leaders.keys() | self.helpers)
+
+    def stop(self, attempt_id: str, force: bool) -> None:
+        """TERM, or with `force` KILL, to the whole group of the attempt."""
+        _kill_group(self._pids.get(attempt_id, 0), signal.SIGKILL if force else signal.SIGTERM)
+
+    def close(self) -> None:
+        """Kill what still runs and let the servers go."""
+        for pid in self._pids.values():
+            _kill_group(pid, signal.SIGKILL)
+        kill_orphans((), self._leaders.keys() | self.helpers)
+        for server in [*self._servers.values(), *self._retired]:
+            server.close()
+        self._reaper.close()
+        os.close(self._done)
+
+
+def _kill_group(pid: int, number: int) -> None:
+    """Nothing that a job started in its group outlives it."""
+    if not pid:
+        return
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
