@@ -1,0 +1,79 @@
+"""What the magics do with runs that are there: wait for them, show them, end them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
+
+from hail_batch_jupyter.jupyter import run
+from hail_batch_jupyter.jupyter.desk import Desk, place_of
+from hail_batch_jupyter.jupyter.namespace import unknown_job
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hail_batch_jupyter.observe.running import RunningBatch
+
+
+def wait_for(desk: Desk, jobs: Sequence[object]) -> None:
+    """What `%batch_wait` does."""
+    running = desk.last_run()
+    run.wait(running, [job_id_of(running, job) for job in jobs] or None)
+
+
+def show_log(desk: Desk, job: object, tail: int | None, follow: bool) -> None:
+    """What `%batch_log` does."""
+    from hail_batch_jupyter.jupyter.logs import print_log
+
+    running = desk.last_run()
+    print_log(running, job_id_of(running, job), tail, follow)
+
+
+def cancel(desk: Desk, run_id: object) -> str:
+    """Ask for the end of the last run, or of the one named; gives a sentence about it."""
+    from hail_batch_jupyter.observe.attach import attach
+
+    running = desk.last_run() if run_id is None else attach(str(run_id))
+    if running.snapshot().ended_ms is not None:
+        return f"run {running.id} has ended already"
+    running.cancel()
+    return f"run {running.id} is being cancelled"
+
+
+def job_id_of(running: RunningBatch, asked: object) -> int:
+    """The number of a job of the run by its name, its number or the variable that holds it.
+
+    Raises UsageError naming close ones.
+    """
+    name = getattr(asked, "name", None) or str(asked)
+    found = [job.job_id for job in running.spec.jobs if job.name == name]
+    if not found and name.isdigit() and any(job.job_id == int(name) for job in running.spec.jobs):
+        return int(name)
+    if not found:
+        raise UsageError(unknown_job(name, [job.name for job in running.spec.jobs if job.name], f"run {running.id}"))
+    return found[-1]
+
+
+def jobs_table(desk: Desk, q: str | None) -> pd.DataFrame:
+    """The jobs of the last run, or of the batch where nothing has run yet."""
+    from hail_batch_jupyter.core.events import BatchSnapshot
+    from hail_batch_jupyter.jupyter.tables import frame_of, jobs_frame
+
+    try:
+        return jobs_frame(desk.last_run(), q)
+    except UsageError:
+        if not desk.has_batch():
+            raise
+    spec = desk.batch().compile(only_new=False)
+    return frame_of(spec, BatchSnapshot.empty([job.job_id for job in spec.jobs]), q)
+
+
+def runs_table(desk: Desk, *, everywhere: bool) -> pd.DataFrame:
+    """The runs of this notebook, or of every notebook on this machine."""
+    from hail_batch_jupyter.jupyter.tables import runs_frame
+    from hail_batch_jupyter.observe import rundir
+
+    place = f"{place_of(desk.shell)}::"
+    return runs_frame([one for one in rundir.list_runs() if everywhere or one.lineage.startswith(place)])

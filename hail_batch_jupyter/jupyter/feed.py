@@ -1,0 +1,237 @@
+"""What one run's widget is told, and when: from snapshots to the messages of the protocol. Knows neither comm nor thread."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hail_batch_jupyter.core.events import BatchSnapshot, JobView
+from hail_batch_jupyter.core.spec import JobSpec
+from hail_batch_jupyter.core.state import BROKEN
+from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.jupyter.graph import MAX_CHANGES_BYTES, VERSION, Graph, Message, changes_messages, graph_of, snapshot_message, states_of
+from hail_batch_jupyter.observe.running import RunningBatch
+
+HIDDEN_S = 1.0
+MAX_FAILURES = 20
+TAIL_CHARACTERS = 1500
+_FAILURES_BYTES = 5500
+_LOST_EVERY_S = 2.0
+
+Send = Callable[[Message, bytes | None], None]
+
+
+class Feed:
+    """One run and the widget that shows it; every method may be called from any thread.
+
+    Messages go through `send` in the order of their numbers. A tick sends one message at most, so that who ticks bounds the rate.
+    """
+
+    def __init__(self, running: RunningBatch, send: Send) -> None:
+        self.running = running
+        self.heard = False
+        self._send = send
+        self._lock = threading.RLock()
+        self._graph: Graph | None = None
+        self._seq = 0
+        self._told: bytes | None = None
+        self._told_clock: tuple[Any, ...] = ()
+        self._told_note = ""
+        self._failures: dict[int, Message] = {}
+        self._visible = True
+        self._cancelling = False
+        self._last_s = 0.0
+        self._looked_s = 0.0
+
+    @property
+    def graph(self) -> Graph:
+        """The part that never changes, made when first needed."""
+        if self._graph is None:
+            self._graph = graph_of(self.running.spec)
+        return self._graph
+
+    def tell_all(self) -> None:
+        """Send a snapshot."""
+        with self._lock:
+            snapshot = self.running.snapshot()
+            states = states_of(snapshot.jobs)
+            self._note_failures(snapshot)
+            self._seq += 1
+            content, buffer = snapshot_message(self._seq, self._head(snapshot), self.graph, states, list(self._failures.values()))
+            self._told, self._told_clock, self._told_note = states, _moving(self._clock(snapshot)), content["run"]["note"]
+            self._send(content, buffer)
+
+    def tick(self) -> bool:
+        """Send what changed, if anything and if it is time; gives False when the run has ended and all is told."""
+        with self._lock:
+            now_s = time.monotonic()
+            snapshot = self._looked(now_s)
+            ended = snapshot.ended_ms is not None
+            if self._told is None:
+                return not ended
+            if not ended and not self._visible and now_s - self._last_s < HIDDEN_S:
+                return True
+            if snapshot.note != self._told_note:
+                self._last_s = now_s
+                self.tell_all()
+                return not ended
+            return self._tell_changes(snapshot, now_s) or not ended
+
+    def _looked(self, now_s: float) -> BatchSnapshot:
+        """The snapshot; a run without news is checked for a killed runner now and then."""
+        snapshot = self.running.snapshot()
+        if snapshot.ended_ms is not None or now_s - self._looked_s < _LOST_EVERY_S:
+            return snapshot
+        self._looked_s = now_s
+        if not self.running.alive():
+            self.running.close_if_dead()
+        return self.running.snapshot()
+
+    def _tell_changes(self, snapshot: BatchSnapshot, now_s: float) -> bool:
+        """Send one message of changes; gives whether more of them wait."""
+        assert self._told is not None
+        new_failures = self._note_failures(snapshot)
+        states, clock = states_of(snapshot.jobs), self._clock(snapshot)
+        if states == self._told and _moving(clock) == self._told_clock and not new_failures:
+            return False
+        failures = fitting(list(self._failures.values()))
+        limit = MAX_CHANGES_BYTES - len(json.dumps(failures).encode())
+        content, buffer = next(changes_messages(self._seq, clock, failures, self._told, states, limit))
+        self._told = applied(self._told, content, buffer)
+        if self._told != states:
+            content["clock"] = clock = {**clock, "complete": False, "ended_ms": None}
+        self._seq, self._told_clock, self._last_s = content["seq"], _moving(clock), now_s
+        self._send(content, buffer)
+        return self._told != states
+
+    def _note_failures(self, snapshot: BatchSnapshot) -> bool:
+        """Keep the first MAX_FAILURES failures; gives whether there is a new one."""
+        known = len(self._failures)
+        for number, view in enumerate(snapshot.jobs):
+            if len(self._failures) >= MAX_FAILURES:
+                break
+            if view.state in BROKEN and number not in self._failures:
+                self._failures[number] = self._failure(number, view)
+        return len(self._failures) > known
+
+    def _failure(self, number: int, view: JobView) -> Message:
+        name = self.running.spec.job(view.job_id).display_name
+        tail = self.running.log_tail(view.job_id, 10)[-TAIL_CHARACTERS:]
+        return {"job": number, "name": name, "state": view.state.value, "exit_code": view.exit_code, "reason": view.reason, "tail": tail}
+
+    def _head(self, snapshot: BatchSnapshot) -> Message:
+        run = self.running
+        head = {"id": str(run.id), "name": run.name, "backend": "local", "runs_on": run.runs_on}
+        return {**head, "clock": self._clock(snapshot), "note": snapshot.note}
+
+    def _clock(self, snapshot: BatchSnapshot) -> Message:
+        ended = snapshot.ended_ms is not None
+        return {
+            "state": snapshot.state.value,
+            "complete": ended,
+            "started_ms": snapshot.started_ms,
+            "ended_ms": snapshot.ended_ms,
+            "now_ms": int(time.time() * 1000),
+            "cost_usd": snapshot.cost_usd,
+            "cost_text": self.running.cost_text(),
+            "cancelling": (self._cancelling or snapshot.cancelled) and not ended,
+        }
+
+    def receive(self, content: Message) -> None:
+        """Handle a message of the browser; what is not of the protocol is ignored."""
+        kind = content.get("kind")
+        if kind == "hello" and content.get("version") == VERSION:
+            self.heard = True
+            self.tell_all()
+        elif kind == "need":
+            self.tell_all()
+        elif kind == "visible":
+            self._visible = bool(content.get("visible"))
+        elif kind == "job":
+            self._answer_job(content)
+        elif kind == "cancel":
+            self._answer_cancel(content)
+
+    def _answer_cancel(self, content: Message) -> None:
+        answer = {"kind": "answer", "request": content.get("request")}
+        try:
+            self.running.cancel()
+        except (BatchException, OSError) as error:
+            self._send({**answer, "ok": False, "text": str(error)}, None)
+            return
+        self._cancelling = True
+        self._send({**answer, "ok": True, "text": "The run is being cancelled"}, None)
+
+    def _answer_job(self, content: Message) -> None:
+        number, jobs = content.get("job"), self.running.spec.jobs
+        if not isinstance(number, int) or not 0 <= number < len(jobs):
+            self._send({"kind": "answer", "request": content.get("request"), "ok": False, "text": f"this run has no job {number!r}"}, None)
+            return
+        detail = job_detail(self.running, jobs[number], self.running.snapshot().jobs[number])
+        self._send({"kind": "job", "request": content.get("request"), "job": number, "detail": detail}, None)
+
+
+def fitting(failures: Sequence[Message]) -> list[Message]:
+    """The failures with tails so short that all of them together fit into a message of changes."""
+    size = len(json.dumps(failures).encode())
+    if size <= _FAILURES_BYTES:
+        return list(failures)
+    each = _FAILURES_BYTES // len(failures)
+    return [_shortened(failure, each) for failure in failures]
+
+
+def _shortened(failure: Message, limit_bytes: int) -> Message:
+    short = {**failure, "name": failure["name"][:60], "reason": failure["reason"][:60]}
+    while short["tail"] and len(json.dumps(short).encode()) > limit_bytes:
+        short["tail"] = short["tail"][len(short["tail"]) // 4 + 1 :]
+    return short
+
+
+def _moving(clock: Message) -> tuple[Any, ...]:
+    """The part of a clock that does not run by itself."""
+    return tuple(value for key, value in clock.items() if key != "now_ms")
+
+
+def applied(states: bytes, content: Message, buffer: bytes) -> bytes:
+    """All states after a message of changes."""
+    after, k = bytearray(states), content["k"]
+    first = memoryview(buffer)[: 4 * k].cast("I")
+    if content["form"] == "single":
+        for job, state in zip(first, buffer[4 * k :], strict=True):
+            after[job] = state
+    else:
+        counts = memoryview(buffer)[4 * k : 8 * k].cast("I")
+        for job, count, state in zip(first, counts, buffer[8 * k :], strict=True):
+            after[job : job + count] = bytes([state]) * count
+    return bytes(after)
+
+
+def job_detail(running: RunningBatch, job: JobSpec, view: JobView) -> Message:
+    """What the side of the widget shows of one job; never a value of its environment."""
+    log = running.directory / "logs" / f"{job.job_id}.{max(view.attempt, 1)}.main.log" if running.directory else None
+    return {
+        "name": job.display_name,
+        "state": view.state.value,
+        "exit_code": view.exit_code,
+        "reason": view.reason,
+        "command": _shown_command(job)[:10_000],
+        "inputs": _short([*[transfer.source for transfer in job.inputs], *job.needs]),
+        "outputs": _short([*[transfer.dest for transfer in job.outputs], *job.promises]),
+        "started_ms": view.started_ms,
+        "ended_ms": view.ended_ms,
+        "max_rss_bytes": view.usage.max_rss_bytes if view.usage else None,
+        "tail": running.log_tail(job.job_id, 40)[-8000:],
+        "log_path": str(log) if log is not None and log.exists() else "",
+    }
+
+
+def _shown_command(job: JobSpec) -> str:
+    return job.user_code or " ".join(job.command)
+
+
+def _short(paths: Sequence[str]) -> list[str]:
+    shown = list(dict.fromkeys(paths))
+    return shown if len(shown) <= 50 else [*shown[:50], f"… and {len(shown) - 50} more"]

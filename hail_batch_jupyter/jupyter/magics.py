@@ -1,0 +1,184 @@
+"""The magics: each reads its line and calls the one function that does it, imported then, so that loading them costs little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics
+
+from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.jupyter import options
+from hail_batch_jupyter.jupyter.declare import argument, cell_magic, line_magic, magics_class
+from hail_batch_jupyter.jupyter.desk import Desk, Shell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hail_batch_jupyter.batch.batch import Batch
+
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Our own errors are shown as their sentence, without frames of this package that say nothing to the user."""
+    try:
+        yield
+    except BatchException as error:
+        sentence = f"{type(error).__name__}: {error}"
+        error._render_traceback_ = lambda: [sentence]  # type: ignore[attr-defined]  # IPython's hook
+        raise
+
+
+@magics_class
+class BatchMagics(Magics):
+    """Everything that `%load_ext hail_batch_jupyter` adds."""
+
+    shell: Shell
+
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(shell)
+        self.desk = Desk(shell)
+
+    def _read(self, magic: Any, line: str) -> Any:
+        return options.read_line(magic, line, self.shell.user_ns)
+
+    @line_magic
+    @argument("name", nargs="?", metavar="NAME", help="make the batch of this name, or come back to it")
+    @argument("--backend", help="where its jobs run: local")
+    @argument("--strict", action="store_true", help="refuse a job that asks for more than this machine has")
+    @argument("--default-cpu", metavar="CORES", help="for jobs that say nothing")
+    @argument("--default-memory", metavar="SIZE", help="for jobs that say nothing")
+    @argument("--default-image", metavar="IMAGE", help="for jobs that say nothing")
+    @argument("--reset", action="store_true", help="begin the batch anew, without jobs; runs are not touched")
+    @argument("--drop", metavar="JOB", help="take one job out of the batch")
+    def batch(self, line: str) -> Batch:
+        """Make, select or show the current batch; gives the Batch."""
+        parsed = self._read(BatchMagics.batch, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.define import select_batch
+
+            return select_batch(self.desk, parsed)
+
+    @cell_magic
+    @argument("name", metavar="NAME", help="the job's name, and the variable that holds it")
+    @argument("--shell", metavar="SHELL", help="instead of /bin/bash; may have options: '/bin/bash -euo pipefail'")
+    @options.job_settings
+    def batch_job(self, line: str, cell: str) -> None:
+        """The cell is a job: a command of bash.
+
+        {data} is a variable of the notebook, {NAME.model} a file that this job makes, {other.model} a file of another job.
+        Running the cell again replaces the job.
+        """
+        parsed = self._read(BatchMagics.batch_job, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.define import bash_cell
+
+            bash_cell(self.desk, parsed, cell)
+
+    @cell_magic
+    @argument("name", metavar="NAME", help="the job's name, and the variable that holds it")
+    @argument("-o", dest="results", action="extend", nargs="+", default=[], metavar="VAR", help="variables of the cell that come back: NAME['VAR'].result()")
+    @options.job_settings
+    def batch_python(self, line: str, cell: str) -> None:
+        """The cell is a job: Python that runs in a process of its own, not in the notebook.
+
+        Variables that it reads come from the notebook; other.model is the path of a file, other['score'] a value of another job.
+        Running the cell again replaces the job.
+        """
+        parsed = self._read(BatchMagics.batch_python, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.define import python_cell
+
+            python_cell(self.desk, parsed, cell)
+
+    @line_magic
+    @argument("--wait", action="store_true", help="wait for the end; raises if a job failed")
+    @argument("--dry-run", action="store_true", help="show what would run")
+    @argument("--fresh", action="store_true", help="take no results over from earlier runs")
+    @argument("--again", action="store_true", help="even beside a live run of this batch")
+    @argument("--only", action="extend", nargs="+", default=[], metavar="JOB", help="these jobs and what they need")
+    @argument("--strict", action="store_true", help="refuse a job that asks for more than this machine has")
+    def batch_run(self, line: str) -> None:
+        """Run what the cells say now; returns at once, the widget appears under the cell.
+
+        What succeeded before and has not changed is taken over.
+        """
+        parsed = self._read(BatchMagics.batch_run, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.define import run_command
+
+            run_command(self.desk, parsed)
+
+    @line_magic
+    @argument("jobs", nargs="*", metavar="JOB", help="only these; without one, the whole run")
+    def batch_wait(self, line: str) -> None:
+        """Wait for the run, or for some of its jobs; raises if one of them failed. An interrupt stops the waiting, not the run."""
+        parsed = self._read(BatchMagics.batch_wait, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.control import wait_for
+
+            wait_for(self.desk, parsed.jobs)
+
+    @line_magic
+    @argument("file", metavar="FILE", help="a file or result of a job: fit.model, evaluate['score']")
+    @argument("dest", metavar="DEST", help="where to write it")
+    def batch_output(self, line: str) -> None:
+        """Write a job's file to DEST at every run from now on."""
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.define import add_output, output_words
+
+            print(add_output(*output_words(BatchMagics.batch_output, line, self.shell.user_ns)))
+
+    @line_magic
+    @argument("filter", nargs="?", metavar="FILTER", help="a state, such as failed, or a part of the name")
+    def batch_jobs(self, line: str) -> pd.DataFrame:
+        """The jobs of the last run as a pandas DataFrame; before the first run those of the batch."""
+        parsed = self._read(BatchMagics.batch_jobs, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.control import jobs_table
+
+            return jobs_table(self.desk, parsed.filter)
+
+    @line_magic
+    @argument("job", metavar="JOB", help="name or number")
+    @argument("--tail", type=int, metavar="N", help="the last N lines only")
+    @argument("-f", "--follow", action="store_true", help="go on until the job has ended")
+    def batch_log(self, line: str) -> None:
+        """Print what a job of the last run wrote."""
+        parsed = self._read(BatchMagics.batch_log, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.control import show_log
+
+            show_log(self.desk, parsed.job, parsed.tail, parsed.follow)
+
+    @line_magic
+    @argument("run", nargs="?", metavar="RUN", help="id of another run than the last one")
+    def batch_cancel(self, line: str) -> None:
+        """End the last run: jobs that run are stopped, the others do not start. Returns at once."""
+        parsed = self._read(BatchMagics.batch_cancel, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.control import cancel
+
+            print(cancel(self.desk, parsed.run))
+
+    @line_magic
+    @argument("run", metavar="RUN", help="id of the run; %%batch_runs lists them")
+    def batch_attach(self, line: str) -> None:
+        """Come back to a run, live or ended, of this or another notebook."""
+        parsed = self._read(BatchMagics.batch_attach, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.run import attach_run
+
+            attach_run(self.desk, str(parsed.run))
+
+    @line_magic
+    @argument("--all", action="store_true", help="of every notebook on this machine")
+    def batch_runs(self, line: str) -> pd.DataFrame:
+        """The runs of this notebook, newest first, as a pandas DataFrame."""
+        parsed = self._read(BatchMagics.batch_runs, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.control import runs_table
+
+            return runs_table(self.desk, everywhere=parsed.all)

@@ -1,0 +1,75 @@
+"""The one thread that tells every widget of this process what is new."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable
+
+from hail_batch_jupyter.jupyter.feed import Feed
+
+INTERVAL_S = 0.26
+"""A little more than a quarter of a second, so that no second sees more than four messages of a run."""
+
+
+class Publisher:
+    """Ticks feeds until their runs have ended; the thread sleeps while there is nothing to watch.
+
+    Nothing is printed from the thread: output of threads lands under whatever cell ran last.
+    """
+
+    def __init__(self) -> None:
+        self._feeds: dict[Feed, Callable[[], None]] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def watch(self, feed: Feed, ended: Callable[[], None]) -> None:
+        """Tick the feed from now on; `ended` is called once, on the thread, when its run has ended and all is told."""
+        with self._changed:
+            self._feeds[feed] = ended
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="hail-batch-jupyter-publisher", daemon=True)
+                self._thread.start()
+                atexit.register(self.stop)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """End the thread; what it was telling stays as it is."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=2.0)
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._feeds) or self._stopped)
+                self._changed.wait_for(lambda: self._stopped, timeout=INTERVAL_S)
+                if self._stopped:
+                    return
+                feeds = list(self._feeds)
+            for feed in feeds:
+                self._tick(feed)
+
+    def _tick(self, feed: Feed) -> None:
+        try:
+            if feed.tick():
+                return
+            self._forget(feed)()
+        except Exception:  # the edge of a thread: other runs are still to be told
+            self._forget(feed)
+            logging.getLogger(__name__).exception("run %s is no longer shown live; %%batch_attach shows it again", feed.running.id)
+
+    def _forget(self, feed: Feed) -> Callable[[], None]:
+        with self._changed:
+            return self._feeds.pop(feed, _nothing)
+
+
+def _nothing() -> None:
+    """For a feed that was forgotten already."""
+
+
+PUBLISHER = Publisher()

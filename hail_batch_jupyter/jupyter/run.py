@@ -1,0 +1,164 @@
+"""Runs the current batch, waits for it, ends it and comes back to it."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hail_batch_jupyter.core.ports import SubmitOptions
+from hail_batch_jupyter.errors import RunLiveError
+from hail_batch_jupyter.jupyter import display
+from hail_batch_jupyter.jupyter.news import mark_seen
+from hail_batch_jupyter.jupyter.subset import same_work, with_ancestors
+from hail_batch_jupyter.jupyter.words import plural, progress_text
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.core.spec import BatchSpec
+    from hail_batch_jupyter.jupyter.desk import Desk
+    from hail_batch_jupyter.observe.running import RunningBatch
+
+_SLICE_S = 0.5
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """How to run: only some jobs, without taking results over, beside a live run."""
+
+    only: tuple[str, ...] = ()
+    fresh: bool = False
+    again: bool = False
+
+
+def run_batch(desk: Desk, order: RunOrder) -> RunningBatch:
+    """Run what the cells say now, or attach to the live run that does just that; shows the run and returns at once.
+
+    Raises RunLiveError beside a live run of the same batch that does something else.
+    """
+    from hail_batch_jupyter.observe import rundir
+    from hail_batch_jupyter.observe.attach import attach, read_spec
+
+    batch = desk.batch()
+    spec = spec_of(batch, order)
+    last = rundir.last_run(batch.lineage)
+    if last is not None and last.state == "live" and not order.again:
+        if not same_work(spec, read_spec(last.directory)):
+            raise RunLiveError(_live_words(batch, last.run_id))
+        running = attach(last.run_id)
+        print(f"the same jobs are running already; this is that run (%batch_run --again starts another): {last.run_id}")
+    else:
+        if last is not None and last.state == "dead":
+            attach(last.run_id)
+        previous = None if order.fresh or last is None else last.run_id
+        spec = spec._replace(previous_run=previous)
+        running = batch.backend.submit(spec, SubmitOptions(keep_files=True, detach=True))
+    keep(desk, batch, running)
+    display.show_run(running)
+    return running
+
+
+def spec_of(batch: Batch, order: RunOrder) -> BatchSpec:
+    """What would run: all jobs of the batch, or those named and what they need."""
+    spec = batch.compile(only_new=False)._replace(lineage=batch.lineage)
+    return with_ancestors(spec, order.only) if order.only else spec
+
+
+def _live_words(batch: Batch, run_id: str) -> str:
+    return (
+        f"batch {batch.name!r} is still running with other jobs or settings than its cells have now; %batch_attach {run_id} shows that run, "
+        f"%batch_cancel ends it, and %batch_run --again runs the new jobs beside it"
+    )
+
+
+def keep(desk: Desk, batch: Batch | None, running: RunningBatch) -> None:
+    """Make it the run that the magics, and the files and results of the batch, speak of."""
+    desk.run = running
+    if batch is not None:
+        batch.last_run = running
+
+
+def dry_run_text(spec: BatchSpec) -> str:
+    """What `--dry-run` shows: each job, what it waits for and its command; values of the environment are left out."""
+    name_of = {job.job_id: job.display_name for job in spec.jobs}
+    parts = [f"{plural(len(spec.jobs), 'job')} would run"]
+    for job in spec.jobs:
+        after = ", ".join(name_of.get(edge.job_id, str(edge.job_id)) for edge in job.parents)
+        parts.append(f"\n# {job.job_id}: {job.display_name}" + (f" (after {after})" if after else ""))
+        parts += [f"# {name}=…" for name in job.env]
+        parts += [f"# reads {transfer.source}" for transfer in job.inputs]
+        parts.append((job.command[-1] if job.kind == "bash" else job.user_code or job.display_name).strip())
+        parts += [f"# writes {transfer.dest}" for transfer in job.outputs]
+    return "\n".join(parts)
+
+
+def wait(running: RunningBatch, job_ids: Sequence[int] | None = None) -> None:
+    """Wait for the run or some of its jobs, with a line of progress where no widget shows it.
+
+    Raises JobFailedError when one of them did not succeed. An interrupt stops the waiting only: it says how to end the run.
+    """
+    line = _ProgressLine(running)
+    try:
+        while True:
+            with suppress(TimeoutError):
+                running.wait(_SLICE_S, job_ids)
+                break
+            line.show()
+    except KeyboardInterrupt as interrupt:
+        words = f"stopped waiting; the run goes on: {progress_text(running, running.snapshot())}. %batch_wait waits again, %batch_cancel ends the run"
+        interrupt._render_traceback_ = lambda: [f"KeyboardInterrupt: {words}"]  # type: ignore[attr-defined]  # IPython's hook
+        raise
+    finally:
+        line.close()
+    mark_seen(running)
+    error = running.error(job_ids)
+    if error is not None:
+        raise error
+
+
+class _ProgressLine:
+    """One line that is written over; in a notebook an output of its own, unless the live widget is there."""
+
+    def __init__(self, running: RunningBatch) -> None:
+        self._running = running
+        self._shell: Any = display.current_shell()  # IPython's shell carries no types
+        self._display_id = ""
+        self._width = 0
+
+    def show(self) -> None:
+        text = progress_text(self._running, self._running.snapshot())
+        if not display.has_kernel(self._shell):
+            if sys.stdout.isatty():
+                print("\r" + text.ljust(self._width), end="", flush=True)
+                self._width = len(text)
+            return
+        if display.is_live(self._running):
+            return
+        update = bool(self._display_id)
+        self._display_id = self._display_id or secrets.token_hex(16)
+        display.publish(self._shell, ({"text/plain": text}, {}), self._display_id, update)
+
+    def close(self) -> None:
+        """Leave the last state behind."""
+        if self._display_id:
+            self.show()
+        elif not display.has_kernel(self._shell):
+            text = progress_text(self._running, self._running.snapshot())
+            print(("\r" if self._width else "") + text.ljust(self._width))
+
+
+def attach_run(desk: Desk, run_id: str) -> RunningBatch:
+    """Come back to a run by its id and show it.
+
+    Raises RunLostError naming close ids.
+    """
+    from hail_batch_jupyter.observe.attach import attach
+
+    running = attach(run_id)
+    mine = [batch for batch in desk.batches.values() if batch.lineage and batch.lineage == running.spec.lineage]
+    keep(desk, mine[0] if mine else None, running)
+    display.show_run(running)
+    return running

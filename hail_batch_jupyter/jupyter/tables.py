@@ -1,0 +1,96 @@
+"""Tables of what is known: the jobs of a run, and the runs of this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.observe.running import RunningBatch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hail_batch_jupyter.core.events import BatchSnapshot
+    from hail_batch_jupyter.core.spec import BatchSpec
+    from hail_batch_jupyter.observe.rundir import RunInfo
+
+
+def jobs_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
+    """The jobs of a run as they are now, see `frame_of`."""
+    return frame_of(running.spec, running.snapshot(), q)
+
+
+def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> pd.DataFrame:
+    """One row a job, in the order of their numbers; `q` keeps those of a state or with this text in the name.
+
+    job_id int64 · name string · state category (all eight states) · attempt string · start, end datetime64[ms, UTC] ·
+    duration_s float64, seconds of the last attempt, until now while it runs · exit_code Int64 · reason string · cores float64,
+    asked for, 1 where nothing was said · max_rss_bytes Int64 · cost_usd float64 · parents object, list of job_id · reused bool
+    """
+    import pandas as pd
+
+    from hail_batch_jupyter.jupyter.jobsframe import COLUMNS, JobsFrame
+
+    pairs = [pair for pair in zip(spec.jobs, snapshot.jobs, strict=True) if _wanted(q, pair[0].name or "", pair[1].state)]
+    jobs, views = [job for job, _ in pairs], [view for _, view in pairs]
+    now_ms = int(time.time() * 1000)
+    columns: dict[str, Any] = {
+        "job_id": pd.array([job.job_id for job in jobs], dtype="int64"),
+        "name": pd.array([job.name or "" for job in jobs], dtype="string"),
+        "state": pd.Categorical([view.state.value for view in views], categories=[state.value for state in JobState]),
+        "attempt": pd.array([str(view.attempt) if view.attempt else None for view in views], dtype="string"),
+        "start": _times([view.started_ms for view in views]),
+        "end": _times([view.ended_ms for view in views]),
+        "duration_s": pd.array([_duration_s(view.started_ms, view.ended_ms, now_ms) for view in views], dtype="float64"),
+        "exit_code": pd.array([view.exit_code for view in views], dtype="Int64"),
+        "reason": pd.array([view.reason for view in views], dtype="string"),
+        "cores": pd.array([(job.request.cpu_mcpu or 1000) / 1000 for job in jobs], dtype="float64"),
+        "max_rss_bytes": pd.array([view.usage.max_rss_bytes if view.usage else None for view in views], dtype="Int64"),
+        "cost_usd": pd.array([view.cost_usd for view in views], dtype="float64"),
+        "parents": pd.Series([[edge.job_id for edge in job.parents] for job in jobs], dtype="object"),
+        "reused": pd.array([view.reused for view in views], dtype="bool"),
+    }
+    return JobsFrame(columns, columns=list(COLUMNS))
+
+
+def _wanted(q: str | None, name: str, state: JobState) -> bool:
+    wanted = (q or "").lower()
+    if wanted in _STATE_WORDS:
+        return state.value.lower() == wanted
+    return wanted in name.lower()
+
+
+_STATE_WORDS = {state.value.lower() for state in JobState}
+
+
+def _times(times_ms: Sequence[int | None]) -> Any:  # a pandas array
+    import pandas as pd
+
+    values = pd.Series(pd.array(times_ms, dtype="Int64"))
+    return values.astype("datetime64[ms]").dt.tz_localize("UTC").array
+
+
+def _duration_s(started_ms: int | None, ended_ms: int | None, now_ms: int) -> float:
+    if started_ms is None:
+        return float("nan")
+    return max(0, (ended_ms or now_ms) - started_ms) / 1000
+
+
+def runs_frame(runs: Sequence[RunInfo]) -> pd.DataFrame:
+    """One row a run, newest first.
+
+    run string · name string · state category (live, ended, dead) · started datetime64[ms, UTC] · jobs int64 · notebook string
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        "run": pd.array([run.run_id for run in runs], dtype="string"),
+        "name": pd.array([run.name for run in runs], dtype="string"),
+        "state": pd.Categorical([run.state for run in runs], categories=["live", "ended", "dead"]),
+        "started": _times([run.created_ms for run in runs]),
+        "jobs": pd.array([run.n_jobs for run in runs], dtype="int64"),
+        "notebook": pd.array([run.notebook for run in runs], dtype="string"),
+    }
+    return pd.DataFrame(columns)

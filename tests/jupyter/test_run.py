@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.errors import JobFailedError, RunLiveError, RunLostError, SubmitError
+from hail_batch_jupyter.jupyter.desk import place_of
+from hail_batch_jupyter.jupyter.news import news
+from hail_batch_jupyter.observe import rundir
+from tests.conftest import wait_until
+
+
+@pytest.fixture
+def gate(work: Path) -> Iterator[Path]:
+    """A file that `held` jobs wait for."""
+    yield work / "gate"
+    (work / "gate").touch()
+
+
+@pytest.fixture
+def two(cells: Any) -> Any:
+    """A shell with the jobs `fit` (bash) and `qc` (Python), which reads the model of `fit`."""
+    Path("data.csv").write_text("2\n1\n")
+    cells.run("from pathlib import Path\ndata = Path('data.csv')\nb = %batch b")
+    cells.run("%%batch_job fit\nsort {data} > {fit.model}")
+    cells.run("%%batch_python qc -o score total\nrows = open(fit.model).read().split()\nscore = rows\nprint('counted', len(rows))\ntotal = sum(map(int, rows))")
+    return cells
+
+
+@pytest.fixture
+def held(cells: Any, gate: Path) -> Any:
+    """A shell whose batch `b` runs a job that waits for the gate."""
+    cells.run(f"gate = {str(gate)!r}\nb = %batch b")
+    cells.run("%%batch_job held\necho begun\nuntil [ -e {gate} ]; do sleep 0.02; done\necho ended")
+    cells.run("%batch_run")
+    return cells
+
+
+def states(cells: Any) -> list[tuple[str, str, bool]]:
+    frame = cells.run("%batch_jobs")
+    return [tuple(row) for row in frame[["name", "state", "reused"]].itertuples(index=False)]
+
+
+def test_a_run_gives_files_values_and_a_table(two: Any) -> None:
+    two.run("%batch_run")
+    two.run("%batch_wait")
+
+    assert two.run("fit.model.path().read_text()") == "1\n2\n"
+    assert two.run("qc['score'].result(), qc['total'].result()") == (["1", "2"], 3)
+    assert states(two) == [("fit", "Success", False), ("qc", "Success", False)]
+
+
+def test_outputs_are_written(two: Any) -> None:
+    two.run("%batch_output fit.model out/model.txt")
+
+    two.run("%batch_run --wait")
+
+    assert Path("out/model.txt").read_text() == "1\n2\n"
+
+
+def test_what_has_not_changed_is_taken_over_and_what_has_runs(two: Any) -> None:
+    two.run("%batch_run --wait")
+    two.run("%batch_run --wait")
+    assert states(two) == [("fit", "Success", True), ("qc", "Success", True)]
+
+    two.run("%%batch_python qc -o score\nscore = open(fit.model).read()[::-1]")
+    two.run("%batch_run --wait")
+
+    assert states(two) == [("fit", "Success", True), ("qc", "Success", False)]
+    assert two.run("qc['score'].result()") == "\n2\n1"
+
+
+def test_fresh_runs_everything(two: Any) -> None:
+    two.run("%batch_run --wait")
+
+    two.run("%batch_run --wait --fresh")
+
+    assert states(two) == [("fit", "Success", False), ("qc", "Success", False)]
+
+
+def test_only_runs_the_jobs_named_and_what_they_need(two: Any) -> None:
+    two.run("%%batch_job other\ntrue")
+
+    two.run("%batch_run --wait --only qc")
+
+    assert [name for name, _, _ in states(two)] == ["fit", "qc"]
+
+
+def test_a_cell_with_run_runs_its_job(two: Any) -> None:
+    two.run("%%batch_job late --run\ncat {fit.model}")
+    two.run("%batch_wait")
+
+    assert [name for name, _, _ in states(two)] == ["fit", "late"]
+
+
+def test_runs_name_their_predecessor(two: Any) -> None:
+    two.run("%batch_run --wait")
+    two.run("%batch_run --wait")
+
+    newest, before = rundir.list_runs()
+    assert newest.previous == before.run_id
+    assert newest.lineage == before.lineage == f"{place_of(two.shell)}::b"
+
+
+def test_dry_run_shows_commands_and_runs_nothing(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    two.run("%%batch_job secret --env TOKEN=hush\necho $TOKEN")
+
+    two.run("%batch_run --dry-run")
+
+    shown = capsys.readouterr().out
+    assert "3 jobs would run" in shown
+    assert "# 2: qc (after fit)" in shown
+    assert "hush" not in shown
+    assert rundir.list_runs() == []
+
+
+def test_waiting_raises_when_a_job_failed_and_shows_its_log(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    two.run("%%batch_job bad\necho before; exit 3")
+    two.run("%batch_run")
+
+    with pytest.raises(JobFailedError) as caught:
+        two.run("%batch_wait")
+
+    assert caught.value.returncode == 3
+    shown = capsys.readouterr().out
+    assert "bad: Failed with exit code 3\n    | before" in shown
+    assert "Traceback" not in shown
+
+
+def test_waiting_for_jobs_that_succeeded_does_not_raise(two: Any) -> None:
+    two.run("%%batch_job bad\nexit 3")
+    two.run("%batch_run")
+
+    two.run("%batch_wait fit {qc}")
+
+    with pytest.raises(JobFailedError):
+        two.run("%batch_wait fit bad")
+    with pytest.raises(UsageError, match="there is no job 'qd' in run .*; did you mean qc"):
+        two.run("%batch_wait qd")
+
+
+def test_the_traceback_of_a_python_cell_shows_its_text(two: Any) -> None:
+    two.run("%%batch_python qc -o score\nscore = 1\n\nraise ValueError(f'odd {score}')")
+
+    with pytest.raises(JobFailedError, match=r"File \"<batch_python qc>\", line 4, in qc\n    \|     raise ValueError"):
+        two.run("%batch_run --wait")
+    with pytest.raises(ValueError, match="odd 1"):
+        two.run("qc['score'].result()")
+
+
+def test_functions_and_classes_of_the_notebook_run_in_the_job(cells: Any) -> None:
+    cells.run("import math\nscale = 10\nclass P:\n    def __init__(self, x): self.x = x\ndef grow(p): return P(p.x * scale + math.floor(1.5))\np = P(2)")
+    cells.run("%%batch_python big -o q same\nq = grow(p)\nsame = type(q) is P and isinstance(p, P)")
+
+    cells.run("%batch_run --wait")
+
+    assert cells.run("big['q'].result().x, big['same'].result()") == (21, True)
+
+
+def test_a_live_run_that_does_the_same_is_attached_to(held: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    held.run("%batch_run")
+
+    assert len(rundir.list_runs()) == 1
+    assert "the same jobs are running already; this is that run" in capsys.readouterr().out
+
+
+def test_beside_a_live_run_other_jobs_are_refused_until_again_is_said(held: Any, gate: Path) -> None:
+    held.run("%%batch_job more\ntrue")
+    with pytest.raises(RunLiveError, match="%batch_attach .* shows that run, %batch_cancel ends it, and %batch_run --again runs"):
+        held.run("%batch_run")
+    assert len(rundir.list_runs()) == 1
+
+    held.run("%batch_run --again")
+
+    assert len(rundir.list_runs()) == 2
+    gate.touch()
+    held.run("%batch_wait")
+    held.run(f"%batch_attach {rundir.list_runs()[1].run_id}\n%batch_wait")
+
+
+def test_cancelling_ends_the_run_and_waiting_says_so(held: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    held.run("%batch_cancel")
+
+    with pytest.raises(JobFailedError, match="job 'held' was cancelled"):
+        held.run("%batch_wait")
+    held.run("%batch_cancel")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("has ended already")
+
+
+def test_an_interrupt_stops_the_waiting_and_not_the_run(held: Any, gate: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = held.run("b.last_run")
+    wait_until(lambda: run.snapshot().jobs[0].state is JobState.RUNNING)
+    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        held.run("%batch_wait")
+
+    interrupt.join()
+    assert "stopped waiting; the run goes on: b: 0 of 1 job done" in (shown := capsys.readouterr().out)
+    assert "%batch_cancel ends the run" in shown
+    assert run.alive()
+    gate.touch()
+    held.run("%batch_wait")
+
+
+def test_logs_are_printed_whole_or_in_part(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    two.run("%%batch_job lines\nseq 1 20; printf 'no end'")
+    two.run("%batch_run --wait")
+    capsys.readouterr()
+
+    two.run("%batch_log lines")
+    assert capsys.readouterr().out.splitlines() == [*map(str, range(1, 21)), "no end"]
+    two.run("%batch_log 3 --tail 2")
+    assert capsys.readouterr().out.splitlines() == ["20", "no end"]
+    two.run("%batch_log fit")
+    assert capsys.readouterr().out == "job 'fit' (Success) has printed nothing\n"
+    two.run("%batch_log {qc}")
+    assert capsys.readouterr().out == "counted 2\n"
+
+
+def test_a_log_is_followed_to_the_end_of_its_job(held: Any, gate: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opener = threading.Timer(0.5, gate.touch)
+    opener.start()
+
+    held.run("%batch_log held -f")
+
+    opener.join()
+    assert capsys.readouterr().out.endswith("begun\nended\n")
+
+
+def test_attaching_comes_back_to_a_run_and_names_close_ones(two: Any) -> None:
+    two.run("%batch_run --wait")
+    (run,) = rundir.list_runs()
+    two.run("%batch --reset")
+
+    two.run(f"%batch_attach {run.run_id}")
+
+    assert [name for name, _, _ in states(two)] == ["fit", "qc"]
+    with pytest.raises(RunLostError, match=run.run_id):
+        two.run(f"%batch_attach {run.run_id[:-2]}")
+
+
+def test_runs_of_this_notebook_are_a_table(two: Any, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.run("%batch_run --wait")
+    frame = two.run("%batch_runs")
+    assert frame[["name", "state", "jobs"]].values.tolist() == [["b", "ended", 2]]
+
+    monkeypatch.setenv("JPY_SESSION_NAME", str(work / "another.ipynb"))
+
+    assert len(two.run("%batch_runs")) == 0
+    assert len(two.run("%batch_runs --all")) == 1
+
+
+def test_the_batch_says_which_cells_changed_since_the_run(two: Any) -> None:
+    two.run("%batch_run --wait")
+    two.run("%%batch_job fit\nsort -r {data} > {fit.model}")
+
+    data, _ = two.shell.display_formatter.format(two["b"])
+    assert data["text/plain"].splitlines()[1:] == [
+        "  fit: bash, Success, cell changed since the run",
+        "  qc: python, after fit, Success, cell changed since the run",
+    ]
+
+
+def test_a_new_kernel_hears_of_runs_that_go_on_or_ended_unseen_and_of_each_end_once(held: Any, gate: Path) -> None:
+    place = place_of(held.shell)
+    (run,) = rundir.list_runs()
+    assert news(place) == f"b is still running: %batch_attach {run.run_id}"
+
+    gate.touch()
+    wait_until(lambda: rundir.list_runs()[0].state == "ended")
+    assert news(place) == f"b has ended: %batch_attach {run.run_id}"
+
+    held.run("%batch_wait")
+    assert news(place) == ""
+    assert news("/another/notebook.ipynb") == ""
+
+
+def test_a_job_that_asks_for_more_than_there_is_is_refused_with_strict(two: Any) -> None:
+    two.run("%%batch_job big --cpu 4000\ntrue")
+
+    with pytest.raises(SubmitError, match="job 'big' asks for"):
+        two.run("%batch_run --strict")
+
+
+def test_values_of_the_environment_reach_the_job_and_nothing_else(two: Any, runs: Path) -> None:
+    two.run("token = 'hush-hush'")
+    two.run("%%batch_job secret --env TOKEN=$token\nprintf %s \"$TOKEN\" | wc -c")
+    two.run("%batch_run --wait")
+
+    shown = [str(two.run("%batch_jobs").to_html()), *[repr(value) for value in two.shell.display_formatter.format(two["b"])[0].values()]]
+    written = [path for path in runs.rglob("*") if path.is_file() and b"hush-hush" in path.read_bytes()]
+    assert two.run("b.last_run.get_job_log(3)['main'].strip()") == "9"
+    assert not [text for text in shown if "hush" in text]
+    assert written == []
