@@ -1,0 +1,96 @@
+"""What is measured: a case is one tool doing one kind of work; a round asks it for one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Values = dict[str, float]
+"""One sample: names that end in their unit (`jobs_per_s`, `start_ms`, `rss_mb`) with their numbers."""
+
+
+class NotAvailable(Exception):
+    """A case that cannot be measured here; the text says why and is printed in its row."""
+
+
+class MeasurementFailed(Exception):
+    """A case that broke or overran its time; the text says how and is printed in its row."""
+
+
+def nothing_to_prepare() -> None:
+    """The preparation of a case that needs none."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the report.
+
+    `measure` gets an empty directory of its own, which is removed afterwards, and returns one sample;
+    `prepare` runs once before the rounds. Both may raise NotAvailable or MeasurementFailed.
+    """
+
+    name: str
+    tool: str
+    group: str
+    measure: Callable[[Path], Values]
+    note: str = ""
+    prepare: Callable[[], None] = nothing_to_prepare
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases that are compared with one another: each pass over them takes one sample of every case."""
+
+    name: str
+    title: str
+    passes_per_round: int = 1
+    warm_up: bool = False
+
+
+@dataclass
+class Outcome:
+    """What is known of a case after the rounds; `problem` is set when samples are missing."""
+
+    case: Case
+    samples: list[Values] = field(default_factory=list)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much work a sample holds: enough to drown start-up in full, little with `--quick`.
+
+    Every value is a count of jobs, tasks or cells, except `ballast_mb` and `widget_window_s`.
+    """
+
+    jobs: int = 1000
+    chain: int = 200
+    outputs: int = 200
+    cells: int = 200
+    hailtop_python_jobs: int = 20
+    hailtop_outputs: int = 4
+    snakemake_jobs: int = 100
+    dask_tasks: int = 500
+    ballast_jobs: int = 200
+    hailtop_ballast_jobs: int = 20
+    ballast_mb: int = 2048
+    widget_jobs: int = 10_000
+    widget_window_s: int = 10
+    snapshot_jobs: int = 50_000
+
+
+FULL = Scale()
+QUICK = Scale(
+    jobs=200,
+    chain=50,
+    outputs=50,
+    cells=50,
+    hailtop_python_jobs=6,
+    hailtop_outputs=2,
+    snakemake_jobs=10,
+    dask_tasks=100,
+    ballast_jobs=50,
+    hailtop_ballast_jobs=10,
+    widget_window_s=5,
+)

@@ -1,0 +1,43 @@
+"""Which cases there are, in the order in which a round visits them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.case import Case, Group, Scale
+from benchmarks.ours import our_cases
+from benchmarks.peers import peer_cases
+
+GROUPS: tuple[Group, ...] = (
+    Group("bash", "Independent no-op bash jobs"),
+    Group("chain", "Chain of no-op bash jobs"),
+    Group("python", "Python jobs"),
+    Group("output", "A job with one written output against a job without"),
+    Group("parent", "Starting a run from a small and from a big process"),
+    Group("import", "Imports", passes_per_round=6, warm_up=True),
+    Group("cell", "Notebook cells", passes_per_round=2),
+    Group("widget", "Widget traffic"),
+)
+
+
+def all_cases(scale: Scale) -> list[Case]:
+    """This project's cases and those of all peers, sorted by group; this project comes last in each group."""
+    order = {group.name: place for place, group in enumerate(GROUPS)}
+    return sorted([*peer_cases(scale), *our_cases(scale)], key=lambda case: order[case.group])
+
+
+def select(cases: Sequence[Case], wanted: Sequence[str]) -> list[Case]:
+    """The cases whose name starts with, or whose group is, one of the words; all when there are none.
+
+    Raises ValueError with the names there are for a word that fits nothing.
+    """
+    for word in wanted:
+        if not any(_fits(case, word) for case in cases):
+            names = ", ".join(case.name for case in cases)
+            raise ValueError(f"--only {word!r}: no such case or group; use one of {names}, "
+                             f"or a group: {', '.join(group.name for group in GROUPS)}")  # fmt: skip
+    return [case for case in cases if not wanted or any(_fits(case, word) for word in wanted)]
+
+
+def _fits(case: Case, word: str) -> bool:
+    return word == case.group if word in {group.name for group in GROUPS} else case.name.startswith(word)

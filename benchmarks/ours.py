@@ -1,0 +1,90 @@
+"""This project, through its public interface only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.bounded import own_python, run_script
+from benchmarks.case import Case, NotAvailable, Scale, Values
+from benchmarks.imports import timed_import
+
+MODULE = "hail_batch_jupyter.batch"
+TOOL = "hail_batch_jupyter LocalBackend"
+NOTE = "b.run(): compile, runner, logs, journal"
+SPARE_FACTOR = 2
+"""A big parent is measured only where twice its memory is free: swapping would be measured otherwise."""
+
+
+def our_cases(scale: Scale) -> list[Case]:
+    """Every case of this project: jobs, imports, notebook cells, widget."""
+    return [*_job_cases(scale), *_parent_cases(scale), *_import_cases(), *_notebook_cases(scale)]
+
+
+def _job_cases(scale: Scale) -> list[Case]:
+    return [
+        _case("ours", TOOL, "bash", NOTE, "noop_jobs.py", MODULE, scale.jobs, "independent"),
+        _case("ours-chain", TOOL, "chain", NOTE, "noop_jobs.py", MODULE, scale.chain, "chain"),
+        _case("ours-single", f"{TOOL}, one job", "chain", "fixed cost of a run", "noop_jobs.py", MODULE, 1, "chain"),
+        _case("ours-python", TOOL, "python", f"{NOTE}; a fresh process each", "python_jobs.py", MODULE, scale.jobs),
+        _case("ours-output", TOOL, "output", NOTE, "written_outputs.py", MODULE, scale.outputs),
+    ]
+
+
+def _parent_cases(scale: Scale) -> list[Case]:
+    return [_parent_case(scale, "ours-parent-50mb", 50), _parent_case(scale, "ours-parent-2gb", scale.ballast_mb)]
+
+
+def _parent_case(scale: Scale, name: str, resident_mb: int) -> Case:
+    size = "50 MB (at least)" if resident_mb == 50 else "2 GB"
+
+    def measure(directory: Path) -> Values:
+        needed_mb = resident_mb * SPARE_FACTOR
+        if available_mb() < needed_mb:
+            raise NotAvailable(f"not available: needs {needed_mb} MB of free memory, {available_mb()} MB are")
+        arguments = (MODULE, scale.ballast_jobs, resident_mb)
+        return run_script(own_python(), "big_parent.py", directory, *arguments, timeout_s=180)
+
+    return Case(name, f"{TOOL}, parent of {size}", "parent", measure, "b.run(wait=False), then wait()")
+
+
+def _import_cases() -> list[Case]:
+    def bare(directory: Path) -> Values:
+        return timed_import(own_python(), "pass", directory)
+
+    def batch(directory: Path) -> Values:
+        return timed_import(own_python(), f"import {MODULE}", directory)
+
+    note = "wall time of the process"
+    return [
+        Case("bare-python", "bare Python", "import", bare, note),
+        Case("ours-import", f"import {MODULE}", "import", batch, note),
+        _case("ours-load-ext", "%load_ext hail_batch_jupyter", "import", "in IPython, after that import",
+              "load_extension.py"),
+    ]  # fmt: skip
+
+
+def _notebook_cases(scale: Scale) -> list[Case]:
+    cells, window_s = f"median of {scale.cells} cells", scale.widget_window_s
+    return [
+        _case("ours-cell", "%%batch_job cell", "cell", cells, "define_cells.py", scale.cells),
+        _case("ours-widget-10k", f"widget, {scale.widget_jobs} jobs", "widget", "a kernel and its messages",
+              "widget_traffic.py", scale.widget_jobs, window_s),
+        _case("ours-widget-50k", f"widget, {scale.snapshot_jobs} jobs", "widget", "a kernel and its messages",
+              "widget_traffic.py", scale.snapshot_jobs, window_s),
+    ]  # fmt: skip
+
+
+def _case(name: str, tool: str, group: str, note: str, script: str, *arguments: str | int) -> Case:
+    def measure(directory: Path) -> Values:
+        return run_script(own_python(), script, directory, *arguments, timeout_s=300)
+
+    return Case(name, tool, group, measure, note)
+
+
+def available_mb() -> int:
+    """Memory that programs can still take, of /proc/meminfo; a great deal where there is no /proc."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 1 << 30
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable"))

@@ -1,0 +1,109 @@
+"""The project's speed targets and whether this run met them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.case import Outcome
+
+SAME_WITHIN = 1.10
+"""'No more than' between two measurements of one thing: ten per cent is what repetitions differ by."""
+
+
+class Medians:
+    """The median of every named value of every case; a missing one raises KeyError with the reason."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self._outcomes = {outcome.case.name: outcome for outcome in outcomes}
+
+    def __call__(self, case: str, value: str) -> float:
+        """The median over the samples of the case."""
+        outcome = self._outcomes.get(case)
+        if outcome is None:
+            raise KeyError(f"{case} was not asked for")
+        if not outcome.samples:
+            raise KeyError(f"{case}: {outcome.problem or 'no sample'}")
+        return median(sample[value] for sample in outcome.samples)
+
+    def largest(self, case: str, value: str) -> float:
+        """The largest value over the samples of the case, for limits that every message has to keep."""
+        self(case, value)
+        return max(sample[value] for sample in self._outcomes[case].samples)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One bar: `measured` and `bar` take the medians and give numbers in `unit`; `at_least` says which way is good."""
+
+    name: str
+    unit: str
+    measured: Callable[[Medians], float]
+    bar: Callable[[Medians], float]
+    at_least: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target after the run: `measured` and `bar` are None when a needed case has no sample, `reason` says why."""
+
+    target: Target
+    measured: float | None = None
+    bar: float | None = None
+    reason: str = ""
+
+    @property
+    def word(self) -> str:
+        """'met', 'MISSED' or 'not measured'."""
+        if self.measured is None or self.bar is None:
+            return "not measured"
+        good = self.measured >= self.bar if self.target.at_least else self.measured <= self.bar
+        return "met" if good else "MISSED"
+
+
+def _fixed(number: float) -> Callable[[Medians], float]:
+    return lambda medians: number
+
+
+TARGETS: tuple[Target, ...] = (
+    Target("no-op bash jobs, at least 85 % of the plain bash loop", "jobs/s",
+           lambda m: m("ours", "jobs_per_s"), lambda m: 0.85 * m("spawn-bash", "jobs_per_s"), at_least=True),
+    Target("Python jobs, each in a fresh process", "jobs/s",
+           lambda m: m("ours-python", "jobs_per_s"), _fixed(250), at_least=True),
+    Target("one written output, more than a job without", "ms",
+           lambda m: m("ours-output", "output_ms_per_job"), _fixed(1)),
+    Target("import hail_batch_jupyter.batch, over bare Python", "ms",
+           lambda m: m("ours-import", "process_ms") - m("bare-python", "process_ms"), _fixed(60)),
+    Target("%load_ext, on top of that import", "ms", lambda m: m("ours-load-ext", "load_ext_ms"), _fixed(50)),
+    Target("defining a %%batch_job cell", "ms", lambda m: m("ours-cell", "define_cell_ms"), _fixed(2)),
+    Target("b.run(wait=False) returns, parent of 2 GB against 50 MB", "ms",
+           lambda m: m("ours-parent-2gb", "run_returns_ms"),
+           lambda m: SAME_WITHIN * m("ours-parent-50mb", "run_returns_ms")),
+    Target("a job, parent of 2 GB against 50 MB", "ms",
+           lambda m: m("ours-parent-2gb", "ms_per_job"), lambda m: SAME_WITHIN * m("ours-parent-50mb", "ms_per_job")),
+    Target("first snapshot at 50 000 jobs", "bytes",
+           lambda m: m.largest("ours-widget-50k", "snapshot_bytes"), _fixed(1_000_000)),
+    Target("largest changes message at 10 000 jobs", "bytes",
+           lambda m: m.largest("ours-widget-10k", "largest_changes_bytes"), _fixed(10_000)),
+    Target("largest changes message at 50 000 jobs", "bytes",
+           lambda m: m.largest("ours-widget-50k", "largest_changes_bytes"), _fixed(10_000)),
+    Target("most widget messages in a second, 10 000 jobs", "messages",
+           lambda m: m.largest("ours-widget-10k", "most_messages_in_a_second"), _fixed(4)),
+    Target("kernel's share of a core, 10 000 jobs", "%",
+           lambda m: m("ours-widget-10k", "kernel_core_percent"), _fixed(5)),
+    Target("DAG and progress, minified", "bytes", lambda m: m("ours-widget-10k", "bundle_bytes"), _fixed(60_000)),
+)  # fmt: skip
+
+
+def judge(outcomes: Sequence[Outcome]) -> list[Verdict]:
+    """Every target with what was measured, in the order of TARGETS."""
+    medians = Medians(outcomes)
+    return [_verdict(target, medians) for target in TARGETS]
+
+
+def _verdict(target: Target, medians: Medians) -> Verdict:
+    try:
+        return Verdict(target, target.measured(medians), target.bar(medians))
+    except KeyError as missing:
+        return Verdict(target, reason=str(missing.args[0]))
