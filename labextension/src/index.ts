@@ -1,0 +1,5 @@
+/** The plugins of the JupyterLab extension. */
+
+import { bridge } from "./bridge/plugin";
+
+export default [bridge];

@@ -1,0 +1,70 @@
+/** Hands the kernel's messages on in their order, also while the bytes of a snapshot are being inflated. */
+
+import type { KernelMessage } from "../contract";
+import { inflate } from "../decode";
+import type { CustomListener, Model } from "./model";
+
+export interface Receiver {
+  /** `bytes` is the message's buffer, inflated; empty when it has none. */
+  receive(message: KernelMessage, bytes: Uint8Array): void;
+  fail(text: string): void;
+}
+
+type Letter = [message: KernelMessage, bytes: Uint8Array<ArrayBuffer>];
+
+export class Inbox {
+  private readonly model: Model;
+  private readonly receiver: Receiver;
+  private readonly held: Letter[] = [];
+  private inflating = false;
+  private disposed = false;
+
+  constructor(model: Model, receiver: Receiver) {
+    this.model = model;
+    this.receiver = receiver;
+    model.on("msg:custom", this.onMessage);
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.model.off("msg:custom", this.onMessage);
+  }
+
+  private readonly onMessage: CustomListener = (content, buffers) => {
+    if (!isKernelMessage(content)) return;
+    this.held.push([content, firstBuffer(buffers)]);
+    this.deliver();
+  };
+
+  private deliver(): void {
+    while (!this.inflating && !this.disposed) {
+      const letter = this.held.shift();
+      if (!letter) return;
+      if (letter[0].kind === "snapshot" && letter[0].deflate) void this.inflateThenDeliver(letter);
+      else this.receiver.receive(...letter);
+    }
+  }
+
+  private async inflateThenDeliver([message, bytes]: Letter): Promise<void> {
+    this.inflating = true;
+    const inflated = await inflate(bytes).catch(() => null);
+    this.inflating = false;
+    if (this.disposed) return;
+    if (inflated) this.receiver.receive(message, inflated);
+    else this.receiver.fail("The graph could not be unpacked; run the cell again.");
+    this.deliver();
+  }
+}
+
+/** A copy of the first buffer: hosts give views into larger buffers, of which some are reused. */
+function firstBuffer(buffers: unknown): Uint8Array<ArrayBuffer> {
+  const view: unknown = Array.isArray(buffers) ? buffers[0] : undefined;
+  if (view instanceof ArrayBuffer) return new Uint8Array(view.slice(0));
+  if (!ArrayBuffer.isView(view)) return new Uint8Array();
+  return Uint8Array.from(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+}
+
+function isKernelMessage(content: unknown): content is KernelMessage {
+  if (typeof content !== "object" || content === null || !("kind" in content)) return false;
+  return ["snapshot", "changes", "job", "answer"].includes(String(content.kind));
+}

@@ -1,0 +1,52 @@
+/** One bar for the whole run, its counts in words, and the same for screen readers now and then. */
+
+import { bar, element, setAttribute, setBar, setText } from "../dom";
+import { countParts, countSentence } from "../format";
+import type { Run } from "../runs";
+import { segmentCounts } from "../states";
+
+/** Screen readers hear of progress at most this often, in ms. */
+const SPEAK_MS = 10_000;
+
+export class Progress {
+  readonly element: HTMLElement;
+  private readonly bar = bar("hbj-progress");
+  private readonly counts = element("div", "hbj-counts");
+  private readonly spoken = element("div", "hbj-spoken", { "aria-live": "polite" });
+  private spokenMs = Number.NEGATIVE_INFINITY;
+  private shown = "";
+
+  constructor() {
+    const range = { role: "progressbar", "aria-label": "Jobs done", "aria-valuemin": 0 };
+    for (const [name, value] of Object.entries(range)) this.bar.setAttribute(name, String(value));
+    this.element = element("div", "hbj-summary", {}, this.bar, this.counts, this.spoken);
+  }
+
+  update(run: Run): void {
+    const segments = segmentCounts(run.counts);
+    const sentence = countSentence(run.counts);
+    setBar(this.bar, segments);
+    setAttribute(this.bar, "aria-valuemax", String(run.n));
+    setAttribute(this.bar, "aria-valuenow", String((segments[0] ?? 0) + (segments[1] ?? 0)));
+    setAttribute(this.bar, "aria-valuetext", sentence);
+    this.show(run, sentence);
+    this.speak(run, sentence);
+  }
+
+  private show(run: Run, sentence: string): void {
+    if (sentence === this.shown) return;
+    this.shown = sentence;
+    const parts = countParts(run.counts).flatMap(({ segment, text }, index) => [
+      index ? " · " : "",
+      element("span", "hbj-count", { "data-segment": segment }, text),
+    ]);
+    this.counts.replaceChildren(...parts);
+  }
+
+  private speak(run: Run, sentence: string): void {
+    const now = Date.now();
+    if (!run.clock.complete && now - this.spokenMs < SPEAK_MS) return;
+    this.spokenMs = now;
+    setText(this.spoken, `${run.head.name}: ${sentence}`);
+  }
+}

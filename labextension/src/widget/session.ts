@@ -1,0 +1,193 @@
+/** What all views of one widget share: the run, the conversation with the kernel. No DOM. */
+
+import {
+  type BrowserMessage,
+  type Changes,
+  type JobDetail,
+  type KernelMessage,
+  type Snapshot,
+  VERSION,
+} from "../contract";
+import { type Outcome, Run } from "../runs";
+import { Cancel, type CancelReport } from "./cancel";
+import { Inbox } from "./inbox";
+import type { Model } from "./model";
+
+/** A second snapshot is asked for only when the first did not come, in ms. */
+const NEED_AGAIN_MS = 2000;
+
+/** After this without a first message the kernel is taken to be gone, in ms. */
+const PATIENCE_MS = 10_000;
+
+/** What JupyterLab's widget manager says when the kernel goes. */
+const CLOSING_EVENTS = ["comm:close", "comm_live_update"];
+
+export class Session {
+  run: Run | null = null;
+  /** "" or why there is nothing new: shown in the place of the clock. */
+  trouble = "";
+  cancelReport: CancelReport = { text: "", pending: false };
+  private readonly model: Model;
+  private readonly listeners = new Set<() => void>();
+  private readonly visibleViews = new Map<object, boolean>();
+  private readonly details = new Map<number, (detail: JobDetail) => void>();
+  private readonly inbox: Inbox;
+  private readonly cancelling: Cancel;
+  private patience: ReturnType<typeof setTimeout> | undefined;
+  private neededMs = Number.NEGATIVE_INFINITY;
+  private nRequests = 0;
+  private toldVisible: boolean | null = null;
+
+  constructor(model: Model) {
+    this.model = model;
+    this.inbox = new Inbox(model, {
+      receive: (message, bytes) => this.receive(message, bytes),
+      fail: (text) => this.fail(text),
+    });
+    this.cancelling = new Cancel((report) => this.report(report));
+    for (const event of CLOSING_EVENTS) model.on(event, this.onClosed);
+  }
+
+  close(): void {
+    clearTimeout(this.patience);
+    this.cancelling.dispose();
+    this.inbox.dispose();
+    for (const event of CLOSING_EVENTS) this.model.off(event, this.onClosed);
+    this.listeners.clear();
+    this.details.clear();
+  }
+
+  /** Calls `listener` after every change; gives what stops it. */
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Asks for a snapshot; said by every view when it is rendered. */
+  hello(): void {
+    this.patience ??= setTimeout(() => this.impatient(), PATIENCE_MS);
+    this.send({ kind: "hello", version: VERSION });
+  }
+
+  /** Tells the kernel once when the first view comes into sight and when the last one leaves it. */
+  setVisible(view: object, visible: boolean | null): void {
+    if (visible === null) this.visibleViews.delete(view);
+    else this.visibleViews.set(view, visible);
+    if (this.visibleViews.size === 0) return;
+    const any = [...this.visibleViews.values()].includes(true);
+    if (any === this.toldVisible) return;
+    this.toldVisible = any;
+    this.send({ kind: "visible", visible: any });
+  }
+
+  /** Asks for one job; gives what forgets the question. */
+  askJob(job: number, answer: (detail: JobDetail) => void): () => void {
+    const request = ++this.nRequests;
+    this.details.set(request, answer);
+    this.send({ kind: "job", request, job });
+    return () => this.details.delete(request);
+  }
+
+  cancel(): void {
+    const { run } = this;
+    if (!run) return;
+    const request = ++this.nRequests;
+    this.cancelling.start(run.head.id, request, () => this.send({ kind: "cancel", request }));
+  }
+
+  private send(message: BrowserMessage): void {
+    try {
+      this.model.send(message);
+    } catch {
+      this.trouble = "No kernel is connected; this is the last known state.";
+      this.tell();
+    }
+  }
+
+  private readonly onClosed = (): void => {
+    if (this.run?.clock.complete) return;
+    this.trouble = "Disconnected from the kernel; this is the last known state.";
+    this.tell();
+  };
+
+  private receive(message: KernelMessage, bytes: Uint8Array): void {
+    switch (message.kind) {
+      case "snapshot":
+        this.setRun(message, bytes);
+        break;
+      case "changes":
+        this.onChanges(message, bytes);
+        break;
+      case "job":
+        this.details.get(message.request)?.(message.detail);
+        this.details.delete(message.request);
+        break;
+      case "answer":
+        this.cancelling.answered(String(message.request), message.ok, message.text);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  private setRun(snapshot: Snapshot, bytes: Uint8Array): void {
+    if (snapshot.version !== VERSION) {
+      this.fail(
+        `The kernel speaks version ${snapshot.version} and this page version ${VERSION}; reload the page.`,
+      );
+      return;
+    }
+    try {
+      this.run = Run.read(snapshot, bytes);
+    } catch {
+      this.fail("The graph came incomplete; run the cell again.");
+      return;
+    }
+    clearTimeout(this.patience);
+    this.neededMs = Number.NEGATIVE_INFINITY;
+    this.trouble = "";
+    this.tell();
+  }
+
+  private onChanges(changes: Changes, bytes: Uint8Array): void {
+    const outcome = this.fold(changes, bytes);
+    if (outcome === "gap") this.need();
+    if (outcome !== "applied") return;
+    this.trouble = "";
+    this.tell();
+  }
+
+  private fold(changes: Changes, bytes: Uint8Array): Outcome {
+    try {
+      // Without a run the answer to "hello" is still to come.
+      return this.run ? this.run.apply(changes, bytes) : "old";
+    } catch {
+      return "gap";
+    }
+  }
+
+  private need(): void {
+    const now = Date.now();
+    if (now - this.neededMs < NEED_AGAIN_MS) return;
+    this.neededMs = now;
+    this.send({ kind: "need" });
+  }
+
+  private report(report: CancelReport): void {
+    this.cancelReport = report;
+    this.tell();
+  }
+
+  private impatient(): void {
+    if (!this.run) this.fail("No answer from the kernel. It may be busy, or gone: then run the cell again.");
+  }
+
+  private fail(text: string): void {
+    this.trouble = text;
+    this.tell();
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+}

@@ -1,0 +1,54 @@
+import { describe, expect, test, vi } from "vitest";
+import { checkRequest, serveBridge } from "../src/bridge/bridge";
+import { ANSWER_EVENT, REQUEST_EVENT } from "../src/contract";
+import { readAnswer } from "../src/request";
+
+const good = { version: 1, request: "r1", run: "20261121-demo.x_1", action: "cancel" };
+
+describe("the bridge", () => {
+  test.each([
+    ["another version", { ...good, version: 2 }],
+    ["another action", { ...good, action: "delete" }],
+    ["a run that is a path", { ...good, run: "../../api/shutdown" }],
+    ["a run that is dots", { ...good, run: ".." }],
+    ["a run that is too long", { ...good, run: "x".repeat(201) }],
+    ["a run that is no text", { ...good, run: 7 }],
+    ["nothing", null],
+  ])("refuses %s", (_, detail) => {
+    expect(checkRequest(detail)).toBeNull();
+  });
+
+  test("carries out a request and answers it by its number, until it is stopped", async () => {
+    const stop = new AbortController();
+    const runs: string[] = [];
+    const answers: unknown[] = [];
+    const listen = (event: Event): void => void answers.push(event instanceof CustomEvent && event.detail);
+    window.addEventListener(ANSWER_EVENT, listen, { signal: stop.signal });
+    serveBridge(async (run) => {
+      runs.push(run);
+      return { ok: true, text: "Cancelling" };
+    }, stop.signal);
+
+    window.dispatchEvent(new CustomEvent(REQUEST_EVENT, { detail: good }));
+    window.dispatchEvent(new CustomEvent(REQUEST_EVENT, { detail: { ...good, run: "a/b" } }));
+    await vi.waitFor(() =>
+      expect(answers).toEqual([{ version: 1, request: "r1", ok: true, text: "Cancelling" }]),
+    );
+    stop.abort();
+    window.dispatchEvent(new CustomEvent(REQUEST_EVENT, { detail: good }));
+
+    expect(runs).toEqual([good.run]);
+  });
+});
+
+describe("the server's answer", () => {
+  test.each([
+    [200, '{"text": "Cancelling 3 jobs"}', true, "Cancelling 3 jobs"],
+    [204, "", true, "Cancelling"],
+    [404, '{"message": "no run x"}', false, "no run x"],
+    [404, "<html>", false, "The Jupyter server knows no such run, or its part of this extension is off."],
+    [500, "[1]", false, "The Jupyter server refused to cancel (status 500)."],
+  ])("%i %s", (status, body, ok, text) => {
+    expect(readAnswer(status, body)).toEqual({ ok, text });
+  });
+});
