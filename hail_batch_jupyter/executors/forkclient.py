@@ -21,14 +21,13 @@ class ForkClient:
     """One fork server and the attempts it was given."""
 
     def __init__(self, python: str, env: Mapping[str, str], sys_path: Sequence[str], log: str, preload: bool) -> None:
-        self._env = dict(env)
+        self._env = {**ONE_THREAD, **env} if preload else dict(env)
         self.attempts: dict[str, Attempt] = {}
         self.retired = False
         self._pending = b""
         here, there = socket.socketpair()
         there.set_inheritable(True)
-        own_env = {**env, **ONE_THREAD} if preload else env
-        self.pid = spawn([python, "-c", _MAIN, _PACKAGE_PARENT, str(there.fileno())], encode(own_env), "/", log)
+        self.pid = spawn([python, "-c", _MAIN, _PACKAGE_PARENT, str(there.fileno())], encode(self._env), "/", log)
         there.close()
         self._channel = here
         self._send({"op": "configure", "sys_path": list(sys_path), "preload": preload})
