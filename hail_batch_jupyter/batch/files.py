@@ -172,14 +172,15 @@ class BatchFiles:
         if owner.submitted:
             raise BatchException(f"add_extension: job {owner} was already submitted; add the extension before the batch runs")
         if ref.kind is FileKind.GROUP:
-            taken = owner.groups[ref.name].extensions.setdefault(ref.member, extension)
-            if taken is not extension:
-                raise BatchException(f"{self.describe(ref)} already has a file extension, {taken!r}; add one only")
-            return
-        file = owner.files.setdefault(ref.name, FileDraft(ref.name))
-        if file.extension:
-            raise BatchException(f"{self.describe(ref)} already has a file extension, {file.extension!r}; add one only")
-        file.extension = extension
+            taken = owner.groups[ref.name].extensions.get(ref.member, "")
+        else:
+            taken = owner.files.setdefault(ref.name, FileDraft(ref.name)).extension
+        if taken:
+            raise BatchException(f"{self.describe(ref)} already has a file extension, {taken!r}; add one only")
+        if ref.kind is FileKind.GROUP:
+            owner.groups[ref.name].extensions[ref.member] = extension
+        else:
+            owner.files[ref.name].extension = extension
 
     def result_as(self, ref: FileRef, form: str) -> JobResourceFile:
         """The text file of a result; the job writes it because somebody asked."""

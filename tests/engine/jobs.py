@@ -98,14 +98,6 @@ def output(job_id: int, name: str, dest: Path | str) -> dict[str, tuple[Any, ...
     return {"promises": (inside,), "outputs": (Transfer(f"{SCRATCH}/{inside}", str(dest)),)}
 
 
-def runner_pid(running: RunningBatch) -> int:
-    """The process that holds the engine of a run."""
-    assert running.directory is not None
-    import json
-
-    return int(json.loads((running.directory / "owner").read_text())["pid"])
-
-
 def processes(running: RunningBatch) -> dict[int, bytes]:
     """Living processes of a run, found by the run's id in their environment: pid -> command."""
     return {pid: command(pid) for pid in procfs.processes_of(procfs.RUN_VARIABLE, str(running.id))}

@@ -90,6 +90,30 @@ def test_a_job_larger_than_the_machine_runs_alone(tmp_path: Path, request_: Requ
     assert [names for names in seen(tmp_path) if "large" in names] == [{"large"}, {"large"}]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(Request(cpu_mcpu=500), Request(cpu_mcpu=2000), id="all-cores"),
+        pytest.param(Request(cpu_mcpu=1500), Request(cpu_mcpu=600), id="a-little-too-much"),
+        pytest.param(Request(cpu_mcpu=100, memory_bytes=600 << 20), Request(cpu_mcpu=100, memory_bytes=600 << 20), id="memory"),
+        pytest.param(Request(cpu_mcpu=500), Request(cpu_mcpu=64_000), id="more-cores-than-there-are"),
+        pytest.param(Request(cpu_mcpu=500), Request(cpu_mcpu=100, memory_bytes=1 << 50), id="more-memory-than-there-is"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:job 'job2' asks for:UserWarning")
+def test_a_job_that_does_not_fit_waits_and_a_smaller_one_passes_it(tmp_path: Path, first: Request, second: Request) -> None:
+    gate = Gate(tmp_path / "gate")
+    jobs = [bash(1, gate.shell, request=first), bash(2, ":", request=second), bash(3, ":", request=Request(cpu_mcpu=500))]
+    running = submit(*jobs, backend=LocalBackend(cores=2, memory="1Gi"))
+    gate.reached()
+    running.wait(LONG_S, [3])
+
+    assert states(running) == "XRS"
+    gate.let_through()
+    running.wait(LONG_S)
+    assert states(running) == "SSS"
+
+
 def test_with_parallelism_1_jobs_run_one_by_one_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     order = tmp_path / "order"
     graph: dict[int, list[int | Edge]] = {1: [], 2: [], 3: [2], 4: [3], 5: [], 6: [1]}
@@ -101,11 +125,18 @@ def test_with_parallelism_1_jobs_run_one_by_one_in_the_order_of_their_numbers(tm
 
 
 def test_parallelism_limits_jobs_that_ask_for_little(tmp_path: Path) -> None:
-    jobs = [bash(number, look(tmp_path, f"j{number}"), request=Request(cpu_mcpu=10)) for number in range(1, 10)]
+    little = Request(cpu_mcpu=10)
+    gates = [Gate(tmp_path / f"gate{number}") for number in range(3)]
+    jobs = [bash(number, gate.shell, request=little) for number, gate in enumerate(gates, 1)]
+    running = submit(*jobs, bash(4, ":", request=little), backend=LocalBackend(cores=4, parallelism=3))
+    for gate in gates:
+        gate.reached()
 
-    run(*jobs, backend=LocalBackend(cores=4, parallelism=3))
-
-    assert max(len(names) for names in seen(tmp_path)) <= 3
+    assert states(running) == "XXXR"
+    for gate in gates:
+        gate.let_through()
+    running.wait(LONG_S)
+    assert states(running) == "SSSS"
 
 
 def test_a_failed_parent_cancels_its_children_but_not_always_run(tmp_path: Path) -> None:

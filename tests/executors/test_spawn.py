@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hail_batch_jupyter.executors.reaper import Reaper, exit_code_of, readable
-from hail_batch_jupyter.executors.spawn import find_program, spawn
-from tests.conftest import wait_until
+from hail_batch_jupyter.executors.reaper import Reaper, peek, readable, reap
+from hail_batch_jupyter.executors.spawn import encode, find_program, spawn
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +20,9 @@ def test_a_spawned_program_has_the_given_directory_environment_and_log(tmp_path:
     log = tmp_path / "log"
     log.write_text("before\n")
 
-    pid = spawn(["/bin/sh", "-c", 'pwd; echo "$COLOUR" >&2; cat'], {"COLOUR": "blue"}, str(tmp_path), str(log))
-    _, status = os.waitpid(pid, 0)
+    pid = spawn(["/bin/sh", "-c", 'pwd; echo "$COLOUR" >&2; cat'], encode({"COLOUR": "blue"}), str(tmp_path), str(log))
 
-    assert exit_code_of(status) == 0
+    assert reap(pid).exit_code == 0
     assert log.read_text() == f"before\n{tmp_path}\nblue\n"
 
 
@@ -52,48 +50,65 @@ def test_a_spawned_program_leads_a_session_of_its_own(tmp_path: Path) -> None:
         assert os.getsid(pid) == pid
     finally:
         os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-    assert exit_code_of(status) == 137
+        ended = reap(pid)
+    assert ended.exit_code == 137
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("/no/such/program", "/no/such/program: no such program"), ("no-such-program", "no-such-program: not found on PATH")]
-)
-def test_a_missing_program_is_named(tmp_path: Path, name: str, message: str) -> None:
-    with pytest.raises(FileNotFoundError, match=message):
-        spawn([name], {"PATH": "/bin"}, str(tmp_path), str(tmp_path / "log"))
+def test_a_program_that_is_not_on_the_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"not found on PATH: 'no-such-program'"):
+        spawn(["no-such-program"], {}, str(tmp_path), str(tmp_path / "log"), path="/bin")
 
 
-def test_a_program_is_looked_for_on_the_path_of_its_own_environment(tmp_path: Path) -> None:
+def test_a_program_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="/no/such/program"):
+        spawn(["/no/such/program"], {}, str(tmp_path), str(tmp_path / "log"))
+
+
+def test_a_program_is_looked_for_on_the_given_path(tmp_path: Path) -> None:
     tool = tmp_path / "tool"
-    tool.write_text("#!/bin/sh\n")
+    tool.write_text("#!/bin/sh\necho found\n")
     tool.chmod(0o755)
 
-    assert find_program("tool", {"PATH": f"/nowhere:{tmp_path}"}) == str(tool)
-    assert find_program(str(tool), {}) == str(tool)
+    pid = spawn(["tool"], {}, str(tmp_path), str(tmp_path / "log"), path=f"/nowhere:{tmp_path}")
+    reap(pid)
+
+    assert find_program("tool", f"/nowhere:{tmp_path}") == str(tool)
+    assert (tmp_path / "log").read_text() == "found\n"
 
 
 def test_no_descriptor_is_left_open_by_a_failed_start(tmp_path: Path) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     for name in ("/no/such/program", str(tmp_path)):
-        with pytest.raises(OSError, match="no such program|Permission denied"):
+        with pytest.raises(OSError, match=name):
             spawn([name], {}, str(tmp_path), str(tmp_path / "log"))
 
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)])
-def test_the_reaper_wakes_and_tells_of_exit_and_usage(tmp_path: Path, script: str, code: int) -> None:
+def test_an_end_is_seen_before_it_is_reaped_and_wakes_the_reaper(tmp_path: Path, script: str, code: int) -> None:
     reaper = Reaper()
     try:
-        pid = spawn(["/bin/sh", "-c", script], {}, str(tmp_path), str(tmp_path / "log"))
+        pid = spawn(["/bin/sh", "-c", f"read -r _; {script}"], {}, str(tmp_path), str(tmp_path / "log"))
         assert readable([reaper.read_fd], 30) == {reaper.read_fd}
-        ended = wait_until(reaper.drain)
+        reaper.drain()
+        assert readable([reaper.read_fd], 0) == set()
     finally:
         reaper.close()
 
-    assert [(end.pid, end.exit_code) for end in ended] == [(pid, code)]
-    assert ended[0].usage.max_rss_bytes > 0
+    assert [peek(pid), peek(pid)] == [code, code]
+    ended = reap(pid)
+    assert (ended.pid, ended.exit_code) == (pid, code)
+    assert ended.usage.max_rss_bytes > 0
+
+
+def test_a_child_that_runs_has_no_exit_code(tmp_path: Path) -> None:
+    pid = spawn(["/bin/sleep", "1000"], {}, str(tmp_path), str(tmp_path / "log"))
+    try:
+        assert peek(pid) is None
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        reap(pid)
 
 
 def test_the_reaper_gives_the_signal_back() -> None:

@@ -20,9 +20,10 @@ from tests.conftest import wait_until
 
 @pytest.fixture
 def gate(work: Path) -> Iterator[Path]:
-    """A file that `held` jobs wait for."""
+    """A file that `held` jobs wait for; at the end no run goes on."""
     yield work / "gate"
     (work / "gate").touch()
+    wait_until(lambda: all(run.state != "live" for run in rundir.list_runs()))
 
 
 @pytest.fixture
@@ -143,8 +144,8 @@ def test_waiting_for_jobs_that_succeeded_does_not_raise(two: Any) -> None:
 
     with pytest.raises(JobFailedError):
         two.run("%batch_wait fit bad")
-    with pytest.raises(UsageError, match="there is no job 'qd' in run .*; did you mean qc"):
-        two.run("%batch_wait qd")
+    with pytest.raises(UsageError, match="there is no job 'fitt' in run .*; did you mean fit"):
+        two.run("%batch_wait fitt")
 
 
 def test_the_traceback_of_a_python_cell_shows_its_text(two: Any) -> None:

@@ -74,10 +74,10 @@ export class Session {
     if (visible === null) this.visibleViews.delete(view);
     else this.visibleViews.set(view, visible);
     if (this.visibleViews.size === 0) return;
-    const any = [...this.visibleViews.values()].includes(true);
-    if (any === this.toldVisible) return;
-    this.toldVisible = any;
-    this.send({ kind: "visible", visible: any });
+    const anyVisible = [...this.visibleViews.values()].includes(true);
+    if (anyVisible === this.toldVisible) return;
+    this.toldVisible = anyVisible;
+    this.send({ kind: "visible", visible: anyVisible });
   }
 
   /** Asks for one job; gives what forgets the question. */

@@ -1,0 +1,75 @@
+"""Whole notebooks, executed as papermill and nbclient do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tests.requirements import ROOT
+
+pytestmark = pytest.mark.notebook
+
+STUDY = [
+    "%load_ext hail_batch_jupyter\n%batch study",
+    "from pathlib import Path\nimport csv\ndata = Path('data.csv')\ndata.write_text('x,y\\n1,2\\n2,4.1\\n3,5.9\\n')\ntrain = Path('train.py')\n"
+    "train.write_text(\"import csv, sys\\nrows = [(float(r['x']), float(r['y'])) for r in csv.DictReader(open(sys.argv[1]))]\\n\"\n"
+    "                 \"print(sum(x * y for x, y in rows) / sum(x * x for x, _ in rows))\\n\")",
+    "%%batch_job fit --cpu 1 --memory 500Mi --output model=out/model.txt\npython {train} {data} > {fit.model}",
+    "def squares(slope, rows):\n    return sum((float(r['y']) - slope * float(r['x'])) ** 2 for r in rows)",
+    "%%batch_python evaluate -o loss\nwith data.open() as file:\n    loss = squares(float(open(fit.model).read()), list(csv.DictReader(file)))",
+    "%batch_run",
+    "%batch_wait",
+    "%batch_jobs",
+    "round(evaluate['loss'].result(), 3)",
+]
+
+
+def execute(folder: Path, cells: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The notebook after its cells were run; raises CellExecutionError as papermill would stop."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT) + os.pathsep + os.environ.get("PYTHONPATH", ""))
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        error.notebook = notebook  # type: ignore[attr-defined]  # for the test to look at
+        raise
+    return notebook
+
+
+def data_of(cell: Any, mime: str) -> str:
+    return "".join(output["data"].get(mime, "") for output in cell.outputs if "data" in output)
+
+
+def test_a_study_runs_from_top_to_bottom_and_its_saved_outputs_show_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = execute(tmp_path, [*STUDY, "import time; time.sleep(0.6)"], monkeypatch)
+
+    run, _, table, value = notebook.cells[5:9]
+    assert data_of(value, "text/plain") == "0.017"
+    assert "✓ Success" in data_of(table, "text/html")
+    assert "2 of 2 jobs done" in data_of(run, "text/plain")
+    assert "2 succeeded" in data_of(run, "text/html")
+    assert (tmp_path / "out" / "model.txt").read_text().startswith("1.99")
+    assert len(nbformat.writes(notebook)) < 100_000
+
+
+def test_a_failed_job_stops_the_notebook_where_it_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [*STUDY[:2], "%%batch_job fit\necho gone wrong >&2; exit 4", "%batch_run", "%batch_wait", "raise SystemExit('not reached')"]
+
+    with pytest.raises(CellExecutionError) as caught:
+        execute(tmp_path, cells, monkeypatch)
+
+    assert "fit: Failed with exit code 4" in str(caught.value)
+    assert "gone wrong" in str(caught.value)
+    assert "not reached" not in str(caught.value)
+
+
+def test_an_error_in_a_cell_that_defines_a_job_stops_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CellExecutionError):
+        execute(tmp_path, [*STUDY[:2], "%%batch_job fit --cpus 1\ntrue", "raise SystemExit"], monkeypatch)

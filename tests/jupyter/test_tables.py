@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hail_batch_jupyter.core.events import Usage
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.jupyter.jobsframe import LIMIT_BYTES
+from hail_batch_jupyter.jupyter.tables import jobs_frame, runs_frame
+from hail_batch_jupyter.observe.rundir import RunInfo
+
+READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUCCESS, JobState.FAILED
+Told = Callable[..., tuple[Any, Any]]
+DTYPES = {
+    "job_id": "int64", "name": "string", "state": "category", "attempt": "string", "start": "datetime64[ms, UTC]", "end": "datetime64[ms, UTC]",
+    "duration_s": "float64", "exit_code": "Int64", "reason": "string", "cores": "float64", "max_rss_bytes": "Int64", "cost_usd": "float64",
+    "parents": "object", "reused": "bool",
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(told_run: Told) -> Any:
+    """A run of three jobs: one succeeded, one failed, one waits."""
+    run, port = told_run(("load", ()), ("fit<b>", (1,)), (None, (1, 2)))
+    for state in (READY, RUNNING):
+        port.tell(1, state, 1)
+    port.tell(1, SUCCESS, 1, exit_code=0, usage=Usage(5_000_000, 0.5))
+    for state in (READY, RUNNING):
+        port.tell(2, state, 2)
+    port.tell(2, FAILED, 2, exit_code=9, reason="timed out")
+    return run
+
+
+def test_columns_have_the_documented_dtypes(run: Any) -> None:
+    assert {name: str(dtype) for name, dtype in jobs_frame(run).dtypes.items()} == DTYPES
+
+
+@pytest.mark.parametrize("query", ["running", "nothing of this name"])
+def test_an_empty_table_has_them_too(run: Any, query: str) -> None:
+    frame = jobs_frame(run, query)
+
+    assert len(frame) == 0
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES
+    assert "0 jobs" in frame._repr_html_()  # noqa: SLF001 - the method that IPython calls
+
+
+def test_rows_say_what_is_known(run: Any) -> None:
+    frame = jobs_frame(run).set_index("job_id")
+
+    assert frame["state"].tolist() == ["Success", "Failed", "Pending"]
+    assert frame.loc[2, ["attempt", "exit_code", "reason", "parents"]].tolist() == ["2", 9, "timed out", [1]]
+    assert frame.loc[1, "duration_s"] == pytest.approx(0.1)
+    assert frame.loc[1, "end"] == pd.Timestamp(1_000_200, unit="ms", tz="UTC")
+    assert pd.isna(frame.loc[3, "start"])
+    assert frame.loc[3, "cores"] == 1.0
+    assert list(frame["state"].cat.categories) == [state.value for state in JobState]
+
+
+@pytest.mark.parametrize(("query", "names"), [("failed", ["fit<b>"]), ("FIT", ["fit<b>"]), ("success", ["load"]), ("", ["load", "fit<b>", ""])])
+def test_a_filter_is_a_state_or_a_part_of_the_name(run: Any, query: str, names: list[str]) -> None:
+    assert jobs_frame(run, query)["name"].tolist() == names
+
+
+def test_it_is_a_dataframe_and_parts_of_it_are_too(run: Any) -> None:
+    frame = jobs_frame(run)
+
+    assert isinstance(frame[frame["state"] == "Failed"], pd.DataFrame)
+    assert "<th" in frame[["name", "state"]]._repr_html_()  # noqa: SLF001 - the method that IPython calls
+    assert frame.groupby("state", observed=True).size().to_dict() == {"Success": 1, "Failed": 1, "Pending": 1}
+
+
+def test_html_shows_states_as_shape_and_word_and_escapes_text(run: Any) -> None:
+    html = jobs_frame(run)._repr_html_()  # noqa: SLF001 - the method that IPython calls
+
+    assert "✗ Failed, timed out" in html
+    assert "fit&lt;b&gt;" in html
+    assert "4.8 MiB" in html
+    assert "0.1 s" in html
+
+
+@pytest.mark.parametrize("count", [59, 10_000])
+def test_html_stays_small_at_any_size_with_failures_first(told_run: Told, count: int) -> None:
+    run, port = told_run(*[(f"{'a long name ' * 10}{number}", ()) for number in range(count)])
+    for state in (READY, RUNNING, FAILED):
+        port.tell(count, state, 1, exit_code=1)
+
+    html = jobs_frame(run)._repr_html_()  # noqa: SLF001 - the method that IPython calls
+
+    assert len(html.encode()) <= LIMIT_BYTES
+    assert "1 failed" in html
+    if count > 60:
+        assert html.index("Failed") < html.index("Pending")
+        assert "60 shown of 10000 jobs" in html
+
+
+def test_runs_are_a_table() -> None:
+    info = RunInfo("r1", "study", "x::study", 3, 1_000_000, "live", Path("/r1"), "/r1/scratch", True, None, "/n.ipynb")
+
+    frame = runs_frame([info])
+
+    assert frame.loc[0, ["run", "name", "state", "jobs", "notebook"]].tolist() == ["r1", "study", "live", 3, "/n.ipynb"]
+    assert str(runs_frame([]).dtypes["started"]) == "datetime64[ms, UTC]"

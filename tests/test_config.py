@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hail_batch_jupyter.config import configured, variable_of
+from hail_batch_jupyter.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the configuration files, with none in it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("HAIL_BATCH_BACKEND", raising=False)
+    (tmp_path / "hail").mkdir()
+    return tmp_path / "hail"
+
+
+def test_argument_environment_profile_file_and_fallback_come_in_this_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def value(argument: str | None = None) -> str:
+        return configured("batch", "backend", argument, fallback="fallback")
+
+    assert "fallback" == value()
+    (folder / "config.ini").write_text("[global]\nprofile = work\n[batch]\nbackend = from %(file)\n")
+    assert "from %(file)" == value()
+    (folder / "work.ini").write_text("[batch]\nbackend = from-profile\n")
+    assert "from-profile" == value()
+    monkeypatch.setenv("HAIL_BATCH_BACKEND", "from-environment")
+    assert "from-environment" == value()
+    assert "argument" == value("argument")
+
+
+def test_without_a_fallback_a_setting_may_be_none(folder: Path) -> None:
+    assert configured("batch", "billing_project") is None
+
+
+def test_variables_are_named_for_section_and_option() -> None:
+    assert "HAIL_GCS_REQUESTER_PAYS_PROJECT" == variable_of("gcs_requester_pays", "project")
+
+
+def test_the_home_folder_is_where_files_are_without_xdg(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / ".config" / "hail").mkdir(parents=True)
+    (tmp_path / "home" / ".config" / "hail" / "config.ini").write_text("[batch]\nbackend = x\n")
+
+    assert "x" == configured("batch", "backend")
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
+    (folder / "config.ini").write_text("no section = 1\n")
+
+    with pytest.raises(ConfigError, match=r"config.ini' cannot be read .*; mend it, or move it away"):
+        configured("batch", "backend")

@@ -1,0 +1,55 @@
+"""The quickstart in JupyterLab: every cell runs, every node turns green, and the plot of the result is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.requirements import ROOT
+from tests.ui.conftest import OpenNotebook
+from tests.ui.notebook_page import RUNS_IN_MS, NotebookPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end")]
+
+QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
+IMAGE_BYTES = 150_000
+_OPEN_SHEET = "widget => widget.closest('.jp-Cell').scrollIntoView({block: 'start'})"
+_PLOT_WIDTH = "images => images.at(-1).naturalWidth"
+
+
+def test_every_node_of_the_quickstart_turns_green_and_the_result_is_plotted(
+    open_notebook: OpenNotebook, images: Callable[[str], Path], screenshots: Path
+) -> None:
+    notebook = open_notebook(QUICKSTART)
+
+    notebook.run_all()
+
+    errors = notebook.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+    assert errors.all_inner_texts() == []
+    widgets = notebook.page.locator(".hbj-root")
+    assert widgets.count() >= 1
+    for widget in widgets.all():
+        expect(widget).to_have_attribute("data-state", "success", timeout=RUNS_IN_MS)
+        states = widget.locator(".hbj-node").evaluate_all("nodes => nodes.map(node => node.dataset.state)")
+        assert states
+        assert set(states) <= {"success", "reused"}
+    plots = notebook.page.locator(".jp-OutputArea-output img")
+    expect(plots.last).to_be_visible()
+    assert plots.evaluate_all(_PLOT_WIDTH) > 200
+    pictures(notebook, images, screenshots)
+
+
+def pictures(notebook: NotebookPage, images: Callable[[str], Path], screenshots: Path) -> None:
+    """The cell that ran the batch and its widget, for the documents; the whole page, to be looked at."""
+    notebook.command("application:toggle-left-area")
+    widget = notebook.page.locator(".hbj-root").first
+    for theme in ("light", "dark"):
+        notebook.set_theme(theme)
+        widget.evaluate(_OPEN_SHEET)
+        notebook.page.screenshot(path=screenshots / f"quickstart-page-{theme}.png", animations="disabled")
+        picture = images(f"quickstart-{theme}.png")
+        notebook.picture(widget, picture)
+        assert 5_000 < picture.stat().st_size <= IMAGE_BYTES
