@@ -21,14 +21,14 @@ def test_argument_environment_profile_file_and_fallback_come_in_this_order(folde
     def value(argument: str | None = None) -> str:
         return configured("batch", "backend", argument, fallback="fallback")
 
-    assert "fallback" == value()
+    assert value() == "fallback"
     (folder / "config.ini").write_text("[global]\nprofile = work\n[batch]\nbackend = from %(file)\n")
-    assert "from %(file)" == value()
+    assert value() == "from %(file)"
     (folder / "work.ini").write_text("[batch]\nbackend = from-profile\n")
-    assert "from-profile" == value()
+    assert value() == "from-profile"
     monkeypatch.setenv("HAIL_BATCH_BACKEND", "from-environment")
-    assert "from-environment" == value()
-    assert "argument" == value("argument")
+    assert value() == "from-environment"
+    assert value("argument") == "argument"
 
 
 def test_without_a_fallback_a_setting_may_be_none(folder: Path) -> None:
@@ -36,7 +36,7 @@ def test_without_a_fallback_a_setting_may_be_none(folder: Path) -> None:
 
 
 def test_variables_are_named_for_section_and_option() -> None:
-    assert "HAIL_GCS_REQUESTER_PAYS_PROJECT" == variable_of("gcs_requester_pays", "project")
+    assert variable_of("gcs_requester_pays", "project") == "HAIL_GCS_REQUESTER_PAYS_PROJECT"
 
 
 def test_the_home_folder_is_where_files_are_without_xdg(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_the_home_folder_is_where_files_are_without_xdg(folder: Path, monkeypatc
     (tmp_path / "home" / ".config" / "hail").mkdir(parents=True)
     (tmp_path / "home" / ".config" / "hail" / "config.ini").write_text("[batch]\nbackend = x\n")
 
-    assert "x" == configured("batch", "backend")
+    assert configured("batch", "backend") == "x"
 
 
 def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:

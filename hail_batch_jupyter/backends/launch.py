@@ -23,6 +23,8 @@ def start_runner(directory: Path, orders: dict[str, Any], *, tied: bool) -> None
     A tied run ends when this process ends.
     """
     _reap()
+    with open(directory / "runner.log", "a") as log:
+        log.write("what the runner itself has to say\n")  # takes a block now, so that there is room to say that there is none
     reads, writes = os.pipe()
     env = encode(job_environment(os.environ, environment_at_start()))
     argv = [sys.executable, "-I", "-S", str(_RUNNER), str(directory)]

@@ -120,6 +120,9 @@ class LocalBackend(Backend[RunningBatch]):
 
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         beyond = []
+        for transfer in spec.external:
+            _check_input(transfer.source, "the batch")
+            _check_output(transfer.dest, "the batch")
         for job in spec.jobs:
             self._check_job(job)
             words = too_large(job.request, capacity)
@@ -135,17 +138,21 @@ class LocalBackend(Backend[RunningBatch]):
         if job.image is not None:
             raise CapabilityError(f"job {job.display_name!r} has the image {job.image!r}, and LocalBackend runs no containers; remove the image to run it on this machine")
         for transfer in job.inputs:
-            _check_input(transfer.source, job)
+            _check_input(transfer.source, f"job {job.display_name!r}")
         for transfer in job.outputs:
-            if "://" in transfer.dest and not transfer.dest.startswith("file://"):
-                raise CapabilityError(f"job {job.display_name!r} writes {transfer.dest!r}, and LocalBackend writes files of this machine; name a path here")
+            _check_output(transfer.dest, f"job {job.display_name!r}")
 
 
-def _check_input(source: str, job: JobSpec) -> None:
+def _check_output(dest: str, who: str) -> None:
+    if "://" in dest and not dest.startswith("file://"):
+        raise CapabilityError(f"{who} writes {dest!r}, and LocalBackend writes files of this machine; name a path here")
+
+
+def _check_input(source: str, who: str) -> None:
     if source.startswith(SCRATCH):
         return
     if "://" in source and not source.startswith("file://"):
-        raise CapabilityError(f"job {job.display_name!r} reads {source!r}, and LocalBackend reads files of this machine; download the file and read the copy")
+        raise CapabilityError(f"{who} reads {source!r}, and LocalBackend reads files of this machine; download the file and read the copy")
     path = source[len("file://") :] if source.startswith("file://") else source
     if not os.path.exists(path):
-        raise SubmitError(f"job {job.display_name!r} reads {path!r}, which does not exist; make the file or mend the path, nothing was started")
+        raise SubmitError(f"{who} reads {path!r}, which does not exist; make the file or mend the path, nothing was started")

@@ -147,7 +147,7 @@ class Digest:
 
 _PLAIN = frozenset({str, bytes, int, float, complex, bool, type(None), type(...)})
 _OF_EVERY_CLASS = frozenset(
-    {"__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__", "__annotations__", "__annotate_func__"}
+    {"__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__", "__annotations__", "__annotate_func__", "__slotnames__"}
 )
 _DESCRIPTORS = (type(type.__dict__["__doc__"]), type(FunctionType.__code__), type(FunctionType.__globals__))
 

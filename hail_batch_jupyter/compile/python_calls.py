@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import io
 import pickle
+import re
 import reprlib
 import textwrap
 import warnings
@@ -24,6 +25,7 @@ from hail_batch_jupyter.errors import BatchException, MissingPackageError
 RUNNER = "functions/call_runner.py"
 _PROTOCOL = 5
 _SHOWN_CHARACTERS = 20_000
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class CallPacker:
@@ -176,21 +178,34 @@ def name_of(function: Any) -> str:
 def shown_calls(job: JobDraft, file_name: Callable[[FileRef], str]) -> str:
     """The calls of a job for people: source text where it is known, and the call."""
     shown: list[str] = []
+    words = _Words(file_name)
     for call in job.calls:
         source = source_of(call.function)
-        args = [_shown_argument(value, file_name) for value in call.args]
-        args += [f"{name}={_shown_argument(value, file_name)}" for name, value in call.kwargs.items()]
+        args = [words.of(value) for value in call.args]
+        args += [f"{name}={words.of(value)}" for name, value in call.kwargs.items()]
         shown.append(f"{source}{name_of(call.function)}({', '.join(args)})")
     return "\n".join(shown)[:_SHOWN_CHARACTERS]
 
 
-def _shown_argument(value: Any, file_name: Callable[[FileRef], str]) -> str:
-    if isinstance(value, Reference):
-        return f"{{{file_name(value.file_ref)}}}"
-    try:
-        return reprlib.repr(value)
-    except Exception:  # noqa: BLE001 - the repr of a user's object may raise anything, and this is for reading only
-        return f"<{type(value).__name__}>"
+class _Words(reprlib.Repr):
+    """Arguments as short text, files by name in braces, and nothing that differs from process to process."""
+
+    def __init__(self, file_name: Callable[[FileRef], str]) -> None:
+        super().__init__()
+        self._file_name = file_name
+
+    def of(self, value: Any) -> str:
+        """The text of one argument."""
+        try:
+            return _ADDRESS.sub("", self.repr(value))
+        except Exception:  # noqa: BLE001 - the repr of a user's object may raise anything, and this is for reading only
+            return f"<{type(value).__name__}>"
+
+    def repr1(self, x: Any, level: int) -> str:
+        """As the base class, but for files."""
+        if isinstance(x, Reference):
+            return f"{{{self._file_name(x.file_ref)}}}"
+        return super().repr1(x, level)
 
 
 def source_of(function: Any) -> str:

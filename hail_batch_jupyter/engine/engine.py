@@ -75,7 +75,8 @@ class Engine:
         self._clock = clock or Clock()
         self._jobs = {job.job_id: job for job in spec.jobs}
         self._frontier = Frontier(spec.jobs, {job_id: JobState(state) for job_id, state in spec.done.items()})
-        height = heights(spec.jobs) if ledger.total.attempts > 1 else dict.fromkeys(self._jobs, 0)
+        self._one_by_one = ledger.total.attempts == 1
+        height = dict.fromkeys(self._jobs, 0) if self._one_by_one else heights(spec.jobs)
         self._ready = ReadyQueue(self._jobs, height, ledger)
         self._prepared: dict[int, Attempt | str] = {}
         self._trying: dict[str, Trying] = {}
@@ -94,8 +95,9 @@ class Engine:
         self._settle(self._frontier.begin())
         next_look = 0.0
         while self._open:
-            self._start_granted()
-            if self._finish_ended():
+            if not self._one_by_one:
+                self._start_granted()  # the next jobs first: what ended can be worked on while they run
+            if self._finish_ended() or self._one_by_one:
                 self._start_granted()
             self._journal.flush()
             if not self._open:

@@ -54,7 +54,7 @@ class Localizer:
     def missing(self, job: JobSpec) -> str | None:
         """The first file that a job promised and did not make, None when all are there."""
         for relative in (*job.promises, *job.results):
-            if not os.path.lexists(f"{self.scratch}/{relative}"):
+            if not os.path.exists(f"{self.scratch}/{relative}"):
                 return relative.split("/", 1)[-1]
         return None
 

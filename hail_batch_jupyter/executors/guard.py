@@ -11,7 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
-from hail_batch_jupyter.executors.subreaper import become_subreaper
+from hail_batch_jupyter.executors.subreaper import become_subreaper, children
+from hail_batch_jupyter.observe import procfs
 from hail_batch_jupyter.observe.recover import open_attempts
 from hail_batch_jupyter.observe.sweep import sweep
 
@@ -25,36 +26,44 @@ def guard(directory: Path, runner: int) -> int:
     signal.signal(signal.SIGTERM, lambda *_: os.kill(runner, signal.SIGTERM))
     os.close(0)
     become_subreaper()
-    status = _wait_for(runner)
+    ended = _wait_for(runner)
+    status = ended.pop(runner)
     if not (directory / "ended").exists():
-        _note_successes(directory)
+        if os.WIFSIGNALED(status):
+            sys.stderr.write(f"the runner was killed by signal {os.WTERMSIG(status)}\n")
+        _note_successes(directory, ended)
         sweep(directory)
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def _wait_for(runner: int) -> int:
-    while True:
+def _wait_for(runner: int) -> dict[int, int]:
+    """Wait statuses by pid of what has ended: the runner, and what came from it and was seen before it."""
+    ended: dict[int, int] = {}
+    while runner not in ended:
         pid, status = os.waitpid(-1, 0)
-        if pid == runner:
-            return status
+        ended[pid] = status
+    return ended
 
 
-def _note_successes(directory: Path) -> None:
+def _note_successes(directory: Path, ended: dict[int, int]) -> None:
     """Stop every job, and note those that had ended well before they could be stopped.
 
     A job that is asked to end may end well too, so the two must not be mixed up; nothing can refuse to be stopped.
+    A job whose start was not written down yet is known by its environment.
     """
+    attempts = {pid: os.fsdecode(name) for pid in children() if (name := procfs.environment(pid).get(procfs.ATTEMPT_VARIABLE.encode()))}
+    attempts.update(open_attempts(directory))
     with open(directory / "done", "a") as done:
-        for pid, attempt_id in open_attempts(directory).items():
-            if _ended_well(pid):
+        for pid, attempt_id in attempts.items():
+            status = ended.get(pid) if pid in ended else _stopped(pid)
+            if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
                 done.write(f"{attempt_id}\n")
-    sys.stderr.write("the runner was killed\n")
 
 
-def _ended_well(pid: int) -> bool:
+def _stopped(pid: int) -> int | None:
+    """Stop a child of this process; its wait status, None if it is no child."""
     try:
         os.kill(pid, signal.SIGSTOP)
-        _, status = os.waitpid(pid, os.WUNTRACED)
+        return os.waitpid(pid, os.WUNTRACED)[1]
     except (ChildProcessError, ProcessLookupError):
-        return False
-    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+        return None

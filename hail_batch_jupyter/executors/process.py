@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 from hail_batch_jupyter.core.ports import Attempt, Outcome
 from hail_batch_jupyter.executors.reaper import Reaper, peek, reap, reap_others
 from hail_batch_jupyter.executors.spawn import encode, spawn
-from hail_batch_jupyter.executors.subreaper import become_subreaper, kill_orphans
+from hail_batch_jupyter.executors.subreaper import become_subreaper, kill_orphans, kill_strays
 from hail_batch_jupyter.observe import procfs
 
 if TYPE_CHECKING:
@@ -63,15 +63,15 @@ class ProcessExecutor:
             return None
         try:
             pid = spawn(attempt.argv, {**self._encoded, **encode(env)}, attempt.directory, attempt.log, path=env.get("PATH", self._path))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a NUL in a command or a value is a ValueError
             return self._could_not_start(attempt, error)
         self._leaders[pid] = attempt_id
         self._pids[attempt_id] = pid
         return Outcome(attempt_id, "started", pid=pid)
 
-    def _could_not_start(self, attempt: Attempt, error: OSError) -> Outcome:
+    def _could_not_start(self, attempt: Attempt, error: Exception) -> Outcome:
         with open(attempt.log, "a", encoding="utf-8") as log:
-            log.write(f"could not start {attempt.argv[0]!r}: {error.strerror}\n")
+            log.write(f"could not start {attempt.argv[0]!r}: {getattr(error, "strerror", None) or error}\n")
         return Outcome(attempt.attempt_id, "ended", _NOT_STARTED, f"could not start {attempt.argv[0]!r}")
 
     def _server(self, warm: bool) -> ForkClient:
@@ -146,7 +146,7 @@ class ProcessExecutor:
         """Kill what still runs and let the servers go."""
         for pid in self._pids.values():
             _kill_group(pid, signal.SIGKILL)
-        kill_orphans((), self._leaders.keys() | self.helpers)
+        kill_strays(self.helpers)
         for server in [*self._servers.values(), *self._retired]:
             server.close()
         self._reaper.close()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Collection
 
+from hail_batch_jupyter.executors.reaper import reap_others
 from hail_batch_jupyter.observe import procfs
 
 _PR_SET_CHILD_SUBREAPER = 36
 """Source: prctl(2)."""
+_STRAYS_S = 2.0
+_PAUSE_S = 0.001
 
 
 def become_subreaper() -> None:
@@ -23,14 +27,31 @@ def become_subreaper() -> None:
 
 def kill_orphans(running: Collection[str], known: Collection[int]) -> None:
     """Kill children of this process that are not `known` and belong to an attempt that is not `running` any more."""
-    for pid in _children():
+    for pid in children():
         if pid not in known:
             attempt = procfs.environment(pid).get(procfs.ATTEMPT_VARIABLE.encode())
             if attempt is not None and attempt.decode() not in running:
                 _kill_session(pid)
 
 
-def _children() -> list[int]:
+def kill_strays(helpers: Collection[int]) -> None:
+    """Kill every child but the `helpers`; for the end of a run, when each other one is a stray, whatever its environment says.
+
+    Killing one may bring its own children here, so it is done until there are none, or for two seconds.
+    """
+    deadline = time.monotonic() + _STRAYS_S
+    while time.monotonic() < deadline:
+        reap_others(helpers)
+        strays = [pid for pid in children() if pid not in helpers]
+        if not strays:
+            return
+        for pid in strays:
+            _kill_session(pid)
+        time.sleep(_PAUSE_S)
+
+
+def children() -> list[int]:
+    """Pids of this process's children."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children") as file:
             return [int(word) for word in file.read().split()]

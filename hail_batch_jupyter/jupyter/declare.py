@@ -14,7 +14,7 @@ _untyped: Any = magic
 _untyped_arguments: Any = magic_arguments
 
 
-def argument(*names: str, **words: Any) -> Callable[[F], F]:  # noqa: ANN401 - argparse's words are of many types
+def argument(*names: str, **words: Any) -> Callable[[F], F]:
     """An option or a word of a magic's line, in argparse's words."""
     return cast(Callable[[F], F], _untyped_arguments.argument(*names, **words))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import sys
-from contextlib import suppress
 
+from hail_batch_jupyter.jupyter.waiting import ended_within
 from hail_batch_jupyter.observe.running import RunningBatch
 
 LIMIT_BYTES = 200_000
@@ -27,20 +27,13 @@ def print_log(running: RunningBatch, job_id: int, tail: int | None, follow: bool
     sys.stdout.write(decoder.decode(data))
     position = len(running.log(job_id)) if tail is not None else len(data)
     while follow:
-        ended = _ended(running, job_id)
+        ended = ended_within(running, _SLICE_S, [job_id])
         more = running.log(job_id, start=position, length=LIMIT_BYTES)
         position += len(more)
         sys.stdout.write(decoder.decode(more))
         sys.stdout.flush()
         if ended and not more:
             return
-
-
-def _ended(running: RunningBatch, job_id: int) -> bool:
-    with suppress(TimeoutError):
-        running.wait(_SLICE_S, [job_id])
-        return True
-    return False
 
 
 def _beginning(running: RunningBatch, job_id: int, tail: int | None) -> bytes:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
 
 
-
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Our own errors are shown as their sentence, without frames of this package that say nothing to the user."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from hail_batch_jupyter.errors import RunLiveError
 from hail_batch_jupyter.jupyter import display
 from hail_batch_jupyter.jupyter.news import mark_seen
 from hail_batch_jupyter.jupyter.subset import same_work, with_ancestors
+from hail_batch_jupyter.jupyter.waiting import ended_within
 from hail_batch_jupyter.jupyter.words import plural, progress_text
 
 if TYPE_CHECKING:
@@ -102,10 +102,7 @@ def wait(running: RunningBatch, job_ids: Sequence[int] | None = None) -> None:
     """
     line = _ProgressLine(running)
     try:
-        while True:
-            with suppress(TimeoutError):
-                running.wait(_SLICE_S, job_ids)
-                break
+        while not ended_within(running, _SLICE_S, job_ids):
             line.show()
     except KeyboardInterrupt as interrupt:
         words = f"stopped waiting; the run goes on: {progress_text(running, running.snapshot())}. %batch_wait waits again, %batch_cancel ends the run"

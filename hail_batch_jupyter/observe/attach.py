@@ -35,7 +35,7 @@ def read_spec(directory: Path) -> BatchSpec:
     """What the run in that directory runs; without secrets, which were never written."""
     try:
         return from_json(json.loads((directory / "spec.json").read_text()))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunLostError(f"the description of run {directory.name!r} cannot be read ({error}); it cannot be attached") from error
 
 

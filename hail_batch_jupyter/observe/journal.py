@@ -35,6 +35,8 @@ class JournalWriter:
         events = reader.read()
         self.seq = events[-1].seq if events else 0
         os.truncate(path, reader.offset)
+        if not reader.offset:
+            self._lines.append(_HEADER)
 
     def write(self, event: JobEvent) -> None:
         """Number the event and keep it for the next flush."""
@@ -58,13 +60,13 @@ class JournalWriter:
 
 def _line(seq: int, event: JobEvent) -> str:
     """As JSON; the shapes that every job has are put together by hand (2 µs instead of 12)."""
-    state = event.state
-    head = f'{{"seq":{seq},"time_ms":{event.time_ms},"job_id":{event.job_id}'
-    if state is JobState.READY and not event.reason:
+    state, time_ms, job_id = event.state, event.time_ms, event.job_id
+    head = f'{{"seq":{seq},"time_ms":{time_ms},"job_id":{job_id}'
+    if event == JobEvent(0, time_ms, job_id, JobState.READY):
         return f'{head},"state":"Ready"}}\n'
-    if state is JobState.RUNNING and event.phase == "main":
+    if state is JobState.RUNNING and event == JobEvent(0, time_ms, job_id, state, event.attempt, "main", event.slot, event.pid):
         return f'{head},"state":"Running","attempt":{event.attempt},"phase":"main","slot":{event.slot},"pid":{event.pid}}}\n'
-    if state is JobState.SUCCESS and event.usage and not (event.reason or event.files or event.cost_usd):
+    if event.usage and event == JobEvent(0, time_ms, job_id, JobState.SUCCESS, event.attempt, exit_code=0, usage=event.usage):
         rss, cpu_s = event.usage
         return f'{head},"state":"Success","attempt":{event.attempt},"exit_code":0,"usage":[{rss},{cpu_s}]}}\n'
     return json.dumps({**event_to_json(event), "seq": seq}, separators=(",", ":")) + "\n"
@@ -100,7 +102,10 @@ class JournalReader:
         return [event_from_json(data) for data in json.loads(b"[" + b",".join(lines) + b"]")]
 
     def _check(self, header: bytes) -> None:
-        version = json.loads(header).get("format")
+        try:
+            version = json.loads(header).get("format")
+        except (ValueError, AttributeError):
+            version = None
         if version != FORMAT:
             raise RunLostError(f"{self._path} has journal format {version!r}, this version reads {FORMAT}; use the version that wrote it")
 

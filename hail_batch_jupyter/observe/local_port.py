@@ -71,6 +71,7 @@ class LocalPort:
 
     def log_path(self, job_id: int, container: str = "main", attempt: int | None = None) -> Path | None:
         """Where that log lies, None when there is none."""
+        self._take()
         folder = self.directory / "logs"
         if attempt is not None:
             path = folder / f"{job_id}.{attempt}.{container}.log"

@@ -16,13 +16,20 @@ SILENT_S = 60.0
 
 
 def write_owner(directory: Path, pid: int, guard: int = 0) -> None:
-    """Note the process that works on the run, and its guard; replaces an older note in one step."""
+    """Note the process that works on the run; with its guard it replaces an older note in one step, without it gives way to one."""
     facts = {"host": procfs.host(), "boot": procfs.boot_id(), "pid": pid, "ticks": procfs.start_ticks(pid)}
     if guard:
         facts.update(guard=guard, guard_ticks=procfs.start_ticks(guard))
     temporary = directory / f"owner.{os.getpid()}.new"
     temporary.write_text(json.dumps(facts))
-    os.replace(temporary, directory / "owner")
+    if guard:
+        os.replace(temporary, directory / "owner")
+        return
+    try:
+        os.link(temporary, directory / "owner")
+    except FileExistsError:  # the runner itself was quicker, and knows more
+        pass
+    os.unlink(temporary)
 
 
 def read_owner(directory: Path) -> dict[str, Any] | None:
@@ -60,10 +67,22 @@ def guard_alive(directory: Path) -> bool:
     return here and "guard" in facts and procfs.alive(facts["guard"], facts["guard_ticks"])
 
 
-def take_over(directory: Path) -> bool:
-    """Become the one who closes a dead run; False if another one was quicker. Atomic, also between two hosts of one home."""
-    try:
-        os.rename(directory / "owner", directory / f"owner.dead.{procfs.host()}.{os.getpid()}")
-    except FileNotFoundError:
-        return False
-    return True
+def take_over(directory: Path) -> Path | None:
+    """Become the one who closes a dead run: the note under its new name, None if another one was quicker.
+
+    Atomic, also between two hosts of one home. What a closer of this host left that was killed itself is taken up.
+    """
+    mine = directory / f"owner.dead.{procfs.host()}.{os.getpid()}"
+    for note in [directory / "owner", *_left_by_dead(directory)]:
+        try:
+            os.rename(note, mine)
+        except FileNotFoundError:
+            continue
+        return mine
+    return None
+
+
+def _left_by_dead(directory: Path) -> list[Path]:
+    begin = f"owner.dead.{procfs.host()}."
+    notes = [path for path in directory.glob("owner.dead.*") if path.name.startswith(begin)]
+    return [path for path in notes if not procfs.alive(int(path.name[len(begin) :]), 0)]

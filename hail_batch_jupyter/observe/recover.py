@@ -9,6 +9,7 @@ from pathlib import Path
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.errors import RunLostError
 from hail_batch_jupyter.observe import owner
 from hail_batch_jupyter.observe.journal import JournalWriter, read_events
 
@@ -19,36 +20,61 @@ def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
     """Write the end of a run that nobody works on into its journal.
 
     True if this call closed it; False if it lives, has ended, or another process is closing it.
-    Its processes must be gone before: see `executors.sweep`.
+    Its processes must be gone before: see `observe.sweep`. Raises RunLostError, and leaves the run to be closed later, when the journal cannot be written.
     """
-    if (directory / "ended").exists() or owner.owner_alive(directory) or not owner.take_over(directory):
+    if (directory / "ended").exists() or owner.owner_alive(directory):
         return False
-    path = directory / "events.jsonl"
-    snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs]).after(read_events(path))
-    journal = JournalWriter(path)
-    now_ms = int(time.time() * 1000)
-    succeeded = finished(directory)
-    journal.write(JobEvent(0, now_ms, 0, phase="cancel", reason=LOST))
-    for job, view in zip(spec.jobs, snapshot.jobs):
-        if not view.state.complete:
-            for event in _ending(f"{job.job_id}.{view.attempt}" in succeeded, scratch, job, view, now_ms):
-                journal.write(event)
-    journal.write(JobEvent(0, now_ms, 0, phase="end"))
-    journal.close()
-    (directory / "ended").touch(mode=0o600)
+    note = owner.take_over(directory)
+    if note is None:
+        return False
+    try:
+        _write_end(directory, spec, scratch)
+    except OSError as error:
+        os.replace(note, directory / "owner")
+        words = f"the journal of run {directory.name} cannot be written ({error.strerror}); free space, then attach to the run again"
+        raise RunLostError(words) from error
     return True
 
 
-def _ending(succeeded: bool, scratch: Path, job: JobSpec, view: JobView, now_ms: int) -> list[JobEvent]:
-    if view.state is JobState.RUNNING and succeeded:
-        files = promised_files(scratch, job)
-        if files is not None:
-            return [JobEvent(0, now_ms, job.job_id, JobState.SUCCESS, view.attempt, exit_code=0, files=files)]
+def _write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
+    path = directory / "events.jsonl"
+    snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs]).after(read_events(path))
+    now_ms = int(time.time() * 1000)
+    succeeded = _last_attempts(finished(directory))
+    journal = JournalWriter(path)
+    try:
+        journal.write(JobEvent(0, now_ms, 0, phase="cancel", reason=LOST))
+        for job, view in zip(spec.jobs, snapshot.jobs):
+            if not view.state.complete:
+                for event in _ending(succeeded.get(job.job_id, 0), scratch, job, view, now_ms):
+                    journal.write(event)
+        journal.write(JobEvent(0, now_ms, 0, phase="end"))
+    finally:
+        journal.close()
+    (directory / "ended").touch(mode=0o600)
+
+
+def _last_attempts(attempts: set[str]) -> dict[int, int]:
+    last: dict[int, int] = {}
+    for attempt in attempts:
+        job_id, _, number = attempt.partition(".")
+        last[int(job_id)] = max(last.get(int(job_id), 0), int(number))
+    return last
+
+
+def _ending(succeeded: int, scratch: Path, job: JobSpec, view: JobView, now_ms: int) -> list[JobEvent]:
+    """What is missing to the end of a job; `succeeded` is the attempt that noted its success, 0 if none did."""
+    files = promised_files(scratch, job) if succeeded and succeeded >= view.attempt else None
     events = []
+    if files is not None:
+        if view.state is JobState.PENDING:
+            events.append(JobEvent(0, now_ms, job.job_id, JobState.READY))
+        if view.state is not JobState.RUNNING:
+            events.append(JobEvent(0, now_ms, job.job_id, JobState.RUNNING, succeeded, phase="main"))
+        return [*events, JobEvent(0, now_ms, job.job_id, JobState.SUCCESS, succeeded, exit_code=0, files=files)]
     if view.state is not JobState.READY:
         events.append(JobEvent(0, now_ms, job.job_id, JobState.READY, reason=LOST))
-    events.append(JobEvent(0, now_ms, job.job_id, JobState.CANCELLED, view.attempt, reason=LOST))
-    return events
+    return [*events, JobEvent(0, now_ms, job.job_id, JobState.CANCELLED, view.attempt, reason=LOST)]
 
 
 def finished(directory: Path) -> set[str]:

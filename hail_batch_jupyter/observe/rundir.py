@@ -110,7 +110,7 @@ def info(directory: Path) -> RunInfo:
             raise RunLostError(f"run {directory.name!r} has format {facts['format']!r}, this version reads {FORMAT}; use the version that made it")
         fields = {name: facts.get(name) for name in RunInfo._fields if name not in ("state", "directory")}
         return RunInfo(state=_state(directory), directory=directory, **fields)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunLostError(f"run {directory.name!r} cannot be read ({error}); delete {str(directory)!r} if it is of no use") from error
 
 

@@ -151,10 +151,14 @@ class RunningBatch:
     def _check_alive(self) -> None:
         if self._port.alive() or self.snapshot().ended_ms is not None:
             return
-        self.close_if_dead()
+        try:
+            self.close_if_dead()
+            remedy = "run the batch again to do the rest"
+        except RunLostError as error:
+            remedy = str(error)
         done = sum(view.state is JobState.SUCCESS for view in self.snapshot().jobs)
         detail = self._runner_words()
-        raise RunLostError(f"the runner of {self.id} is gone{detail}; {done} of {len(self.spec.jobs)} jobs had finished: run the batch again to do the rest")
+        raise RunLostError(f"the runner of {self.id} is gone{detail}; {done} of {len(self.spec.jobs)} jobs had finished: {remedy}")
 
     def _runner_words(self) -> str:
         try:

@@ -76,13 +76,8 @@ export class FakeKernel {
     this.codes.forEach((code, job) => {
       if (code === 5) failed.push(job);
     });
-    const state = this.complete
-      ? failed.length
-        ? "failure"
-        : this.cancelling
-          ? "cancelled"
-          : "success"
-      : "running";
+    const goingOn = this.complete ? "success" : "running";
+    const state = failed.length ? "failure" : this.cancelling ? "cancelled" : goingOn;
     const clock = {
       state,
       complete: this.complete,

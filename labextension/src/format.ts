@@ -1,6 +1,6 @@
 /** Numbers and text as a person reads them. */
 
-import { segmentCounts } from "./states";
+import { SEGMENTS, type SegmentName, segmentCounts, WORDS } from "./states";
 
 const COUNT = new Intl.NumberFormat("en-US");
 
@@ -45,27 +45,32 @@ export function formatTime(timeMs: number): string {
 }
 
 export interface CountPart {
-  segment: string;
+  /** null for the total, which is no part of the bar. */
+  segment: SegmentName | null;
   text: string;
 }
 
-/** "12 of 24 done", "2 running", "1 failed", … : only what is not zero, done first. */
+/** "12 of 24 done", then each part of the bar in its order: "11 succeeded", "1 reused", "1 failed", …; only what is not zero. */
 export function countParts(counts: Uint32Array): CountPart[] {
-  const [success = 0, reused = 0, running = 0, failed = 0, cancelled = 0, waiting = 0] =
-    segmentCounts(counts);
-  const total = success + reused + running + failed + cancelled + waiting;
-  const parts: CountPart[] = [
-    { segment: "success", text: `${formatCount(success + reused)} of ${formatCount(total)} done` },
-  ];
-  const add = (segment: string, count: number): void => {
-    if (count) parts.push({ segment, text: `${formatCount(count)} ${segment}` });
-  };
-  add("running", running);
-  add("failed", failed);
-  add("reused", reused);
-  add("cancelled", cancelled);
-  if (running + failed + cancelled > 0) add("waiting", waiting);
+  const segments = segmentCounts(counts);
+  const total = segments.reduce((sum, count) => sum + count, 0);
+  const done = doneCount(counts);
+  const parts: CountPart[] = [{ segment: null, text: `${formatCount(done)} of ${formatCount(total)} done` }];
+  SEGMENTS.forEach(({ name }, index) => {
+    const count = segments[index] ?? 0;
+    const saidAlready = name === "success" && count === total;
+    if (count > 0 && !saidAlready) {
+      const word = name === "waiting" ? name : WORDS[name];
+      parts.push({ segment: name, text: `${formatCount(count)} ${word}` });
+    }
+  });
   return parts;
+}
+
+/** Jobs with a result: those that succeeded here or in an earlier run. */
+export function doneCount(counts: Uint32Array): number {
+  const [succeeded = 0, reused = 0] = segmentCounts(counts);
+  return succeeded + reused;
 }
 
 export function countSentence(counts: Uint32Array): string {

@@ -1,5 +1,6 @@
 /** The plugins of the JupyterLab extension. */
 
 import { bridge } from "./bridge/plugin";
+import { output } from "./output/plugin";
 
-export default [bridge];
+export default [bridge, output];

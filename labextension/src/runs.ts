@@ -58,6 +58,15 @@ export class Run {
     return "applied";
   }
 
+  /** The name that the user gave; a run without one has its id there. */
+  get title(): string {
+    return this.isNamed ? this.head.name : "batch";
+  }
+
+  get isNamed(): boolean {
+    return this.head.name !== "" && this.head.name !== this.head.id;
+  }
+
   name(job: number): string {
     this.names ??= new TextDecoder().decode(this.nameBytes).split("\n");
     return this.names[job] || `job ${job + 1}`;

@@ -29,15 +29,15 @@ export const STATE_NAMES: readonly StateName[] = [
 
 export const N_STATES = STATE_NAMES.length;
 
-/** The word a person reads. */
+/** The word a person reads: fewer words than states, the same as in the kernel's texts. */
 export const WORDS: Readonly<Record<StateName, string>> = {
   pending: "waiting",
-  ready: "ready",
-  creating: "starting",
+  ready: "waiting",
+  creating: "waiting",
   running: "running",
   success: "succeeded",
   failed: "failed",
-  error: "error",
+  error: "failed",
   cancelled: "cancelled",
   reused: "reused",
 };
@@ -81,10 +81,10 @@ export type SegmentName = "success" | "reused" | "running" | "failed" | "cancell
 export const SEGMENTS: readonly { name: SegmentName; states: readonly number[] }[] = [
   { name: "success", states: [4] },
   { name: "reused", states: [8] },
-  { name: "running", states: [2, 3] },
+  { name: "running", states: [3] },
   { name: "failed", states: [5, 6] },
   { name: "cancelled", states: [7] },
-  { name: "waiting", states: [0, 1] },
+  { name: "waiting", states: [0, 1, 2] },
 ];
 
 /** Jobs in each segment, in the order of SEGMENTS. */

@@ -53,6 +53,7 @@ describe("cancel", () => {
     press(cell);
     frame();
     expect(find(cell, ".hbj-cancel").textContent).toBe("Cancelling…");
+    expect(find(cell, ".hbj-chip").textContent).toBe("Cancelling");
     expect(shown.model.kinds()).not.toContain("cancel");
 
     vi.advanceTimersByTime(300);

@@ -1,6 +1,6 @@
 /** Messages as a kernel sends them, and a model that keeps what the widget says. */
 
-import type { BrowserMessage, Changes, Clock, Failure, Section, Snapshot } from "../src/contract";
+import type { BrowserMessage, Changes, Clock, Failure, RunHead, Section, Snapshot } from "../src/contract";
 import type { CustomListener, Model } from "../src/widget/model";
 
 export interface Graph {
@@ -45,6 +45,18 @@ export function clock(changed: Partial<Clock> = {}): Clock {
   };
 }
 
+export function head(changed: Partial<RunHead> = {}): RunHead {
+  return {
+    id: "run-1",
+    name: "demo",
+    backend: "local",
+    runs_on: "this machine",
+    clock: clock(),
+    note: "",
+    ...changed,
+  };
+}
+
 export function failure(changed: Partial<Failure> = {}): Failure {
   return {
     job: 1,
@@ -76,7 +88,7 @@ export function snapshot(graph: Graph, changed: Partial<Snapshot> = {}): Message
     kind: "snapshot",
     version: 1,
     seq: 10,
-    run: { id: "run-1", name: "demo", backend: "local", runs_on: "this machine", clock: clock(), note: "" },
+    run: head(),
     n: graph.names.length,
     m: graph.edges.length,
     stages: stageNames.map((name) => ({
@@ -121,7 +133,7 @@ export function changes(moved: [number, number][], changed: Partial<Changes> = {
     buffer.setUint32(4 * index, job, true);
     buffer.setUint8(4 * moved.length + index, code);
   });
-  return { content: head(moved.length, "single", changed), buffer };
+  return { content: changesHead(moved.length, "single", changed), buffer };
 }
 
 /** The same as ranges of first job, count, code. */
@@ -133,10 +145,10 @@ export function ranges(moved: [number, number, number][], changed: Partial<Chang
     buffer.setUint32(4 * (k + index), count, true);
     buffer.setUint8(8 * k + index, code);
   });
-  return { content: head(k, "ranges", changed), buffer };
+  return { content: changesHead(k, "ranges", changed), buffer };
 }
 
-function head(k: number, form: Changes["form"], changed: Partial<Changes>): Changes {
+function changesHead(k: number, form: Changes["form"], changed: Partial<Changes>): Changes {
   return { kind: "changes", from: 10, seq: 11, clock: clock(), failures: [], form, k, ...changed };
 }
 

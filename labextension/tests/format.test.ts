@@ -26,11 +26,15 @@ describe("format", () => {
     expect(formatBytes(bytes)).toBe(text);
   });
 
-  test("the sentence counts reused jobs as done and leaves out what is zero", () => {
+  test("the sentence counts reused jobs as done and names each part of the bar in its order", () => {
     expect(countSentence(Uint32Array.of(5, 4, 1, 1, 9, 1, 0, 0, 3))).toBe(
-      "12 of 24 done · 2 running · 1 failed · 3 reused · 9 waiting",
+      "12 of 24 done · 9 succeeded · 3 reused · 1 running · 1 failed · 10 waiting",
     );
+  });
+
+  test("success is not named twice when it is all there is; anything else is named", () => {
     expect(countSentence(Uint32Array.of(0, 0, 0, 0, 3, 0, 0, 0, 0))).toBe("3 of 3 done");
+    expect(countSentence(Uint32Array.of(0, 0, 0, 0, 0, 0, 0, 0, 2))).toBe("2 of 2 done · 2 reused");
   });
 
   test("numbers are grouped and nouns have their s", () => {

@@ -47,11 +47,15 @@ describe("states", () => {
   });
 
   test("every job is in exactly one segment of the bar", () => {
-    expect(segmentCounts(Uint32Array.from({ length: N_STATES }, () => 1))).toEqual([1, 1, 2, 2, 1, 2]);
+    expect(segmentCounts(Uint32Array.from({ length: N_STATES }, () => 1))).toEqual([1, 1, 1, 2, 1, 3]);
   });
 
-  test("every state has a word and a shape of its own", () => {
-    expect(new Set(Object.values(WORDS)).size).toBe(N_STATES);
+  test("the words are those of the kernel's texts", () => {
+    const words = ["succeeded", "failed", "running", "waiting", "cancelled", "reused"];
+    expect(new Set(Object.values(WORDS))).toEqual(new Set(words));
+  });
+
+  test("every state has a shape of its own", () => {
     expect(new Set(Object.values(GLYPHS)).size).toBe(N_STATES);
   });
 });

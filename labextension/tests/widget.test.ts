@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { bytesOf, changes, clock, DIAMOND, LINE, snapshot } from "./fixtures";
+import { bytesOf, changes, clock, DIAMOND, head, LINE, snapshot } from "./fixtures";
 import { find, frame, Shown } from "./shown";
 
 let shown: Shown;
@@ -55,9 +55,18 @@ describe("a run", () => {
     const cell = shown.begin({ ...DIAMOND, codes: [12, 4, 3, 0, 0, 0] });
     const bar = find(cell, '[role="progressbar"]');
 
-    expect(find(cell, ".hbj-counts").textContent).toBe("2 of 6 done · 1 running · 1 reused · 3 waiting");
+    const parts = [...cell.querySelectorAll<HTMLElement>(".hbj-count")];
+    expect(parts.map((part) => [part.dataset.segment, part.textContent])).toEqual([
+      [undefined, "2 of 6 done"],
+      ["success", "1 succeeded"],
+      ["reused", "1 reused"],
+      ["running", "1 running"],
+      ["waiting", "3 waiting"],
+    ]);
     expect(bar.getAttribute("aria-valuenow")).toBe("2");
-    expect(bar.getAttribute("aria-valuetext")).toBe(find(cell, ".hbj-counts").textContent);
+    expect(bar.getAttribute("aria-valuetext")).toBe(
+      "2 of 6 done · 1 succeeded · 1 reused · 1 running · 3 waiting",
+    );
   });
 
   test("lets the clock go on without any message, and stops it at the end", () => {
@@ -75,6 +84,44 @@ describe("a run", () => {
     expect(find(cell, ".hbj-cancel").hidden).toBe(true);
   });
 
+  test("that took less than ten seconds tells tenths of them", () => {
+    const end = clock({ state: "success", complete: true, ended_ms: 1_000_400 });
+    const cell = shown.begin(LINE, { run: head({ clock: end }) });
+
+    expect(find(cell, ".hbj-elapsed").textContent).toBe("0.4 s");
+  });
+
+  test.each([
+    [{ state: "running" }, "Running", "running", "running"],
+    [{ state: "failure" }, "Failing", "failure", "running"],
+    [{ state: "failure", complete: true }, "Failed", "failure", "failed"],
+    [{ state: "failure", cancelling: true }, "Cancelling", "cancelled", "running"],
+    [{ state: "cancelled" }, "Cancelling", "cancelled", "running"],
+    [{ state: "cancelled", cancelling: true, complete: true }, "Cancelled", "cancelled", "cancelled"],
+  ] as const)("with %j says %s", (now, word, state, sign) => {
+    const cell = shown.begin(LINE, { run: head({ clock: clock(now) }) });
+
+    expect(find(cell, ".hbj-chip").textContent).toBe(word);
+    expect(find(cell, ".hbj-chip").dataset.state).toBe(state);
+    expect(find(cell, ".hbj-chip .hbj-glyph").dataset.state).toBe(sign);
+  });
+
+  test.each(["", "run-1"])("whose name is %j is a batch, with its id beside", (name) => {
+    const cell = shown.begin(LINE, { run: head({ name }) });
+
+    expect(find(cell, ".hbj-title").textContent).toBe("batch");
+    expect(find(cell, ".hbj-title").title).toBe("run-1");
+    expect(find(cell, ".hbj-run-id").textContent).toBe("run-1");
+    expect(find(cell, ".hbj-spoken").textContent).toMatch(/^batch: /);
+  });
+
+  test("with a name does without its id", () => {
+    const cell = shown.begin();
+
+    expect(find(cell, ".hbj-title").textContent).toBe("demo");
+    expect(find(cell, ".hbj-run-id").textContent).toBe("");
+  });
+
   test("speaks to screen readers every ten seconds at most", () => {
     const cell = shown.begin();
     const first = find(cell, ".hbj-spoken").textContent;
@@ -84,7 +131,31 @@ describe("a run", () => {
     vi.advanceTimersByTime(10_000);
     shown.deliver(changes([[1, 4]], { from: 11, seq: 12 }));
 
-    expect(find(cell, ".hbj-spoken").textContent).toBe("demo: 2 of 3 done");
+    expect(find(cell, ".hbj-spoken").textContent).toBe("demo: 2 of 3 done · 2 succeeded · 1 waiting");
+  });
+
+  test("wider than its place shows what runs, at the end what failed, until the user moves it", () => {
+    const cell = shown.begin({ ...LINE, codes: [4, 4, 3] });
+    const graph = find(cell, ".hbj-dag");
+    Object.defineProperties(graph, { clientWidth: { value: 60 }, scrollWidth: { value: 400 } });
+    const left = (job: number): number =>
+      Number.parseFloat(find(cell, `[data-job="${job}"]`).style.left) - 20;
+
+    shown.deliver(changes([]));
+    expect(graph.scrollLeft).toBeCloseTo(left(2));
+
+    const end = clock({ state: "failure", complete: true, ended_ms: 1_080_000 });
+    const moved: [number, number][] = [
+      [1, 5],
+      [2, 7],
+    ];
+    shown.deliver(changes(moved, { from: 11, seq: 12, clock: end }));
+    expect(graph.scrollLeft).toBeCloseTo(left(1));
+
+    graph.dispatchEvent(new Event("wheel"));
+    graph.scrollLeft = 3;
+    shown.deliver(changes([], { from: 12, seq: 13, clock: end }));
+    expect(graph.scrollLeft).toBe(3);
   });
 
   test("asks for a snapshot once when a message is missing", () => {
@@ -123,8 +194,41 @@ describe("a run", () => {
     shown.model.disconnect();
     frame();
 
-    expect(find(cell, ".hbj-trouble").textContent).toContain("last known state");
+    expect(find(cell, ".hbj-trouble").textContent).toBe(
+      "Disconnected from the kernel; this is the last known state. %batch_attach run-1 shows the run again.",
+    );
     expect(find(cell, '[data-job="0"]').dataset.state).toBe("success");
+  });
+
+  test("lets the clock stand when the kernel goes, also when it is drawn again or elsewhere", () => {
+    const cell = shown.begin();
+    vi.advanceTimersByTime(2000);
+    shown.model.disconnect();
+    frame();
+    const last = find(cell, ".hbj-elapsed").textContent;
+    expect(last).toBe("1 min 07 s");
+
+    vi.advanceTimersByTime(5000);
+    find(cell, ".hbj-cancel").click();
+    find(cell, ".hbj-danger").click();
+    const second = shown.show();
+    vi.advanceTimersByTime(1000);
+
+    expect(find(cell, ".hbj-elapsed").textContent).toBe(last);
+    expect(find(second, ".hbj-elapsed").textContent).toBe(last);
+  });
+
+  test("says how it is seen again when its model has lost its kernel", () => {
+    const cell = shown.begin();
+    shown.model.send = () => {
+      throw new Error("no comm");
+    };
+    find(cell, '[data-job="0"]').click();
+    frame();
+
+    expect(find(cell, ".hbj-trouble").textContent).toBe(
+      "No kernel is connected; this is the last known state. %batch_attach run-1 shows the run again.",
+    );
   });
 
   test("is shared by several views, each with its own cleanup", () => {

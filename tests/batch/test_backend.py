@@ -34,7 +34,7 @@ def test_a_backend_that_overrides_the_coroutine_runs_the_batch() -> None:
     b = hb.Batch(backend=Foreign())
     b.new_job()
 
-    assert "1 jobs False True False {'colour': 5}" == b.run(verbose=True, delete_scratch_on_exit=False, colour=5)
+    assert b.run(verbose=True, delete_scratch_on_exit=False, colour=5) == "1 jobs False True False {'colour': 5}"
 
 
 def test_such_a_backend_also_works_where_a_loop_is_running() -> None:
@@ -43,7 +43,7 @@ def test_such_a_backend_also_works_where_a_loop_is_running() -> None:
     async def inside(run: Callable[[], Any]) -> Any:
         return run()
 
-    assert "0 jobs True False True {}" == asyncio.run(inside(lambda: b.run(dry_run=True)))
+    assert asyncio.run(inside(lambda: b.run(dry_run=True))) == "0 jobs True False True {}"
 
 
 def test_a_backend_is_closed_by_its_block() -> None:
@@ -51,7 +51,7 @@ def test_a_backend_is_closed_by_its_block() -> None:
         pass
     backend.close()
 
-    assert 2 == backend.closed
+    assert backend.closed == 2
 
 
 def test_the_local_backend_can_be_used_after_it_was_closed() -> None:
@@ -79,4 +79,4 @@ def test_an_unknown_name_of_the_module_is_an_attribute_error() -> None:
 
     assert backend.LocalBackend is hb.LocalBackend
     with pytest.raises(AttributeError, match="NoBackend"):
-        backend.NoBackend  # noqa: B018 - the access is what is tested
+        backend.NoBackend

@@ -19,7 +19,7 @@ def test_a_command_writes_its_file_and_the_file_is_written_out(b: Batch, run: Ru
     b.write_output(j.o, tmp_path / "out" / "f")
     run()
 
-    assert "hi\n" == (tmp_path / "out" / "f").read_text()
+    assert (tmp_path / "out" / "f").read_text() == "hi\n"
 
 
 def test_a_blank_command_is_ignored_with_a_warning(b: Batch) -> None:
@@ -27,7 +27,7 @@ def test_a_blank_command_is_ignored_with_a_warning(b: Batch) -> None:
 
     with pytest.warns(UserWarning, match="Ignoring empty command"):
         assert j.command("  \n") is j
-    assert [] == j.job_draft.commands
+    assert j.job_draft.commands == []
 
 
 @pytest.mark.parametrize("wrong", [5, None, ["echo"]])
@@ -52,7 +52,7 @@ def test_jobs_batches_and_results_cannot_stand_in_a_command(b: Batch) -> None:
         j.command(f"{b}")
     with pytest.raises(BatchException, match="found a reference to a PythonResult object.*as_str"):
         j.command(f"echo {result}")
-    assert [] == j.job_draft.commands
+    assert j.job_draft.commands == []
 
 
 def test_a_file_that_nobody_makes_cannot_be_read(b: Batch) -> None:
@@ -74,8 +74,8 @@ def test_any_text_may_follow_a_file(b: Batch, run: Run) -> None:
     j = b.new_job("j")
     j.command(f"touch {j.o}5 {j.o}_x {j.o}__y; basename -a {j.o}*")
 
-    assert "o5\no__y\no_x\n" == run()["j"].text
-    assert ["o"] == list(j.job_draft.files)
+    assert run()["j"].text == "o5\no__y\no_x\n"
+    assert list(j.job_draft.files) == ["o"]
 
 
 def test_tokens_survive_the_methods_of_strings(b: Batch, run: Run) -> None:
@@ -83,7 +83,7 @@ def test_tokens_survive_the_methods_of_strings(b: Batch, run: Run) -> None:
     j.command("touch " + " ".join(sorted([j.a, j.b])) + f" {j.c.upper()} {j.d[:]}")
     j.command("ls -1")
 
-    assert "a\nb\nc\nd\n" == run()["j"].text
+    assert run()["j"].text == "a\nb\nc\nd\n"
 
 
 def test_commands_share_one_shell(b: Batch, run: Run) -> None:
@@ -91,7 +91,7 @@ def test_commands_share_one_shell(b: Batch, run: Run) -> None:
     j.command("X=5; cd /")
     j.command('echo "$X $(pwd)"')
 
-    assert "5 /\n" == run()["j"].text
+    assert run()["j"].text == "5 /\n"
 
 
 @pytest.mark.parametrize("commands", [["false", "echo second"], ["false\necho second"]])
@@ -132,14 +132,14 @@ def test_the_shell_can_be_chosen_with_its_own_options(b: Batch, run: Run) -> Non
         b.new_job(name, shell=shell).command('echo "$0"; false | true; echo $UNSET')
     ended = run()
 
-    assert [(0, "/bin/bash\n\n"), (0, "/bin/sh\n\n")] == [ended["default"], ended["sh"]]
-    assert (1, "/bin/bash\n") == ended["strict"]
+    assert [ended["default"], ended["sh"]] == [(0, "/bin/bash\n\n"), (0, "/bin/sh\n\n")]
+    assert ended["strict"] == (1, "/bin/bash\n")
 
 
 def test_values_of_variables_arrive_literally(b: Batch, run: Run) -> None:
     b.new_job("j").env("X", "a b; touch pwned $HOME").command('printf %s "$X"; ls')
 
-    assert "a b; touch pwned $HOME" == run()["j"].text
+    assert run()["j"].text == "a b; touch pwned $HOME"
 
 
 def test_a_long_script_is_read_from_a_file(b: Batch, run: Run) -> None:
@@ -169,7 +169,7 @@ def test_a_relative_input_starts_from_the_folder_that_is_current_at_the_run(b: B
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    assert "ah" == run()["j"].text
+    assert run()["j"].text == "ah"
 
 
 def test_a_folder_can_be_an_input(b: Batch, run: Run, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_folder_can_be_an_input(b: Batch, run: Run, tmp_path: Path) -> None:
     d = b.read_input(f"{tmp_path}/d/")
     b.new_job("j").command(f"cat {d}/a.txt; basename {d}")
 
-    assert "ad\n" == run()["j"].text
+    assert run()["j"].text == "ad\n"
 
 
 def test_members_of_an_input_group_never_collide(b: Batch, run: Run, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_members_of_an_input_group_never_collide(b: Batch, run: Run, tmp_path: P
     g = b.read_input_group(a=tmp_path / "x/d.txt", b=tmp_path / "y/d.txt")
     b.new_job("j").command(f"cat {g.a} {g['b']} {g}.a {g}.b; basename -a {g.a} {g.b}")
 
-    assert "xyxyd.txt\nd.txt\n" == run()["j"].text
+    assert run()["j"].text == "xyxyd.txt\nd.txt\n"
 
 
 def test_a_declared_group_names_its_files_by_its_keyword(b: Batch, run: Run) -> None:
@@ -197,7 +197,7 @@ def test_a_declared_group_names_its_files_by_its_keyword(b: Batch, run: Run) -> 
     j.command(f"touch {j.g}.x {j.g.w}; ls; echo --x={j.g['x']}")
     text = run()["j"].text
 
-    assert "g.x\np_g.txt\n" == text[: text.index("--x=")]
+    assert text[: text.index("--x=")] == "g.x\np_g.txt\n"
     assert text.endswith("/g.x\n")
 
 
@@ -231,7 +231,7 @@ def test_a_member_counts_as_made_when_only_the_root_was_written(b: Batch, run: R
     b.write_output(j.g.x, tmp_path / "f")
     run()
 
-    assert "x\n" == (tmp_path / "f").read_text()
+    assert (tmp_path / "f").read_text() == "x\n"
 
 
 def test_a_group_is_written_out_by_its_identifiers(b: Batch, run: Run, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_group_is_written_out_by_its_identifiers(b: Batch, run: Run, tmp_path:
     b.write_output(j.g, tmp_path / "base")
     run()
 
-    assert ("1\n", "2\n") == ((tmp_path / "base.vcf.gz").read_text(), (tmp_path / "base.idx").read_text())
+    assert ((tmp_path / "base.vcf.gz").read_text(), (tmp_path / "base.idx").read_text()) == ("1\n", "2\n")
 
 
 def test_an_extension_counts_before_and_after_its_use(b: Batch, run: Run, tmp_path: Path) -> None:
@@ -253,8 +253,8 @@ def test_an_extension_counts_before_and_after_its_use(b: Batch, run: Run, tmp_pa
 
     with pytest.raises(BatchException, match="already has a file extension, '.txt'"):
         j.o.add_extension(".txt")
-    assert "o.txt\n" == run()["k"].text
-    assert "hi\n" == (tmp_path / "f").read_text()
+    assert run()["k"].text == "o.txt\n"
+    assert (tmp_path / "f").read_text() == "hi\n"
 
 
 def test_an_extension_of_a_group_member_is_given_once(b: Batch, run: Run) -> None:
@@ -264,7 +264,7 @@ def test_an_extension_of_a_group_member_is_given_once(b: Batch, run: Run) -> Non
 
     with pytest.raises(BatchException, match="already has a file extension"):
         j.g.a.add_extension(".gz")
-    assert "g.a.gz\n" == run()["j"].text
+    assert run()["j"].text == "g.a.gz\n"
 
 
 def test_a_long_foreign_name_is_a_folder(b: Batch, run: Run) -> None:
@@ -287,8 +287,8 @@ def test_a_template_is_quoted_for_its_places(b: Batch, run: Run) -> None:
     j = b.new_job("j")
     j.command(("  printf '%s\\n' ", Value("it's $HOME"), ' > "', j.o.file_ref, '"; cat ', j.o.file_ref, "\n"))
 
-    assert "it's $HOME\n" == run()["j"].text
-    assert ["o"] == list(j.job_draft.files)
+    assert run()["j"].text == "it's $HOME\n"
+    assert list(j.job_draft.files) == ["o"]
 
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../b", "..", "a\0"])
@@ -302,7 +302,7 @@ def test_a_file_may_lie_in_a_folder_that_the_job_makes(b: Batch, run: Run) -> No
     j.command(f"mkdir sub; echo deep > {j['sub/a b']}")
     k.command(f"cat {j['sub/a b']}")
 
-    assert "deep\n" == run()["k"].text
+    assert run()["k"].text == "deep\n"
 
 
 def test_what_a_failed_job_makes_nobody_reads(b: Batch, run: Run) -> None:

@@ -17,7 +17,7 @@ def test_the_package_exposes_the_names_of_hailtop_that_exist() -> None:
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="Bach"):
-        getattr(hb, "Bach")  # noqa: B009 - the attribute does not exist
+        hb.Bach
 
 
 def test_name_is_no_attribute_of_a_batch() -> None:
@@ -41,15 +41,15 @@ def test_the_environment_names_the_backend_and_an_unknown_one_is_refused(monkeyp
 def test_default_images_go_to_their_kind_of_job() -> None:
     b = hb.Batch(default_image="i", default_python_image="p")
 
-    assert ("i", "p") == (b.new_job().job_draft.image, b.new_python_job().job_draft.image)
+    assert (b.new_job().job_draft.image, b.new_python_job().job_draft.image) == ("i", "p")
 
 
 def test_defaults_are_applied_when_a_job_is_made() -> None:
     b = hb.Batch(default_cpu=2, default_memory="1Gi", default_storage="5Gi", default_timeout=60, default_shell="/bin/sh", default_spot=True)
     draft, other = b.new_job().job_draft, b.new_python_job().job_draft
 
-    assert ("2", "1Gi", "5Gi", 60.0, "/bin/sh", True) == (draft.cpu, draft.memory, draft.storage, draft.timeout_s, draft.shell, draft.spot)
-    assert ("2", None) == (other.cpu, other.shell)
+    assert (draft.cpu, draft.memory, draft.storage, draft.timeout_s, draft.shell, draft.spot) == ("2", "1Gi", "5Gi", 60.0, "/bin/sh", True)
+    assert (other.cpu, other.shell) == ("2", None)
 
 
 def test_default_regions_are_refused_by_a_backend_without_regions() -> None:
@@ -83,7 +83,7 @@ def test_select_jobs_matches_the_start_of_names_only(b: hb.Batch) -> None:
 def test_jobs_and_batches_have_short_representations_and_opaque_text(b: hb.Batch) -> None:
     j = b.new_job("fit")
 
-    assert ("<BashJob fit>", "<Batch b: 1 jobs>") == (repr(j), repr(b))
+    assert (repr(j), repr(b)) == ("<BashJob fit>", "<Batch b: 1 jobs>")
     assert str(j) != str(b.new_job())
 
 
@@ -174,7 +174,7 @@ def test_looking_at_names_does_not_make_files(b: hb.Batch) -> None:
     j = b.new_job()
     hasattr(j, "shape")
 
-    assert {} == j.job_draft.files
+    assert j.job_draft.files == {}
 
 
 def test_a_misspelt_method_is_said_to_be_one(b: hb.Batch) -> None:
@@ -199,7 +199,7 @@ def test_names_of_hailtop_that_existing_code_touches(b: hb.Batch) -> None:
 
     assert ([j, k], b.backend, [j, k]) == (b._jobs, b._backend, b._unsubmitted_jobs)
     assert ({j}, {"o"}, None, False) == (k._dependencies, j._mentioned, j._job_id, j._submitted)
-    assert ("1", "1Gi", "2Gi", "i", False, None) == (k._cpu, k._memory, k._storage, k._image, k._preemptible, k._regions)
+    assert (k._cpu, k._memory, k._storage, k._image, k._preemptible, k._regions) == ("1", "1Gi", "2Gi", "i", False, None)
     assert b.compile().jobs[1].request.machine_type == "n1"
 
 

@@ -22,8 +22,8 @@ def test_a_staged_job_is_not_in_the_batch(b: Batch) -> None:
     staged = b.stage_bash_job("fit", cpu=2, memory="1Gi", env={"A": 1}, shell="/bin/sh", attributes={"k": "v"}, timeout=None)
     draft = staged.job_draft
 
-    assert ([], None) == (b.jobs, b.job_named("fit"))
-    assert ("2", "1Gi", {"A": "1"}, "/bin/sh", {"k": "v"}) == (draft.cpu, draft.memory, draft.env, draft.shell, draft.attributes)
+    assert (b.jobs, b.job_named("fit")) == ([], None)
+    assert (draft.cpu, draft.memory, draft.env, draft.shell, draft.attributes) == ("2", "1Gi", {"A": "1"}, "/bin/sh", {"k": "v"})
 
 
 def test_putting_a_job_again_replaces_it_in_its_place(b: Batch) -> None:
@@ -33,7 +33,7 @@ def test_putting_a_job_again_replaces_it_in_its_place(b: Batch) -> None:
 
     assert again is first
     assert [first, other] == b.jobs
-    assert "echo new > {fit.model}" == b.compile().jobs[0].user_code
+    assert b.compile().jobs[0].user_code == "echo new > {fit.model}"
 
 
 def test_files_that_others_hold_stay_valid(b: Batch) -> None:
@@ -92,7 +92,7 @@ def test_an_output_that_is_not_made_any_more_is_dropped_with_a_warning(b: Batch,
 
     with pytest.warns(UserWarning, match="no longer makes 'model', so nothing is written to"):
         fit(b, "touch {other}")
-    assert () == b.compile().jobs[0].outputs
+    assert b.compile().jobs[0].outputs == ()
 
 
 def test_an_output_must_be_made_by_its_cell(b: Batch) -> None:
@@ -100,7 +100,7 @@ def test_an_output_must_be_made_by_its_cell(b: Batch) -> None:
 
     with pytest.raises(BatchException, match="makes no 'model' that could be written to 'x'"):
         b.put_job(staged, {"model": "x"})
-    assert [] == b.jobs
+    assert b.jobs == []
 
 
 def test_extensions_and_text_forms_that_others_asked_for_are_kept(b: Batch) -> None:
@@ -139,7 +139,7 @@ def test_a_dropped_job_takes_its_outputs_away(b: Batch, tmp_path: Path) -> None:
     b.write_output(first.model, tmp_path / "out")
     b.drop_job(first)
 
-    assert ((), None) == (b.compile().jobs, b.job_named("fit"))
+    assert (b.compile().jobs, b.job_named("fit")) == ((), None)
     with pytest.raises(BatchException, match="was dropped"):
         first.depends_on()
 
@@ -157,4 +157,4 @@ def test_an_abandoned_stage_changes_nothing(b: Batch, tmp_path: Path) -> None:
     b.stage_bash_job("fit", first).command("false")
     b.write_output(first.model, tmp_path / "out")
 
-    assert "touch {fit.model}" == b.compile().jobs[0].user_code
+    assert b.compile().jobs[0].user_code == "touch {fit.model}"

@@ -44,7 +44,7 @@ def test_a_group_has_members_only(b: Batch) -> None:
     assert not hasattr(g, "nope")
     assert not hasattr(g, "_repr_html_")
     with pytest.raises(BatchException, match=r"'nope' not found in the resource group.*'ref', 'source_file'"):
-        g.nope  # noqa: B018 - the access is what is tested
+        g.nope
     with pytest.raises(BatchException, match="not found in the resource group"):
         g["nope"]
 
@@ -71,7 +71,7 @@ def test_an_input_group_in_an_f_string_is_a_dependency(b: Batch) -> None:
     g = b.read_input_group(bed="/d/x.bed")
     b.new_job().command("plink " + ("--bfile=" + g))
 
-    assert ["/d/x.bed", "/d/x.bed"] == [copy.source for copy in b.compile().jobs[0].inputs]
+    assert [copy.source for copy in b.compile().jobs[0].inputs] == ["/d/x.bed", "/d/x.bed"]
 
 
 def test_a_result_cannot_be_called(b: Batch) -> None:

@@ -14,6 +14,13 @@ import pytest
 from hail_batch_jupyter.batch import Batch, LocalBackend
 from hail_batch_jupyter.errors import BatchException, JobFailedError, RunLostError
 from tests.conftest import wait_until
+from tests.engine.jobs import Gate
+
+
+def append(path: str, text: str) -> None:
+    """What a Python job does that leaves a mark."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
 
 
 @pytest.fixture
@@ -29,14 +36,14 @@ def test_a_run_gives_its_handle_and_says_so(b: Batch, tmp_path: Path, capsys: py
     running = b.run()
 
     assert ("success", b.last_run) == (running.status()["state"], running)
-    assert "hi\n" == (tmp_path / "f").read_text()
-    assert "Batch completed successfully!\n" == capsys.readouterr().out
-    assert (1, True) == (j._job_id, j._submitted)
+    assert (tmp_path / "f").read_text() == "hi\n"
+    assert capsys.readouterr().out == "Batch completed successfully!\n"
+    assert (j.job_draft.job_id, j.job_draft.submitted) == (1, True)
 
 
 def test_a_batch_without_jobs_runs(b: Batch, capsys: pytest.CaptureFixture[str]) -> None:
     assert b.run() is None
-    assert "Batch completed successfully!\n" == capsys.readouterr().out
+    assert capsys.readouterr().out == "Batch completed successfully!\n"
 
 
 def test_a_dry_run_has_no_effect_and_repeats_itself(b: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,9 +57,9 @@ def test_a_dry_run_has_no_effect_and_repeats_itself(b: Batch, tmp_path: Path, ca
     assert texts[0] == texts[1]
     assert all(part in texts[0] for part in ("# 1: j\n", "# with SECRET set\n", f"echo x >> {tmp_path}/once", f"cp {__file__} {tmp_path}/copy"))
     assert not any(word in texts[0] for word in ("completed", "hidden"))
-    assert (None, False) == (j._job_id, j._submitted)
+    assert (j.job_draft.job_id, j.job_draft.submitted) == (None, False)
     b.run()
-    assert "x\n" == (tmp_path / "once").read_text()
+    assert (tmp_path / "once").read_text() == "x\n"
     assert Path(__file__).read_text() == (tmp_path / "copy").read_text()
 
 
@@ -69,7 +76,7 @@ def test_every_failed_job_is_in_the_exception(b: Batch) -> None:
         b.run()
 
     assert isinstance(caught.value, JobFailedError)
-    assert (3, [("three", 3), ("four", 4)]) == (caught.value.returncode, [(name, code) for _, name, _, code in caught.value.failed])
+    assert (caught.value.returncode, [(name, code) for _, name, _, code in caught.value.failed]) == (3, [("three", 3), ("four", 4)])
 
 
 def test_a_timeout_is_an_error_of_its_own(b: Batch) -> None:
@@ -78,7 +85,7 @@ def test_a_timeout_is_an_error_of_its_own(b: Batch) -> None:
     with pytest.raises(CalledProcessError) as caught:
         b.run()
 
-    assert (124, "Error", None) == (caught.value.returncode, *caught.value.failed[0][2:])  # type: ignore[attr-defined]  # it is a JobFailedError
+    assert (caught.value.returncode, *caught.value.failed[0][2:]) == (124, "Error", None)  # type: ignore[attr-defined]  # it is a JobFailedError
 
 
 def test_a_later_run_takes_only_what_is_new_or_was_cancelled(b: Batch, tmp_path: Path) -> None:
@@ -86,18 +93,18 @@ def test_a_later_run_takes_only_what_is_new_or_was_cancelled(b: Batch, tmp_path:
     a = b.new_job("a").command(f"echo a >> {log}; exit 5")
     c = b.new_job("c").depends_on(a).command(f"echo c >> {log}")
     d = b.new_python_job("d").depends_on(c)
-    d.call(lambda path: open(path, "a").write("d\n"), str(log))
+    d.call(append, str(log), "d\n")
     e = b.new_job("e").depends_on(c).always_run().command(f"echo e >> {log}")
     with pytest.raises(CalledProcessError):
         b.run()
-    assert ["a", "e"] == sorted(log.read_text().split())
-    assert (True, False, False, True) == (a._submitted, c._submitted, d._submitted, e._submitted)
+    assert sorted(log.read_text().split()) == ["a", "e"]
+    assert (a.job_draft.submitted, c.job_draft.submitted, d.job_draft.submitted, e.job_draft.submitted) == (True, False, False, True)
 
     with pytest.raises(CalledProcessError) as caught:
         b.run()
 
-    assert ["c", "d"] == [name for _, name, _, _ in caught.value.failed]  # type: ignore[attr-defined]  # it is a JobFailedError
-    assert [5, 6] == sorted(job_id for job_id in (c._job_id, d._job_id) if job_id is not None)
+    assert [name for _, name, _, _ in caught.value.failed] == ["c", "d"]  # type: ignore[attr-defined]  # it is a JobFailedError
+    assert sorted(job_id for job_id in (c.job_draft.job_id, d.job_draft.job_id) if job_id is not None) == [5, 6]
 
 
 def test_a_child_of_a_job_that_failed_earlier_is_cancelled(b: Batch, tmp_path: Path) -> None:
@@ -121,11 +128,11 @@ def test_a_file_of_an_earlier_run_is_gone_unless_it_was_kept(b: Batch, tmp_path:
         b.run(delete_scratch_on_exit=not keep)
         k = b.new_job(f"read {keep}").command(f"cat {j.o} > {tmp_path}/read")
         q = b.new_python_job(f"take {keep}")
-        q.call(lambda path, value: open(path, "a").write(value), str(tmp_path / "read"), r)
+        q.call(append, str(tmp_path / "read"), r)
         q.depends_on(k)
         if keep:
             b.run()
-            assert "True\nTrue" == (tmp_path / "read").read_text()
+            assert (tmp_path / "read").read_text() == "True\nTrue"
         else:
             with pytest.raises(BatchException, match="job 'read False' reads 'o' of job 'keep False', which ran in an earlier run whose .* files were removed"):
                 b.run()
@@ -139,7 +146,7 @@ def test_jobs_stand_in_the_order_of_the_run_afterwards(b: Batch) -> None:
     assert [child, parent] == b.select_jobs("")
     b.run()
 
-    assert ([parent, child], (1, 2)) == (b.select_jobs(""), (parent._job_id, child._job_id))
+    assert ([parent, child], (1, 2)) == (b.select_jobs(""), (parent.job_draft.job_id, child.job_draft.job_id))
 
 
 @pytest.mark.parametrize("change", ["command", "call", "depends_on", "declare_resource_group", "write_output", "add_extension", "as_json"])
@@ -153,11 +160,11 @@ def test_a_job_that_ran_does_not_change(b: Batch, tmp_path: Path, change: str) -
         {
             "command": lambda: j.command("true"),
             "call": lambda: p.call(abs, 1),
-            "depends_on": lambda: j.depends_on(),
-            "declare_resource_group": lambda: j.declare_resource_group(),
+            "depends_on": j.depends_on,
+            "declare_resource_group": j.declare_resource_group,
             "write_output": lambda: b.write_output(j.o, tmp_path / "f"),
             "add_extension": lambda: j.o.add_extension(".x"),
-            "as_json": lambda: r.as_json(),
+            "as_json": r.as_json,
         }[change]()
 
 
@@ -170,8 +177,8 @@ def test_files_and_values_of_the_last_run_come_back(b: Batch) -> None:
         j.o.path()
     b.run(delete_scratch_on_exit=False)
 
-    assert ("hi", "o.txt") == (j.o.path().read_text(), j.o.path().name)
-    assert ([1, 2], 3) == (values["list"].result(), p["function"].result(timeout_s=5)(2))
+    assert (j.o.path().read_text(), j.o.path().name) == ("hi", "o.txt")
+    assert (values["list"].result(), p["function"].result(timeout_s=5)(2)) == ([1, 2], 3)
     with pytest.raises(BatchException, match="job 'late' is newer than the last run"):
         b.new_job("late").o.path()
 
@@ -209,22 +216,21 @@ def test_a_result_raises_what_its_function_raised(b: Batch) -> None:
 
 
 def test_waiting_can_be_left_to_later(b: Batch, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+    gate = Gate(tmp_path / "gate")
     j = b.new_job("j")
-    j.command(f"read -r _ < {gate}; touch {j.o}")
+    j.command(f"{gate.shell}; touch {j.o}")
     running = b.run(wait=False, delete_scratch_on_exit=False)
     k = b.new_job("k").depends_on(j)
     with pytest.raises(BatchException, match="job 'k' waits for job 'j' of an earlier run, which has not ended"):
         b.run()
     with pytest.raises(TimeoutError):
         j.o.path(timeout_s=0.05)
-    gate.write_text("go\n")
+    gate.let_through()
 
     assert j.o.path().exists()
     running.wait()
     b.run()
-    assert (1, 2) == (j._job_id, k._job_id)
+    assert (j.job_draft.job_id, k.job_draft.job_id) == (1, 2)
 
 
 def test_a_job_described_anew_has_no_file_yet(b: Batch) -> None:
@@ -238,7 +244,7 @@ def test_a_job_described_anew_has_no_file_yet(b: Batch) -> None:
     assert fit is not None
     b.last_run = b.backend.submit(b.compile(only_new=False), keep())
     put("echo 1 > {}")
-    assert "1\n" == fit.o.path().read_text()
+    assert fit.o.path().read_text() == "1\n"
     put("echo 2 > {}")
 
     with pytest.raises(BatchException, match="job 'fit' was described anew after the last run"):
@@ -259,7 +265,7 @@ j = b.new_job("j").command("touch {started}; mkfifo f; read -r _ < f")
 try:
     b.run()
 except KeyboardInterrupt:
-    print(b.last_run.status()["state"], j._submitted)
+    print(b.last_run.status()["state"], j.job_draft.submitted)
 """
 
 
@@ -271,4 +277,4 @@ def test_an_interrupt_of_a_script_cancels_its_run(tmp_path: Path) -> None:
     script.send_signal(signal.SIGINT)
     out, _ = script.communicate(timeout=60)
 
-    assert "Cancelling the run …\ncancelled False\n" == out
+    assert out == "Cancelling the run …\ncancelled False\n"

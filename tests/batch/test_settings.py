@@ -60,7 +60,7 @@ def test_quantities_reach_the_spec(b: Batch) -> None:
     job = b.compile().jobs[0]
 
     assert Request(250, 500 << 20, 10**9, None, False) == job.request
-    assert (120.0, 4) == (job.timeout_s, job.n_max_attempts)
+    assert (job.timeout_s, job.n_max_attempts) == (120.0, 4)
 
 
 @pytest.mark.parametrize("option", ["regions", "cloudfuse"])
@@ -77,7 +77,7 @@ def test_options_of_the_service_reach_the_spec_where_they_exist() -> None:
     b.new_job().regions(["r"]).cloudfuse("bucket", "/a").cloudfuse("other", "/b", read_only=False).always_copy_output()
     job = b.compile().jobs[0]
 
-    assert (("r",), (("bucket", "/a", True), ("other", "/b", False)), True) == (job.regions, job.cloudfuse, job.always_copy_output)
+    assert (job.regions, job.cloudfuse, job.always_copy_output) == (("r",), (("bucket", "/a", True), ("other", "/b", False)), True)
 
 
 def test_cloudfuse_refuses_empty_names_and_gcsfuse_is_its_old_name() -> None:
@@ -98,4 +98,4 @@ def test_an_impossible_variable_is_refused(b: Batch, name: str) -> None:
 def test_values_of_variables_become_text_and_the_last_counts(b: Batch) -> None:
     b.new_job().env("A", 1).env("A", 2).env("B", "x; y")
 
-    assert {"A": "2", "B": "x; y"} == b.compile().jobs[0].env
+    assert b.compile().jobs[0].env == {"A": "2", "B": "x; y"}

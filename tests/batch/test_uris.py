@@ -13,12 +13,12 @@ def test_the_scheme_of_an_address(text: str, scheme: str) -> None:
 
 
 def test_a_path_like_is_its_text() -> None:
-    assert "a/b" == checked_path(Path("a/b"))
+    assert checked_path(Path("a/b")) == "a/b"
 
 
 def test_a_local_destination_is_absolute_and_others_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert f"{tmp_path}/a" == local_destination("a/")
-    assert "/x/y" == local_destination("file:///x/y")
-    assert "gs://b/o" == local_destination("gs://b/o")
+    assert local_destination("file:///x/y") == "/x/y"
+    assert local_destination("gs://b/o") == "gs://b/o"

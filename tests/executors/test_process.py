@@ -135,7 +135,7 @@ def test_standard_input_is_empty() -> None:
 
 
 def test_only_the_three_standard_descriptors_are_open() -> None:
-    running = run(bash(1, "ls /proc/self/fd"), bash(2, "ls /proc/$$/fd", [1]))
+    running = run(bash(1, "ls /proc/self/fd"), bash(2, "ls /proc/$$/fd; :", [1]))
 
     assert main_log(running, 1).split() == ["0", "1", "2", "3"], "ls itself has its folder open as 3"
     assert set(main_log(running, 2).split()) <= {"0", "1", "2", "255"}, "bash keeps a descriptor as 255"
@@ -144,7 +144,8 @@ def test_only_the_three_standard_descriptors_are_open() -> None:
 def test_the_signals_of_the_runner_are_those_of_nobody_else() -> None:
     running = run(bash(1, "grep -E 'Sig(Blk|Ign)' /proc/self/status"))
 
-    assert all(int(line.split()[1], 16) == 0 for line in main_log(running).splitlines())
+    real = (1 << 31) - 1  # glibc keeps 32 and 33 for itself
+    assert [int(line.split()[1], 16) & real for line in main_log(running).splitlines()] == [0, 0]
 
 
 def test_a_broken_pipe_ends_the_writer_as_in_any_shell() -> None:

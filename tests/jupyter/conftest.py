@@ -51,7 +51,8 @@ class ToldPort:
 
 def job_spec(number: int, name: str | None, parents: Sequence[int] = (), **words: Any) -> JobSpec:
     """A bash job of that number."""
-    return JobSpec(number, f"key {name}", name, "bash", ("/bin/bash", "-c", "true"), f"job-{number}", parents=tuple(Edge(parent) for parent in parents), **words)
+    edges = tuple(Edge(parent) for parent in parents)
+    return JobSpec(number, f"key {name}", name, "bash", ("/bin/bash", "-c", "true"), f"job-{number}", parents=edges, **words)
 
 
 @pytest.fixture

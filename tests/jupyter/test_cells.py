@@ -82,7 +82,8 @@ def test_modules_functions_and_classes_of_the_notebook_can_be_used() -> None:
 
 
 def test_functions_and_classes_of_the_cell_see_the_cells_names() -> None:
-    source = "def f(x):\n    return g(x) + k\ndef g(x):\n    return 0 if x == 0 else 1 + g(x - 1)\nclass C:\n    def m(self):\n        return f(2)\nk = 10\nr = C().m()"
+    functions = "def f(x):\n    return g(x) + k\ndef g(x):\n    return 0 if x == 0 else 1 + g(x - 1)\n"
+    source = functions + "class C:\n    def m(self):\n        return f(2)\nk = 10\nr = C().m()"
 
     assert results(source, "r") == {"r": 12}
 
@@ -153,7 +154,7 @@ def test_what_cannot_travel_is_an_error_at_the_cell(source: str, words: str) -> 
         assert set(call_of(source, "x", **names).arguments) == set()
         return
 
-    with pytest.raises(TemplateError, match="line 2|line 3") as caught:
+    with pytest.raises(TemplateError, match=r"line 2|line 3") as caught:
         call_of(source, hidden={"Out": names["Out"]}, **names)
     assert words in str(caught.value)
 

@@ -38,7 +38,7 @@ def test_what_may_follow(completer: Completer, line: str, expected: list[str]) -
 
 
 def completions(shell: Any, text: str, position: int | None = None) -> list[str]:
-    _, found = shell.Completer.complete(cursor_line=text.count("\n"), line_buffer=text.split("\n")[-1], cursor_pos=position)[:2]
+    _, found = shell.Completer.complete(cursor_line=text.count("\n"), line_buffer=text.rsplit("\n", maxsplit=1)[-1], cursor_pos=position)[:2]
     return list(found)
 
 

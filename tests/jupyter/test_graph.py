@@ -17,7 +17,8 @@ from hail_batch_jupyter.jupyter.graph import MAX_STAGES, REUSED, STATE_CODES, ch
 
 
 def spec_of(*jobs: tuple[str | None, Sequence[int]]) -> BatchSpec:
-    made = [JobSpec(number, "", name, "bash", ("true",), "", parents=tuple(Edge(parent) for parent in parents)) for number, (name, parents) in enumerate(jobs, 1)]
+    edges = [tuple(Edge(parent) for parent in parents) for _, parents in jobs]
+    made = [JobSpec(number, "", name, "bash", ("true",), "", parents=edges[number - 1]) for number, (name, _) in enumerate(jobs, 1)]
     return BatchSpec("b", tuple(made))
 
 

@@ -234,7 +234,7 @@ def test_a_run_survives_the_kernel_and_a_new_one_hears_of_it_and_attaches(kernel
     kernel.listen(is_final)
 
 
-def test_running_again_in_a_new_kernel_takes_everything_over(kernel: Kernel, tmp_path: Path) -> None:
+def test_running_again_in_a_new_kernel_takes_everything_over(kernel: Kernel) -> None:
     cells = [
         "%batch study",
         "def grow(x):\n    return x + 1",
@@ -254,6 +254,8 @@ def test_running_again_in_a_new_kernel_takes_everything_over(kernel: Kernel, tmp
 
 
 def test_a_blocking_run_of_the_batch_shows_the_same_widget(kernel: Kernel) -> None:
-    messages = kernel.run("import hail_batch_jupyter.batch as hb\nb = hb.Batch(name='plain')\nj = b.new_job(name='only')\nj.command(f'echo hi > {j.ofile}')\nr = b.run()")
+    kernel.run("import hail_batch_jupyter.batch as hb\nb = hb.Batch(name='plain')\nj = b.new_job(name='only')\nj.command(f'echo hi > {j.ofile}')")
+
+    messages = kernel.run("r = b.run()")
 
     assert "1 job done" in displays(messages)[0]["data"]["text/plain"]

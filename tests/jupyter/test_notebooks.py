@@ -15,11 +15,21 @@ from tests.requirements import ROOT
 
 pytestmark = pytest.mark.notebook
 
+DATA = r"""
+from pathlib import Path
+import csv
+data = Path('data.csv')
+data.write_text('x,y\n1,2\n2,4.1\n3,5.9\n')
+train = Path('train.py')
+train.write_text('''
+import csv, sys
+rows = [(float(r["x"]), float(r["y"])) for r in csv.DictReader(open(sys.argv[1]))]
+print(sum(x * y for x, y in rows) / sum(x * x for x, _ in rows))
+''')
+"""
 STUDY = [
     "%load_ext hail_batch_jupyter\n%batch study",
-    "from pathlib import Path\nimport csv\ndata = Path('data.csv')\ndata.write_text('x,y\\n1,2\\n2,4.1\\n3,5.9\\n')\ntrain = Path('train.py')\n"
-    "train.write_text(\"import csv, sys\\nrows = [(float(r['x']), float(r['y'])) for r in csv.DictReader(open(sys.argv[1]))]\\n\"\n"
-    "                 \"print(sum(x * y for x, y in rows) / sum(x * x for x, _ in rows))\\n\")",
+    DATA,
     "%%batch_job fit --cpu 1 --memory 500Mi --output model=out/model.txt\npython {train} {data} > {fit.model}",
     "def squares(slope, rows):\n    return sum((float(r['y']) - slope * float(r['x'])) ** 2 for r in rows)",
     "%%batch_python evaluate -o loss\nwith data.open() as file:\n    loss = squares(float(open(fit.model).read()), list(csv.DictReader(file)))",
@@ -51,7 +61,7 @@ def test_a_study_runs_from_top_to_bottom_and_its_saved_outputs_show_the_end(tmp_
     notebook = execute(tmp_path, [*STUDY, "import time; time.sleep(0.6)"], monkeypatch)
 
     run, _, table, value = notebook.cells[5:9]
-    assert data_of(value, "text/plain") == "0.017"
+    assert data_of(value, "text/plain") == "0.019"
     assert "✓ Success" in data_of(table, "text/html")
     assert "2 of 2 jobs done" in data_of(run, "text/plain")
     assert "2 succeeded" in data_of(run, "text/html")

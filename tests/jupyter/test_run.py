@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -144,7 +145,7 @@ def test_waiting_for_jobs_that_succeeded_does_not_raise(two: Any) -> None:
 
     with pytest.raises(JobFailedError):
         two.run("%batch_wait fit bad")
-    with pytest.raises(UsageError, match="there is no job 'fitt' in run .*; did you mean fit"):
+    with pytest.raises(UsageError, match=r"there is no job 'fitt' in run .*; did you mean fit"):
         two.run("%batch_wait fitt")
 
 
@@ -175,7 +176,7 @@ def test_a_live_run_that_does_the_same_is_attached_to(held: Any, capsys: pytest.
 
 def test_beside_a_live_run_other_jobs_are_refused_until_again_is_said(held: Any, gate: Path) -> None:
     held.run("%%batch_job more\ntrue")
-    with pytest.raises(RunLiveError, match="%batch_attach .* shows that run, %batch_cancel ends it, and %batch_run --again runs"):
+    with pytest.raises(RunLiveError, match=r"%batch_attach .* shows that run, %batch_cancel ends it, and %batch_run --again runs"):
         held.run("%batch_run")
     assert len(rundir.list_runs()) == 1
 
@@ -211,6 +212,20 @@ def test_an_interrupt_stops_the_waiting_and_not_the_run(held: Any, gate: Path, c
     assert run.alive()
     gate.touch()
     held.run("%batch_wait")
+
+
+def test_waiting_ends_when_the_runner_was_killed_and_the_next_run_does_the_rest(held: Any, gate: Path) -> None:
+    run = held.run("b.last_run")
+    wait_until(lambda: run.snapshot().jobs[0].state is JobState.RUNNING)
+    owner = json.loads((run.directory / "owner").read_text())
+    os.kill(owner["pid"], signal.SIGKILL)
+
+    with pytest.raises(RunLostError, match=r"the runner of .* is gone.*; 0 of 1 jobs had finished: run the batch again"):
+        held.run("%batch_wait")
+
+    gate.touch()
+    held.run("%batch_run --wait")
+    assert states(held) == [("held", "Success", False)]
 
 
 def test_logs_are_printed_whole_or_in_part(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,7 +310,7 @@ def test_a_job_that_asks_for_more_than_there_is_is_refused_with_strict(two: Any)
 
 def test_values_of_the_environment_reach_the_job_and_nothing_else(two: Any, runs: Path) -> None:
     two.run("token = 'hush-hush'")
-    two.run("%%batch_job secret --env TOKEN=$token\nprintf %s \"$TOKEN\" | wc -c")
+    two.run('%%batch_job secret --env TOKEN=$token\nprintf %s "$TOKEN" | wc -c')
     two.run("%batch_run --wait")
 
     shown = [str(two.run("%batch_jobs").to_html()), *[repr(value) for value in two.shell.display_formatter.format(two["b"])[0].values()]]

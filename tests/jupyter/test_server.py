@@ -30,7 +30,8 @@ class Server:
         options = {"port": port, "base_url": "/base/", "root_dir": str(folder), "open_browser": "False", "allow_root": "True", "port_retries": "0"}
         words = [f"--ServerApp.{name}={value}" for name, value in options.items()]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder)}
-        command = [sys.executable, "-m", "jupyter_server", *words, f"--IdentityProvider.token={TOKEN}", "--ServerApp.jpserver_extensions=hail_batch_jupyter=True"]
+        words += [f"--IdentityProvider.token={TOKEN}", "--ServerApp.jpserver_extensions=hail_batch_jupyter=True"]
+        command = [sys.executable, "-m", "jupyter_server", *words]
         self.log = open(folder / "server.log", "wb")  # noqa: SIM115 - closed with the server
         self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=self.log, stderr=self.log)
 

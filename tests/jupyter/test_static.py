@@ -56,7 +56,7 @@ def test_the_state_counts_stages_and_failures_are_shown(told_run: Told) -> None:
 
     text = Tags(html).text
     assert "study · failure · 2 of 4 jobs done" in text
-    assert "fit ×2" in text
+    assert "fit \N{MULTIPLICATION SIGN}2" in text
     assert "fit1: Failed with exit code 3one\ntwo" in text
     assert f"%batch_attach {run.id}" in text
     assert {"svg", "circle", "line", "table"} <= Tags(html).seen

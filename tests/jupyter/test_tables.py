@@ -45,7 +45,7 @@ def test_an_empty_table_has_them_too(run: Any, query: str) -> None:
 
     assert len(frame) == 0
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES
-    assert "0 jobs" in frame._repr_html_()  # noqa: SLF001 - the method that IPython calls
+    assert "0 jobs" in frame._repr_html_()
 
 
 def test_rows_say_what_is_known(run: Any) -> None:
@@ -69,12 +69,12 @@ def test_it_is_a_dataframe_and_parts_of_it_are_too(run: Any) -> None:
     frame = jobs_frame(run)
 
     assert isinstance(frame[frame["state"] == "Failed"], pd.DataFrame)
-    assert "<th" in frame[["name", "state"]]._repr_html_()  # noqa: SLF001 - the method that IPython calls
+    assert "<th" in frame[["name", "state"]]._repr_html_()
     assert frame.groupby("state", observed=True).size().to_dict() == {"Success": 1, "Failed": 1, "Pending": 1}
 
 
 def test_html_shows_states_as_shape_and_word_and_escapes_text(run: Any) -> None:
-    html = jobs_frame(run)._repr_html_()  # noqa: SLF001 - the method that IPython calls
+    html = jobs_frame(run)._repr_html_()
 
     assert "✗ Failed, timed out" in html
     assert "fit&lt;b&gt;" in html
@@ -88,7 +88,7 @@ def test_html_stays_small_at_any_size_with_failures_first(told_run: Told, count:
     for state in (READY, RUNNING, FAILED):
         port.tell(count, state, 1, exit_code=1)
 
-    html = jobs_frame(run)._repr_html_()  # noqa: SLF001 - the method that IPython calls
+    html = jobs_frame(run)._repr_html_()
 
     assert len(html.encode()) <= LIMIT_BYTES
     assert "1 failed" in html

@@ -71,16 +71,29 @@ def test_an_owner_on_another_host_lives_as_long_as_his_heart_beats(tmp_path: Pat
 def test_only_one_takes_a_dead_run_over(tmp_path: Path) -> None:
     owner.write_owner(tmp_path, 1)
 
-    assert [owner.take_over(tmp_path), owner.take_over(tmp_path)] == [True, False]
+    note = owner.take_over(tmp_path)
+
+    assert note is not None
+    assert note.exists()
+    assert owner.take_over(tmp_path) is None
 
 
-def test_a_new_note_replaces_the_old_one_in_one_step(tmp_path: Path) -> None:
+def test_the_note_of_a_runner_replaces_an_older_one_in_one_step(tmp_path: Path) -> None:
     owner.write_owner(tmp_path, 1)
     with (tmp_path / "owner").open() as reader:
-        owner.write_owner(tmp_path, os.getpid())
+        owner.write_owner(tmp_path, 2, guard=os.getpid())
 
         assert json.load(reader)["pid"] == 1
     assert os.listdir(tmp_path) == ["owner"]
+    assert json.loads((tmp_path / "owner").read_text())["pid"] == 2
+
+
+def test_the_note_of_a_maker_gives_way_to_that_of_the_runner(tmp_path: Path) -> None:
+    owner.write_owner(tmp_path, 2, guard=os.getpid())
+    owner.write_owner(tmp_path, 1)
+
+    assert os.listdir(tmp_path) == ["owner"]
+    assert json.loads((tmp_path / "owner").read_text())["pid"] == 2
 
 
 def test_a_guard_is_known_by_number_and_start(tmp_path: Path) -> None:

@@ -114,15 +114,16 @@ def test_a_run_is_closed_once() -> None:
 
 def test_a_living_run_is_not_closed() -> None:
     directory = dead_run(START)
-    owner.write_owner(directory, os.getpid())
+    owner.write_owner(directory, os.getpid(), guard=os.getpid())
 
     assert not close_dead_run(directory, SPEC, directory / "scratch")
 
 
 def test_a_run_whose_closing_was_itself_killed_is_closed_by_the_next() -> None:
     directory = dead_run(START, *events(1, R, X, OK))
-    assert owner.take_over(directory)
-    (directory / f"owner.dead.{procfs.host()}.{os.getpid()}").rename(directory / f"owner.dead.{procfs.host()}.{2**22 + 1}")
+    note = owner.take_over(directory)
+    assert note is not None
+    note.rename(directory / f"owner.dead.{procfs.host()}.{2**22 + 1}")
 
     running = attach(directory.name)
 

@@ -1,6 +1,7 @@
 """One random moment after the other: a run of 200 jobs is killed, looked at, and run again; what was lost or done twice is counted.
 
-A job's last act is one line in a file, so the file says, whatever the run itself says, which jobs had finished, and how often.
+A job's last act is one line in a file, so the file says, whatever the run itself says, which jobs had finished, and how often. Between this act and
+the end of the process lie some microseconds of a bash job, which ends as /bin/echo; a Python job has finished only when its result is there too.
 """
 
 from __future__ import annotations
@@ -76,7 +77,11 @@ def work(folder: Path, seed: int) -> BatchSpec:
         if job_id % PYTHON_EVERY == 0:
             made.append(python(job_id, WORK, str(done), job_id, seconds, after=parents))
         else:
-            made.append(Made(bash(job_id, f"sleep {seconds:.3f}; echo {job_id} > made; echo {job_id} >> '{done}'", parents, promises=(f"d{job_id}/made",)), ()))
+            made.append(
+                Made(
+                    bash(job_id, f"sleep {seconds:.3f}; echo {job_id} > made; exec /bin/echo {job_id} >> '{done}'", parents, promises=(f"d{job_id}/made",)), ()
+                )
+            )
     return mixed(*made, name="soak")
 
 
@@ -91,6 +96,13 @@ def acts(folder: Path) -> Counter[int]:
     """How often each job did its last act."""
     path = folder / "finished"
     return Counter(int(line) for line in path.read_text().split()) if path.exists() else Counter()
+
+
+def finished(folder: Path, running: RunningBatch) -> set[int]:
+    """Jobs that had ended well when the runner was killed, by what they left."""
+    assert running.scratch is not None
+    results = {job.job_id: [running.scratch / path for path in job.results] for job in running.spec.jobs}
+    return {job_id for job_id in acts(folder) if all(path.exists() for path in results[job_id])}
 
 
 def succeeded(running: RunningBatch) -> set[int]:
@@ -118,18 +130,18 @@ def kill_the_runner(folder: Path, seed: int) -> Moment:
     wait_until(lambda: gone(runner))
     killed_at_s = time.monotonic() - began
     left = left_behind(running)
-    before = acts(folder)
+    before, had_ended = acts(folder), finished(folder, running)
     closed = attach(str(running.id))
     known = succeeded(closed)
     again = submit(spec._replace(previous_run=str(running.id)))
     again.wait(END_S)
     after = acts(folder)
-    twice = sum(after[job_id] > before[job_id] for job_id in before)
+    twice = sum(after[job_id] > before[job_id] for job_id in had_ended)
     lost = sum(not after[job_id] for job_id in range(1, JOBS + 1)) + JOBS - len(succeeded(again))
     left += left_behind(again)
     again.delete()
     closed.delete()
-    return Moment("runner", killed_at_s, len(before), len(known & before.keys()), twice, lost, left)
+    return Moment("runner", killed_at_s, len(had_ended), len(known & had_ended), twice, lost, left)
 
 
 def kill_the_maker(folder: Path, seed: int) -> Moment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ RUNS_IN_MS = 60_000
 """Longest waits; a slow machine, not a speed that is asked for."""
 
 Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 _KERNEL_READY = """async () => {
   const panel = window.jupyterapp?.shell.currentWidget, context = panel?.sessionContext;
@@ -35,11 +37,15 @@ _COMMAND = "async ([name, args]) => { await window.jupyterapp.commands.execute(n
 _KERNEL = "async (action) => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel[action](); }"
 _STATUS = "(status) => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === status"
 _CENTER = "element => element.scrollIntoView({block: 'center'})"
+# What the widget manager says of every widget in a notebook that is opened with a new kernel.
+_NO_MODEL = "widget model not found"
+# JupyterLab takes the splash of a changed theme away twice when the theme changes again soon.
+_SPLASH = re.compile(r"'removeChild' on 'Node'.*\n.*/static/lab/jlab_core[^\n]*$")
 _IS_LIGHT = "(light) => document.body.dataset.jpThemeLight === light"
 
 
 class NotebookPage:
-    """The page; `problems` are the errors that the browser told of: of any code, since JupyterLab alone has none."""
+    """The page; `problems` are the errors that the browser told of, but for JupyterLab's own."""
 
     def __init__(self, lab: Lab, context: BrowserContext, path: str) -> None:
         self.lab, self.path, self.context = lab, path, context
@@ -140,8 +146,10 @@ class NotebookPage:
         target.screenshot(path=path, animations="disabled", caret="hide")
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and _NO_MODEL not in message.text:
             self.problems.append(f"console: {message.text} ({message.location})")
 
     def _on_error(self, error: Error) -> None:
-        self.problems.append(f"page: {error.stack or error}")
+        told = f"page: {error.stack or error}"
+        if not _SPLASH.search(told):
+            self.problems.append(told)

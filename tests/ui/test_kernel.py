@@ -75,13 +75,15 @@ def test_a_new_kernel_says_that_a_run_still_goes_on_and_shows_it_live(open_noteb
 
 
 def test_an_interrupt_stops_the_waiting_and_not_the_run(open_notebook: OpenNotebook, gate: Path) -> None:
-    notebook = open_notebook([*two_jobs(gate), "%batch_wait"])
+    notebook = open_notebook([*two_jobs(gate), "print('it waits')\n%batch_wait"])
     for index in range(5):
         notebook.run(index)
     widget = notebook.expect_run(4, "running")
     [run] = live_runs()
 
     notebook.start(5)
+    # An interrupt before the cell has begun is lost.
+    expect(notebook.cell(5).locator(".jp-OutputArea")).to_contain_text("it waits")
     notebook.interrupt()
     expect(notebook.cell(5).locator(".jp-OutputArea")).to_contain_text("stopped waiting; the run goes on")
 

@@ -10,13 +10,12 @@ from playwright.sync_api import expect
 
 from tests.requirements import ROOT
 from tests.ui.conftest import OpenNotebook
-from tests.ui.notebook_page import RUNS_IN_MS, NotebookPage
+from tests.ui.notebook_page import RUNS_IN_MS, THEMES, NotebookPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end")]
 
 QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
 IMAGE_BYTES = 150_000
-_OPEN_SHEET = "widget => widget.closest('.jp-Cell').scrollIntoView({block: 'start'})"
 _PLOT_WIDTH = "images => images.at(-1).naturalWidth"
 
 
@@ -43,13 +42,14 @@ def test_every_node_of_the_quickstart_turns_green_and_the_result_is_plotted(
 
 
 def pictures(notebook: NotebookPage, images: Callable[[str], Path], screenshots: Path) -> None:
-    """The cell that ran the batch and its widget, for the documents; the whole page, to be looked at."""
+    """The page with the cell that ran the batch, for the documents; the widget alone and the plot, to be looked at."""
     notebook.command("application:toggle-left-area")
+    notebook.page.set_viewport_size({"width": 1100, "height": 720})
     widget = notebook.page.locator(".hbj-root").first
-    for theme in ("light", "dark"):
+    for theme in THEMES:
         notebook.set_theme(theme)
-        widget.evaluate(_OPEN_SHEET)
-        notebook.page.screenshot(path=screenshots / f"quickstart-page-{theme}.png", animations="disabled")
+        notebook.picture(notebook.page.locator(".jp-OutputArea-output img").last, screenshots / f"quickstart-plot-{theme}.png")
+        notebook.picture(widget, screenshots / f"quickstart-widget-{theme}.png")
         picture = images(f"quickstart-{theme}.png")
-        notebook.picture(widget, picture)
+        notebook.page.screenshot(path=picture, animations="disabled", caret="hide")
         assert 5_000 < picture.stat().st_size <= IMAGE_BYTES

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.ui.conftest import notebooks_of, watched_runs
 from tests.ui.lab import Lab
-from tests.ui.notebook_page import NotebookPage, Theme
+from tests.ui.notebook_page import THEMES, NotebookPage, Theme
 
 pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end")]
 
@@ -58,7 +58,10 @@ def expect_states(widget: Locator, wanted: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def survey_page(browser: Browser, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookPage]:
-    """The survey with a running, a failed and a cancelled job; it goes on until all tests of this module have looked at it."""
+    """The survey with a running, a failed and a cancelled job; it goes on until all tests of this module have looked at it.
+
+    No test here opens another notebook: at its end all kernels and runs are ended.
+    """
     with watched_runs(lab), notebooks_of(browser, lab, "survey") as open_one:
         notebook = open_one(survey(tmp_path_factory.mktemp("survey") / "gate"))
         notebook.run_all()
@@ -85,6 +88,7 @@ def test_a_running_a_failed_and_a_cancelled_job_differ_in_colour_shape_and_word(
     assert len(shapes) == len(set(shapes.values())) == 5
     assert {"sample, succeeded", "check, failed", "report, cancelled", "summary, waiting"} < set(labels)
     assert any(label.startswith("fit, 6 jobs, running: ") for label in labels)
+    expect(widget.locator(".hbj-chip")).to_have_text("Failing")
     counts = widget.locator(".hbj-counts")
     expect(counts).to_contain_text("4 of 10 done")
     expect(counts).to_contain_text("1 failed")
@@ -101,7 +105,7 @@ def test_a_failure_shows_its_exit_code_and_the_end_of_its_log_as_text(shown: tup
     assert failure.locator(".hbj-log b").count() == 0
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_the_widget_is_pictured_in_both_themes(shown: tuple[NotebookPage, Locator], theme: Theme, images: Callable[[str], Path]) -> None:
     notebook, widget = shown
     picture = images(f"states-{theme}.png")

@@ -18,6 +18,7 @@ from tests.ui.test_states import RUN, SURVEYED, expect_states, survey
 pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end")]
 
 SAVED_BYTES = 100_000
+_BELOW = "log => log.scrollHeight - log.clientHeight - log.scrollTop"
 
 
 def two_jobs(gate: Path) -> list[str]:
@@ -63,6 +64,32 @@ def test_a_second_tab_shows_the_same_run_live(open_notebook: OpenNotebook, gate:
     assert not second.problems
 
 
+def test_what_was_opened_stays_open_when_the_run_ends(open_notebook: OpenNotebook, gate: Path) -> None:
+    notebook = open_notebook(two_jobs(gate))
+    notebook.run_all()
+    widget = notebook.expect_run(4, "running")
+
+    widget.locator(".hbj-node[data-name=first]").click()
+    gate.touch()
+    wait_until(lambda: "2 of 2 jobs done in" in notebook.saved(), story=notebook.saved)
+
+    notebook.expect_run(4, "success")
+    expect(widget.locator(".hbj-details")).to_contain_text("exit code")
+    assert notebook.page.evaluate("document.activeElement.closest('.hbj-root') !== null")
+
+
+def test_the_last_line_of_a_failures_log_is_in_sight(open_notebook: OpenNotebook) -> None:
+    lines = "\n".join(f"echo 'step {step} of the way, with a few more words so that the line is broken where the place is narrow'" for step in range(12))
+    notebook = open_notebook(["%load_ext hail_batch_jupyter\n%batch long", f"%%batch_job long\n{lines}\necho 'what is wrong'; exit 1", "%batch_run"])
+    notebook.page.set_viewport_size({"width": 700, "height": 900})
+
+    notebook.run_all()
+
+    log = notebook.expect_run(2, "failure").locator(".hbj-failure .hbj-log")
+    expect(log).to_contain_text("what is wrong")
+    wait_until(lambda: log.evaluate(_BELOW) <= 1, 10, lambda: f"{log.evaluate(_BELOW)} px of the log are below what is seen")
+
+
 def test_the_cell_run_again_beside_its_live_run_attaches_and_later_takes_results_over(open_notebook: OpenNotebook, gate: Path) -> None:
     notebook = open_notebook(two_jobs(gate))
     notebook.run_all()
@@ -105,6 +132,22 @@ def test_the_saved_notebook_is_small_and_shows_the_last_state_without_javascript
         expect(body).to_contain_text(words)
     page.screenshot(path=screenshots / "still.png", full_page=True)
     page.close()
+
+
+def test_a_notebook_opened_again_with_a_new_kernel_shows_the_last_state(open_notebook: OpenNotebook, gate: Path) -> None:
+    first = open_notebook(two_jobs(gate))
+    gate.touch()
+    first.run_all()
+    first.expect_run(4, "success")
+    wait_until(lambda: "2 of 2 jobs done in" in first.saved(), story=first.saved)
+    first.page.close()
+    first.lab.end_kernels()
+
+    again = NotebookPage(first.lab, first.context, first.path)
+
+    expect(again.cell(4).locator(".jp-OutputArea-output")).to_contain_text("2 of 2 jobs done in")
+    assert "Error displaying widget" not in again.output(4)
+    assert not again.problems
 
 
 def html_of(notebook: Path, folder: Path) -> Path:

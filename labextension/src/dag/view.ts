@@ -113,14 +113,15 @@ export class DagView {
       node.paint(this.counts);
     });
     edges.paint((node) => nodes[node]?.state ?? "pending");
-    this.follow(nodes, layout);
+    this.follow(run, nodes, layout);
   }
 
-  /** Until the user moves the graph: keeps in sight what runs, or what will run next. */
-  private follow(nodes: NodeElement[], { x, widths }: Layout): void {
+  /** Until the user moves the graph: keeps in sight what runs, or what will run next; at the end, what failed. */
+  private follow(run: Run, nodes: NodeElement[], { x, widths }: Layout): void {
     const { viewport } = this;
     if (this.touched || viewport.scrollWidth <= viewport.clientWidth) return;
-    const at = ["running", "creating", "ready", "pending"]
+    const wanted = run.clock.complete ? ["failed", "error"] : ["running", "creating", "ready", "pending"];
+    const at = wanted
       .map((state) => nodes.findIndex((node) => node.state === state))
       .find((index) => index >= 0);
     if (at === undefined) return;

@@ -1,19 +1,36 @@
 /** The first lines: name, state, where, how long, what it costs, and the way to cancel. */
 
-import type { BatchState } from "../contract";
+import type { BatchState, Clock } from "../contract";
 import { button, element, glyph, setAttribute, setGlyph, setHidden, setText } from "../dom";
-import { formatDuration, plural } from "../format";
+import { formatDuration, formatTook, plural } from "../format";
 import type { Run } from "../runs";
 import type { StateName } from "../states";
 import type { Session } from "./session";
 
-const CHIPS: Readonly<Record<BatchState, { glyph: StateName; word: string }>> = {
-  open: { glyph: "pending", word: "Not started" },
-  running: { glyph: "running", word: "Running" },
-  success: { glyph: "success", word: "Succeeded" },
-  failure: { glyph: "failed", word: "Failed" },
-  cancelled: { glyph: "cancelled", word: "Cancelled" },
+interface Chip {
+  /** Gives the colour. */
+  state: BatchState;
+  glyph: StateName;
+  word: string;
+}
+
+const CHIPS: Readonly<Record<BatchState, Chip>> = {
+  open: { state: "open", glyph: "pending", word: "Not started" },
+  running: { state: "running", glyph: "running", word: "Running" },
+  success: { state: "success", glyph: "success", word: "Succeeded" },
+  failure: { state: "failure", glyph: "failed", word: "Failed" },
+  cancelled: { state: "cancelled", glyph: "cancelled", word: "Cancelled" },
 };
+
+const CANCELLING: Chip = { state: "cancelled", glyph: "running", word: "Cancelling" };
+const FAILING: Chip = { state: "failure", glyph: "running", word: "Failing" };
+
+/** A batch has its last state from its first failed job on; a person asks whether it still goes on. */
+function chipOf({ state, complete }: Clock, cancelling: boolean): Chip {
+  if (complete) return CHIPS[state];
+  if (cancelling || state === "cancelled") return CANCELLING;
+  return state === "failure" ? FAILING : CHIPS[state];
+}
 
 export class Header {
   readonly element: HTMLElement;
@@ -22,6 +39,7 @@ export class Header {
   private readonly chipWord = element("span");
   private readonly chip = element("span", "hbj-chip", {}, this.chipGlyph, this.chipWord);
   private readonly title = element("span", "hbj-title");
+  private readonly id = element("span", "hbj-run-id");
   private readonly place = element("span", "hbj-place");
   private readonly elapsed = element("span", "hbj-elapsed", { title: "elapsed" });
   private readonly cost = element("span", "hbj-cost");
@@ -37,8 +55,8 @@ export class Header {
     this.session = session;
     this.cancel = button("hbj-cancel", "Cancel", () => this.ask(true), signal);
     this.confirm = this.makeConfirm(signal);
-    const facts = element("span", "hbj-facts", {}, this.elapsed, this.cost);
-    this.line = element("div", "hbj-headline", {}, this.chip, this.title, this.place, facts, this.cancel);
+    const facts = element("span", "hbj-facts", {}, this.elapsed, this.cost, this.cancel);
+    this.line = element("div", "hbj-headline", {}, this.chip, this.title, this.id, this.place, facts);
     this.element = element(
       "div",
       "hbj-header",
@@ -59,11 +77,12 @@ export class Header {
 
   update(run: Run): void {
     const { clock, head } = run;
-    const chip = CHIPS[clock.state];
-    setAttribute(this.chip, "data-state", clock.state);
+    const chip = chipOf(clock, this.isCancelling(run));
+    setAttribute(this.chip, "data-state", chip.state);
     setGlyph(this.chipGlyph, chip.glyph);
-    setText(this.chipWord, clock.cancelling && !clock.complete ? "Cancelling" : chip.word);
-    setText(this.title, head.name || head.id);
+    setText(this.chipWord, chip.word);
+    setText(this.title, run.title);
+    setText(this.id, run.isNamed ? "" : head.id);
     setAttribute(this.title, "title", head.id);
     setText(this.place, head.runs_on || head.backend);
     setText(this.cost, clock.cost_text);
@@ -76,20 +95,26 @@ export class Header {
 
   /** What there is to say before the first snapshot, and when the kernel is gone. */
   updateTrouble(): void {
-    setText(this.trouble, this.session.trouble);
-    setHidden(this.trouble, !this.session.trouble);
+    const { text } = this.session.trouble;
+    setText(this.trouble, text);
+    setHidden(this.trouble, !text);
   }
 
   /** Moves the clock on; called every second without any message. */
   tick(run: Run): void {
-    const elapsedMs = run.elapsedMs();
-    setText(this.elapsed, elapsedMs === null ? "" : formatDuration(elapsedMs));
+    const elapsedMs = run.elapsedMs(this.session.trouble.knownMs());
+    const format = run.clock.complete ? formatTook : formatDuration;
+    setText(this.elapsed, elapsedMs === null ? "" : format(elapsedMs));
+  }
+
+  private isCancelling({ clock }: Run): boolean {
+    return clock.cancelling || this.session.cancelReport.pending;
   }
 
   private updateCancel(run: Run): void {
     const { clock, counts } = run;
     const { cancelReport } = this.session;
-    const pending = clock.cancelling || cancelReport.pending;
+    const pending = this.isCancelling(run);
     setText(this.cancel, pending ? "Cancelling…" : "Cancel");
     this.cancel.disabled = pending;
     const text = clock.complete ? "" : cancelReport.text;

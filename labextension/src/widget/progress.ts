@@ -1,7 +1,7 @@
 /** One bar for the whole run, its counts in words, and the same for screen readers now and then. */
 
 import { bar, element, setAttribute, setBar, setText } from "../dom";
-import { countParts, countSentence } from "../format";
+import { countParts, countSentence, doneCount } from "../format";
 import type { Run } from "../runs";
 import { segmentCounts } from "../states";
 
@@ -23,11 +23,10 @@ export class Progress {
   }
 
   update(run: Run): void {
-    const segments = segmentCounts(run.counts);
     const sentence = countSentence(run.counts);
-    setBar(this.bar, segments);
+    setBar(this.bar, segmentCounts(run.counts));
     setAttribute(this.bar, "aria-valuemax", String(run.n));
-    setAttribute(this.bar, "aria-valuenow", String((segments[0] ?? 0) + (segments[1] ?? 0)));
+    setAttribute(this.bar, "aria-valuenow", String(doneCount(run.counts)));
     setAttribute(this.bar, "aria-valuetext", sentence);
     this.show(run, sentence);
     this.speak(run, sentence);
@@ -36,9 +35,10 @@ export class Progress {
   private show(run: Run, sentence: string): void {
     if (sentence === this.shown) return;
     this.shown = sentence;
-    const parts = countParts(run.counts).flatMap(({ segment, text }, index) => [
-      index ? " · " : "",
-      element("span", "hbj-count", { "data-segment": segment }, text),
+    // The space is for screen readers and for copies; the eye sees the gap of the style sheet.
+    const parts = countParts(run.counts).flatMap(({ segment, text }) => [
+      element("span", "hbj-count", segment ? { "data-segment": segment } : {}, text),
+      " ",
     ]);
     this.counts.replaceChildren(...parts);
   }
@@ -47,6 +47,6 @@ export class Progress {
     const now = Date.now();
     if (!run.clock.complete && now - this.spokenMs < SPEAK_MS) return;
     this.spokenMs = now;
-    setText(this.spoken, `${run.head.name}: ${sentence}`);
+    setText(this.spoken, `${run.title}: ${sentence}`);
   }
 }

@@ -12,6 +12,7 @@ import { type Outcome, Run } from "../runs";
 import { Cancel, type CancelReport } from "./cancel";
 import { Inbox } from "./inbox";
 import type { Model } from "./model";
+import { Trouble } from "./trouble";
 
 /** A second snapshot is asked for only when the first did not come, in ms. */
 const NEED_AGAIN_MS = 2000;
@@ -24,8 +25,7 @@ const CLOSING_EVENTS = ["comm:close", "comm_live_update"];
 
 export class Session {
   run: Run | null = null;
-  /** "" or why there is nothing new: shown in the place of the clock. */
-  trouble = "";
+  readonly trouble = new Trouble();
   cancelReport: CancelReport = { text: "", pending: false };
   private readonly model: Model;
   private readonly listeners = new Set<() => void>();
@@ -99,16 +99,24 @@ export class Session {
     try {
       this.model.send(message);
     } catch {
-      this.trouble = "No kernel is connected; this is the last known state.";
-      this.tell();
+      this.lose("No kernel is connected");
     }
   }
 
   private readonly onClosed = (): void => {
     if (this.run?.clock.complete) return;
-    this.trouble = "Disconnected from the kernel; this is the last known state.";
-    this.tell();
+    this.lose("Disconnected from the kernel");
   };
+
+  private lose(what: string): void {
+    this.trouble.lose(what, this.run);
+    this.tell();
+  }
+
+  private found(): void {
+    this.trouble.end();
+    this.tell();
+  }
 
   private receive(message: KernelMessage, bytes: Uint8Array): void {
     switch (message.kind) {
@@ -145,16 +153,13 @@ export class Session {
     }
     clearTimeout(this.patience);
     this.neededMs = Number.NEGATIVE_INFINITY;
-    this.trouble = "";
-    this.tell();
+    this.found();
   }
 
   private onChanges(changes: Changes, bytes: Uint8Array): void {
     const outcome = this.fold(changes, bytes);
     if (outcome === "gap") this.need();
-    if (outcome !== "applied") return;
-    this.trouble = "";
-    this.tell();
+    if (outcome === "applied") this.found();
   }
 
   private fold(changes: Changes, bytes: Uint8Array): Outcome {
@@ -183,7 +188,7 @@ export class Session {
   }
 
   private fail(text: string): void {
-    this.trouble = text;
+    this.trouble.fail(text);
     this.tell();
   }
 

@@ -74,7 +74,7 @@ export class View {
     const { run } = this.session;
     if (!run) {
       this.header.updateTrouble();
-      setHidden(this.waiting, this.session.trouble !== "");
+      setHidden(this.waiting, this.session.trouble.text !== "");
       return;
     }
     if (!this.drawn) this.show(true);
@@ -97,8 +97,8 @@ export class View {
   }
 
   private tick(): void {
-    const { run, trouble } = this.session;
-    if (run && !run.clock.complete && !trouble) this.header.tick(run);
+    const { run } = this.session;
+    if (run && !run.clock.complete) this.header.tick(run);
   }
 
   private listenToKeys(signal: AbortSignal): void {
