@@ -41,9 +41,7 @@ class Finished:
         return lines[-1][:300] if lines else "no output"
 
 
-def run(
-    argv: Sequence[str], directory: Path, *, timeout_s: float, environment: Mapping[str, str] | None = None
-) -> Finished:
+def run(argv: Sequence[str], directory: Path, *, timeout_s: float, environment: Mapping[str, str] | None = None) -> Finished:
     """Run a command in `directory` to its end and wait until all it started is gone, too.
 
     Raises MeasurementFailed when it takes longer than `timeout_s`; it and its children are killed then.

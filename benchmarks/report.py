@@ -42,9 +42,7 @@ def facts_line(facts: Facts) -> str:
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
-def write_json(
-    path: Path, started: datetime, facts: Facts, outcomes: Sequence[Outcome], verdicts: Sequence[Verdict]
-) -> None:
+def write_json(path: Path, started: datetime, facts: Facts, outcomes: Sequence[Outcome], verdicts: Sequence[Verdict]) -> None:
     """Everything that was measured: facts, each sample of each case, medians, verdicts; keys carry their units."""
     document = {
         "format": FORMAT,

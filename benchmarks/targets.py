@@ -63,7 +63,7 @@ class Verdict:
 
 
 def _fixed(number: float) -> Callable[[Medians], float]:
-    return lambda medians: number
+    return lambda _: number
 
 
 TARGETS: tuple[Target, ...] = (

@@ -19,7 +19,8 @@ BatchException (Exception)
 from __future__ import annotations
 
 import subprocess
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 
 class BatchException(Exception):

@@ -31,7 +31,8 @@ def test_argument_environment_profile_file_and_fallback_come_in_this_order(folde
     assert value("argument") == "argument"
 
 
-def test_without_a_fallback_a_setting_may_be_none(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_without_a_fallback_a_setting_may_be_none() -> None:
     assert configured("batch", "billing_project") is None
 
 
@@ -39,7 +40,8 @@ def test_variables_are_named_for_section_and_option() -> None:
     assert variable_of("gcs_requester_pays", "project") == "HAIL_GCS_REQUESTER_PAYS_PROJECT"
 
 
-def test_the_home_folder_is_where_files_are_without_xdg(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_the_home_folder_is_where_files_are_without_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home" / ".config" / "hail").mkdir(parents=True)

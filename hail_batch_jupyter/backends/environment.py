@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Mapping
+from collections.abc import Mapping
 
 KERNEL_VALUES = {
     "MPLBACKEND": ("module://matplotlib_inline.backend_inline", "module://ipykernel.pylab.backend_inline"),

@@ -10,8 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.backends.launch import start_runner
+from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
 from hail_batch_jupyter.core.units import Quantity, parse_bytes, parse_cpu
@@ -136,7 +136,8 @@ class LocalBackend(Backend[RunningBatch]):
 
     def _check_job(self, job: JobSpec) -> None:
         if job.image is not None:
-            raise CapabilityError(f"job {job.display_name!r} has the image {job.image!r}, and LocalBackend runs no containers; remove the image to run it on this machine")
+            who = f"job {job.display_name!r} has the image {job.image!r}"
+            raise CapabilityError(f"{who}, and LocalBackend runs no containers; remove the image to run it on this machine")
         for transfer in job.inputs:
             _check_input(transfer.source, f"job {job.display_name!r}")
         for transfer in job.outputs:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Callable, Iterable, Mapping, Sequence
+from typing import Callable
 
 from hail_batch_jupyter.core.spec import Edge, JobSpec
 from hail_batch_jupyter.core.state import JobState

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional, Protocol, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional, Protocol
 
 from hail_batch_jupyter.core.events import JobEvent, Usage
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Mapping, NamedTuple
+from typing import Any, NamedTuple
 
 SPEC_VERSION = 1
 NOTHING: Mapping[Any, str] = MappingProxyType({})

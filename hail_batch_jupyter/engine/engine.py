@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
-from typing import Any, Callable, Iterable, Mapping, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, NamedTuple
 
 from hail_batch_jupyter.core.dag import Frontier, Verdict, heights
 from hail_batch_jupyter.core.events import JobEvent

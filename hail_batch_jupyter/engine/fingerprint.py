@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping, NamedTuple
+from typing import NamedTuple
 
 from hail_batch_jupyter.core.events import BatchSnapshot
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Transfer, Upload
 from hail_batch_jupyter.engine.recycle import Recycler

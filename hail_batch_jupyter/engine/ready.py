@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.engine.capacity import Ledger

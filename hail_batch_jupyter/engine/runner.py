@@ -28,6 +28,7 @@ from hail_batch_jupyter.engine.finish import Finisher
 from hail_batch_jupyter.engine.localize import Localizer, remove_tree
 from hail_batch_jupyter.executors.guard import guard
 from hail_batch_jupyter.executors.process import ProcessExecutor
+from hail_batch_jupyter.executors.subreaper import become_subreaper
 from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.journal import JournalWriter
 
@@ -122,9 +123,11 @@ def main() -> None:
     """
     os.closerange(3, _DESCRIPTORS)  # whatever the maker had open: locks, pipes; the jobs must not hold it
     directory = Path(sys.argv[1])
+    become_subreaper()  # before the first job, so that whatever leaves one comes to the runner or, after it, to the guard
     pid = os.fork()
     if pid:
         sys.exit(guard(directory, pid))
+    become_subreaper()  # a child does not inherit it
     owner.write_owner(directory, os.getpid(), guard=os.getppid())
     run(directory, json.loads(_read_line(0)))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.ports import Attempt, Outcome
@@ -78,5 +78,3 @@ class ForkClient:
     def close(self) -> None:
         """Let the server end."""
         self._channel.close()
-
-

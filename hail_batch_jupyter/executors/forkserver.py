@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from hail_batch_jupyter.executors.job_process import become_job, leave
 from hail_batch_jupyter.executors.reaper import Reaper, peek, readable, reap
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 """Numerical libraries start their threads when they are loaded, and threads do not survive a fork."""
 
 
@@ -133,7 +133,7 @@ def preload(names: list[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception:  # noqa: BLE001, S112 - any package may raise anything; then jobs import it themselves
+        except Exception:  # noqa: BLE001 - any package may raise anything; then jobs import it themselves
             continue
     _freeze()
 

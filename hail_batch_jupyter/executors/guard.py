@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from hail_batch_jupyter.executors.subreaper import become_subreaper, children
+from hail_batch_jupyter.executors.subreaper import children, kill_strays
 from hail_batch_jupyter.observe import procfs
 from hail_batch_jupyter.observe.recover import open_attempts
 from hail_batch_jupyter.observe.sweep import sweep
@@ -25,7 +25,6 @@ def guard(directory: Path, runner: int) -> int:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(runner, signal.SIGTERM))
     os.close(0)
-    become_subreaper()
     ended = _wait_for(runner)
     status = ended.pop(runner)
     if not (directory / "ended").exists():
@@ -33,6 +32,7 @@ def guard(directory: Path, runner: int) -> int:
             sys.stderr.write(f"the runner was killed by signal {os.WTERMSIG(status)}\n")
         _note_successes(directory, ended)
         sweep(directory)
+    kill_strays(())
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from typing import Mapping, NoReturn
+from collections.abc import Mapping
+from typing import NoReturn
 
 _RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD)
 
@@ -55,7 +56,7 @@ def leave(status: int) -> NoReturn:
         for thread in threading.enumerate():
             if thread is not threading.main_thread() and not thread.daemon:
                 thread.join()
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to run them in a forked process
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

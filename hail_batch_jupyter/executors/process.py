@@ -6,12 +6,13 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from hail_batch_jupyter.core.ports import Attempt, Outcome
 from hail_batch_jupyter.executors.reaper import Reaper, peek, reap, reap_others
 from hail_batch_jupyter.executors.spawn import encode, spawn
-from hail_batch_jupyter.executors.subreaper import become_subreaper, kill_orphans, kill_strays
+from hail_batch_jupyter.executors.subreaper import kill_orphans, kill_strays
 from hail_batch_jupyter.observe import procfs
 
 if TYPE_CHECKING:
@@ -44,15 +45,10 @@ class ProcessExecutor:
         self._poll = select.poll()
         self._poll.register(self._reaper.read_fd, select.POLLIN)
         self.helpers: set[int] = set()
-        self._subreaper = False
 
     def start(self, attempts: Sequence[Attempt]) -> list[Outcome]:
         """Start them all; a program that is missing ends at once with exit code 127 and a line in the log."""
-        outcomes = [outcome for outcome in map(self._start, attempts) if outcome is not None]
-        if not self._subreaper:
-            self._subreaper = True
-            become_subreaper()
-        return outcomes
+        return [outcome for outcome in map(self._start, attempts) if outcome is not None]
 
     def _start(self, attempt: Attempt) -> Outcome | None:
         attempt_id = attempt.attempt_id
@@ -71,7 +67,7 @@ class ProcessExecutor:
 
     def _could_not_start(self, attempt: Attempt, error: Exception) -> Outcome:
         with open(attempt.log, "a", encoding="utf-8") as log:
-            log.write(f"could not start {attempt.argv[0]!r}: {getattr(error, "strerror", None) or error}\n")
+            log.write(f"could not start {attempt.argv[0]!r}: {getattr(error, 'strerror', None) or error}\n")
         return Outcome(attempt.attempt_id, "ended", _NOT_STARTED, f"could not start {attempt.argv[0]!r}")
 
     def _server(self, warm: bool) -> ForkClient:
@@ -144,6 +140,7 @@ class ProcessExecutor:
 
     def close(self) -> None:
         """Kill what still runs and let the servers go."""
+        self._reap()  # what has ended well must be noted, whatever ends this process
         for pid in self._pids.values():
             _kill_group(pid, signal.SIGKILL)
         kill_strays(self.helpers)

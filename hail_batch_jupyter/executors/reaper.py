@@ -6,7 +6,8 @@ import os
 import select
 import signal
 import sys
-from typing import Any, Collection, NamedTuple
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from hail_batch_jupyter.core.events import Usage
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Mapping, Sequence
 
 _POSIX_SPAWN = sys.platform == "linux"
 """glibc's posix_spawn has `setsid`; elsewhere Popen starts the session."""
@@ -21,6 +21,7 @@ def encode(env: Mapping[str, str]) -> dict[bytes, bytes]:
 
 def spawn(argv: Sequence[str], env: Mapping[bytes, bytes], directory: str | None, log: str, *, stdin: int | None = None, path: str = os.defpath) -> int:
     """Start `argv` in `directory` with both outputs appended to `log` and an empty or the given stdin; gives its pid.
+
     `path` is where a program without a folder is looked for.
 
     With a `directory` the caller must be single-threaded: its own working directory is changed, because posix_spawn cannot set one.

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from typing import Collection
+from collections.abc import Collection
 
 from hail_batch_jupyter.executors.reaper import reap_others
 from hail_batch_jupyter.observe import procfs

@@ -193,7 +193,7 @@ def _stepped(value: object, step: re.Match[str]) -> object:
         found: object = getattr(value, attribute)
         return found
     index = step["key"][1:-1] if step["key"] else int(step["index"])
-    return value[index]  # type: ignore[index]
+    return value[index]  # type: ignore[index]  # whatever the value cannot do is told as an error of the cell
 
 
 def _unknown(brace: _Brace, place: Place, cell: str, namespace: Mapping[str, object]) -> TemplateError:

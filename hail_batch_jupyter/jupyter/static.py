@@ -88,7 +88,7 @@ def _stage_table(graph: Graph, snapshot: BatchSnapshot, limit_bytes: int) -> str
         rows.append(f"<tr>{row}</tr>")
     more = len(graph.stages) - len(rows)
     tail = f"<div>… and {plural(more, 'stage')} more</div>" if more > 0 else ""
-    return f'<table style="border-collapse:collapse"><tbody>{"".join(rows)}</tbody></table>{tail}'
+    return f'<table style="border-collapse:collapse;margin:4px 0"><tbody>{"".join(rows)}</tbody></table>{tail}'
 
 
 def _bar(counts: dict[JobState, int], total: int) -> str:

@@ -16,6 +16,8 @@ from hail_batch_jupyter.observe.running import RunningBatch
 STATIC = Path(__file__).parent / "static"
 WIDGET_JS = STATIC / "widget.js"
 WIDGET_CSS = STATIC / "widget.css"
+RUN_TYPE = "application/vnd.hail-batch-jupyter.run+json"
+"""Makes JupyterLab choose this project's own renderer, which shows the HTML below when the kernel no longer has the widget."""
 
 
 @functools.cache
@@ -37,7 +39,8 @@ def widget_class() -> Any:
         def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             bundle = super()._repr_mimebundle_(**kwargs)
             assert bundle is not None, "the widget has a view"
-            return {**bundle[0], **still_bundle(self.feed)}, bundle[1]
+            own = {RUN_TYPE: {"version": 1, "run": str(self.feed.running.id)}}
+            return {**bundle[0], **own, **still_bundle(self.feed)}, bundle[1]
 
     return RunWidget
 

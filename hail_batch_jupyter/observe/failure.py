@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobView
 from hail_batch_jupyter.core.spec import BatchSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from hail_batch_jupyter.core.events import JobEvent, event_from_json, event_to_json
 from hail_batch_jupyter.core.state import JobState

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.observe import owner, rundir

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -25,10 +26,8 @@ def write_owner(directory: Path, pid: int, guard: int = 0) -> None:
     if guard:
         os.replace(temporary, directory / "owner")
         return
-    try:
+    with contextlib.suppress(FileExistsError):  # the runner itself was quicker, and knows more
         os.link(temporary, directory / "owner")
-    except FileExistsError:  # the runner itself was quicker, and knows more
-        pass
     os.unlink(temporary)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 RUN_VARIABLE = "HAIL_BATCH_JUPYTER_RUN"
 """In the environment of every process of a run: the id of the run."""

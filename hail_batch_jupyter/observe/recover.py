@@ -80,7 +80,7 @@ def _ending(succeeded: int, scratch: Path, job: JobSpec, view: JobView, now_ms: 
 def finished(directory: Path) -> set[str]:
     """Attempts, such as '12.1', that said themselves that their command succeeded."""
     try:
-        return set((directory / "done").read_text().split())
+        return set((directory / "done").read_text().rpartition("\n")[0].split())
     except FileNotFoundError:
         return set()
 

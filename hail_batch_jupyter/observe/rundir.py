@@ -7,8 +7,9 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from hail_batch_jupyter.errors import RunLostError, SubmitError
 from hail_batch_jupyter.observe import owner

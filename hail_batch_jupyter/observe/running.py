@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.ports import BatchPort
@@ -76,7 +77,7 @@ class RunningBatch:
         return self._port.alive()
 
     def status(self) -> dict[str, Any]:
-        """The state of the run with the keys of the Batch Service: id, state, complete, n_jobs, n_completed, cost, …"""
+        """The state of the run with the keys of the Batch Service: id, state, complete, n_jobs, n_completed, cost and so on."""
         return batch_status(self.id, self.spec, self.snapshot())
 
     def last_known_status(self) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable
 
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe import procfs

@@ -39,4 +39,3 @@ def watch(source: _Source, listener: Callable[[BatchSnapshot], None]) -> Callabl
             thread.join(timeout=_QUIET_S + 2 * INTERVAL_S)
 
     return stop
-

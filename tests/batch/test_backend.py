@@ -79,4 +79,4 @@ def test_an_unknown_name_of_the_module_is_an_attribute_error() -> None:
 
     assert backend.LocalBackend is hb.LocalBackend
     with pytest.raises(AttributeError, match="NoBackend"):
-        backend.NoBackend
+        _ = backend.NoBackend

@@ -25,20 +25,20 @@ def test_a_command_writes_its_file_and_the_file_is_written_out(b: Batch, run: Ru
 def test_a_blank_command_is_ignored_with_a_warning(b: Batch) -> None:
     j = b.new_job()
 
-    with pytest.warns(UserWarning, match="Ignoring empty command"):
+    with pytest.warns(UserWarning, match=r"Ignoring empty command"):
         assert j.command("  \n") is j
     assert j.job_draft.commands == []
 
 
 @pytest.mark.parametrize("wrong", [5, None, ["echo"]])
 def test_a_command_is_text(b: Batch, wrong: str) -> None:
-    with pytest.raises(TypeError, match="command takes shell text"):
+    with pytest.raises(TypeError, match=r"command takes shell text"):
         b.new_job().command(wrong)
 
 
 @pytest.mark.parametrize("wrong", ["echo \0", "echo \udc80"])
 def test_what_no_script_can_carry_is_refused_at_once(b: Batch, wrong: str) -> None:
-    with pytest.raises(BatchException, match="no script can carry"):
+    with pytest.raises(BatchException, match=r"no script can carry"):
         b.new_job().command(wrong)
 
 
@@ -46,11 +46,11 @@ def test_jobs_batches_and_results_cannot_stand_in_a_command(b: Batch) -> None:
     j, p = b.new_job("j"), b.new_python_job()
     result = p.call(abs, -1)
 
-    with pytest.raises(BatchException, match="found a reference to a Job object"):
+    with pytest.raises(BatchException, match=r"found a reference to a Job object"):
         j.command(f"{p}")
-    with pytest.raises(BatchException, match="found a reference to a Batch object"):
+    with pytest.raises(BatchException, match=r"found a reference to a Batch object"):
         j.command(f"{b}")
-    with pytest.raises(BatchException, match="found a reference to a PythonResult object.*as_str"):
+    with pytest.raises(BatchException, match=r"found a reference to a PythonResult object.*as_str"):
         j.command(f"echo {result}")
     assert j.job_draft.commands == []
 
@@ -58,7 +58,7 @@ def test_jobs_batches_and_results_cannot_stand_in_a_command(b: Batch) -> None:
 def test_a_file_that_nobody_makes_cannot_be_read(b: Batch) -> None:
     j, k = b.new_job("j"), b.new_job("k")
 
-    with pytest.raises(BatchException, match="undefined resource 'typo' of job 'j'.*'command' or 'declare_resource_group'"):
+    with pytest.raises(BatchException, match=r"undefined resource 'typo' of job 'j'.*'command' or 'declare_resource_group'"):
         k.command(f"cat {j.typo}")
 
 
@@ -66,7 +66,7 @@ def test_a_file_of_another_batch_cannot_be_read(b: Batch) -> None:
     other = Batch().new_job()
     other.command(f"touch {other.o}")
 
-    with pytest.raises(BatchException, match="undefined resource.*must be from the same batch"):
+    with pytest.raises(BatchException, match=r"undefined resource.*must be from the same batch"):
         b.new_job().command(f"cat {other.o}")
 
 
@@ -251,7 +251,7 @@ def test_an_extension_counts_before_and_after_its_use(b: Batch, run: Run, tmp_pa
     k.command(f"basename {j.o}")
     b.write_output(j.o, tmp_path / "f")
 
-    with pytest.raises(BatchException, match="already has a file extension, '.txt'"):
+    with pytest.raises(BatchException, match=r"already has a file extension, '.txt'"):
         j.o.add_extension(".txt")
     assert run()["k"].text == "o.txt\n"
     assert (tmp_path / "f").read_text() == "hi\n"
@@ -262,7 +262,7 @@ def test_an_extension_of_a_group_member_is_given_once(b: Batch, run: Run) -> Non
     j.command(f"basename {j.g.a}")
     j.g.a.add_extension(".gz")
 
-    with pytest.raises(BatchException, match="already has a file extension"):
+    with pytest.raises(BatchException, match=r"already has a file extension"):
         j.g.a.add_extension(".gz")
     assert run()["j"].text == "g.a.gz\n"
 
@@ -279,7 +279,7 @@ def test_a_reader_that_always_runs_is_warned_of_missing_files(b: Batch) -> None:
     j, k = b.new_job("j"), b.new_job("k").always_run()
     j.command(f"touch {j.o}")
 
-    with pytest.warns(UserWarning, match="'k' always runs and reads 'o' of job 'j'"):
+    with pytest.warns(UserWarning, match=r"'k' always runs and reads 'o' of job 'j'"):
         k.command(f"cat {j.o}")
 
 
@@ -293,7 +293,7 @@ def test_a_template_is_quoted_for_its_places(b: Batch, run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../b", "..", "a\0"])
 def test_a_file_lies_in_its_jobs_folder(b: Batch, name: str) -> None:
-    with pytest.raises(BatchException, match="cannot be a file of a job"):
+    with pytest.raises(BatchException, match=r"cannot be a file of a job"):
         b.new_job()[name]
 
 

@@ -65,7 +65,8 @@ def test_a_job_may_become_one_of_the_other_kind(b: Batch) -> None:
     reader = b.new_job("reader").command(f"cat {first.model}")
     job = b.put_job(staged)
 
-    assert isinstance(job, PythonJob) and job is not first
+    assert isinstance(job, PythonJob)
+    assert job is not first
     assert [job, reader] == b.jobs
     assert first.model.source() is job
     with pytest.raises(BatchException, match="was dropped"):

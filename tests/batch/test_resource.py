@@ -14,7 +14,7 @@ def test_a_file_is_one_object_under_its_name(b: Batch) -> None:
     j = b.new_job()
 
     assert j.o is j["o"] is j.o
-    assert isinstance(j.o, (str, JobResourceFile, ResourceFile, Resource)) and isinstance(j.o, str)
+    assert all(isinstance(j.o, kind) for kind in (str, JobResourceFile, ResourceFile, Resource))
     assert j.o.source() is j
 
 
@@ -26,9 +26,8 @@ def test_resources_say_where_they_come_from(b: Batch) -> None:
     p = b.new_python_job()
     r, i, g = p.call(abs, 1), b.read_input("x"), b.read_input_group(a="x")
 
-    assert isinstance(r, PythonResult) and r.source() is p
-    assert isinstance(i, InputResourceFile) and i.source() is None
-    assert isinstance(g, ResourceGroup) and not isinstance(g, str) and g.source() is None
+    assert [isinstance(r, PythonResult), isinstance(i, InputResourceFile), isinstance(g, ResourceGroup), isinstance(g, str)] == [True, True, True, False]
+    assert [r.source(), i.source(), g.source()] == [p, None, None]
 
 
 def test_a_token_survives_json(b: Batch) -> None:
@@ -44,8 +43,8 @@ def test_a_group_has_members_only(b: Batch) -> None:
     assert not hasattr(g, "nope")
     assert not hasattr(g, "_repr_html_")
     with pytest.raises(BatchException, match=r"'nope' not found in the resource group.*'ref', 'source_file'"):
-        g.nope
-    with pytest.raises(BatchException, match="not found in the resource group"):
+        _ = g.nope
+    with pytest.raises(BatchException, match=r"not found in the resource group"):
         g["nope"]
 
 
@@ -84,11 +83,11 @@ def test_handles_refuse_to_be_pickled_in_words(b: Batch, what: str) -> None:
     p = b.new_python_job("p")
     handle = {"job": p, "file": p.o, "result": p.call(abs, 1), "input": b.read_input("x.txt")}[what]
 
-    with pytest.raises(BatchException, match="cannot be pickled.*pass"):
+    with pytest.raises(BatchException, match=r"cannot be pickled.*pass"):
         pickle.dumps(handle)
 
 
 @pytest.mark.parametrize("extension", ["", 5, "/x"])
 def test_an_extension_ends_a_file_name(b: Batch, extension: str) -> None:
-    with pytest.raises(BatchException, match="cannot end a file name"):
+    with pytest.raises(BatchException, match=r"cannot end a file name"):
         b.new_job().o.add_extension(extension)

@@ -72,7 +72,7 @@ def test_every_failed_job_is_in_the_exception(b: Batch) -> None:
     b.new_job("three").command("exit 3")
     b.new_job("four").command("echo why; exit 4")
 
-    with pytest.raises(CalledProcessError, match="2 of 2 jobs failed") as caught:
+    with pytest.raises(CalledProcessError, match=r"2 of 2 jobs failed") as caught:
         b.run()
 
     assert isinstance(caught.value, JobFailedError)
@@ -134,7 +134,9 @@ def test_a_file_of_an_earlier_run_is_gone_unless_it_was_kept(b: Batch, tmp_path:
             b.run()
             assert (tmp_path / "read").read_text() == "True\nTrue"
         else:
-            with pytest.raises(BatchException, match="job 'read False' reads 'o' of job 'keep False', which ran in an earlier run whose .* files were removed"):
+            with pytest.raises(
+                BatchException, match=r"job 'read False' reads 'o' of job 'keep False', which ran in an earlier run whose .* files were removed"
+            ):
                 b.run()
             b.drop_job(q)
             b.drop_job(k)
@@ -179,7 +181,7 @@ def test_files_and_values_of_the_last_run_come_back(b: Batch) -> None:
 
     assert (j.o.path().read_text(), j.o.path().name) == ("hi", "o.txt")
     assert (values["list"].result(), p["function"].result(timeout_s=5)(2)) == ([1, 2], 3)
-    with pytest.raises(BatchException, match="job 'late' is newer than the last run"):
+    with pytest.raises(BatchException, match=r"job 'late' is newer than the last run"):
         b.new_job("late").o.path()
 
 
@@ -209,9 +211,9 @@ def test_a_result_raises_what_its_function_raised(b: Batch) -> None:
     with pytest.raises(KeyError) as caught:
         first.result()
     assert "raise OwnError" in str(caught.value.__cause__)
-    with pytest.raises(Exception, match="mine"):
+    with pytest.raises(Exception, match=r"mine"):
         own.result()
-    with pytest.raises(JobFailedError, match="exit code 7"):
+    with pytest.raises(JobFailedError, match=r"exit code 7"):
         other.o.path()
 
 
@@ -221,7 +223,7 @@ def test_waiting_can_be_left_to_later(b: Batch, tmp_path: Path) -> None:
     j.command(f"{gate.shell}; touch {j.o}")
     running = b.run(wait=False, delete_scratch_on_exit=False)
     k = b.new_job("k").depends_on(j)
-    with pytest.raises(BatchException, match="job 'k' waits for job 'j' of an earlier run, which has not ended"):
+    with pytest.raises(BatchException, match=r"job 'k' waits for job 'j' of an earlier run, which has not ended"):
         b.run()
     with pytest.raises(TimeoutError):
         j.o.path(timeout_s=0.05)
@@ -247,7 +249,7 @@ def test_a_job_described_anew_has_no_file_yet(b: Batch) -> None:
     assert fit.o.path().read_text() == "1\n"
     put("echo 2 > {}")
 
-    with pytest.raises(BatchException, match="job 'fit' was described anew after the last run"):
+    with pytest.raises(BatchException, match=r"job 'fit' was described anew after the last run"):
         fit.o.path()
 
 

@@ -95,7 +95,7 @@ class Cells:
 
 
 @pytest.fixture
-def cells(work: Path) -> Iterator[Cells]:  # noqa: ARG001 - for its effect
+def cells(work: Path) -> Iterator[Cells]:
     """A shell of its own with the extension loaded, in a folder of its own."""
     from IPython.core.interactiveshell import InteractiveShell
 

@@ -87,7 +87,7 @@ class Kernel:
 
 
 @pytest.fixture
-def kernel(tmp_path: Path, runs: Path) -> Iterator[Kernel]:  # noqa: ARG001 - the kernel inherits its variable
+def kernel(tmp_path: Path, runs: Path) -> Iterator[Kernel]:
     made = Kernel(tmp_path)
     try:
         made.run("%load_ext hail_batch_jupyter\n%batch study")

@@ -130,6 +130,6 @@ def test_the_first_word_keeps_its_quotes_where_it_is_an_expression() -> None:
 def test_help_lists_every_option(magic: str) -> None:
     function = getattr(BatchMagics, magic)
 
-    for action in function.parser._actions:  # noqa: SLF001 - argparse tells its options in no other way
+    for action in function.parser._actions:
         for option in action.option_strings:
             assert option in function.__doc__

@@ -32,7 +32,7 @@ class Server:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder)}
         words += [f"--IdentityProvider.token={TOKEN}", "--ServerApp.jpserver_extensions=hail_batch_jupyter=True"]
         command = [sys.executable, "-m", "jupyter_server", *words]
-        self.log = open(folder / "server.log", "wb")  # noqa: SIM115 - closed with the server
+        self.log = open(folder / "server.log", "wb")
         self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=self.log, stderr=self.log)
 
     def ask(self, path: str, method: str = "POST", token: str | None = TOKEN) -> tuple[int, dict[str, object]]:
@@ -61,7 +61,7 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path, runs: Path) -> Iterator[Server]:  # noqa: ARG001 - the server inherits its variable
+def server(tmp_path: Path, runs: Path) -> Iterator[Server]:
     made = Server(tmp_path)
     try:
         wait_until(made.answers, story=(tmp_path / "server.log").read_text)
