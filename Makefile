@@ -129,7 +129,7 @@ soak: setup ## kill kernels and runners at KILL_MOMENTS (50) random moments
 
 .PHONY: screenshots
 screenshots: setup ## run the browser tests, which leave their pictures in screenshots/
-	REQUIRE_ALL=1 python -m pytest -m browser $(PYTEST_ARGS)
+	UPDATE_IMAGES=1 REQUIRE_ALL=1 python -m pytest -m browser $(PYTEST_ARGS)
 	@ls -l screenshots
 
 .PHONY: clean

@@ -107,6 +107,11 @@ def kill_moments() -> int:
     return int(os.environ.get("KILL_MOMENTS", "5"))
 
 
+def pytest_configure() -> None:
+    """A shell that runs tests in the background has interrupts ignored, and all that tests start would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip or fail tests whose components are missing, before their fixtures are made."""
     for marker in item.iter_markers("requires"):

@@ -39,8 +39,6 @@ def hidden(args: Sequence[Any], kwargs: Mapping[str, Any], wanted: Callable[[Any
 
     Looks at keys of dicts, sets, and the attributes of other objects, to a limit.
     """
-    if not any(True for _ in _unseen_parts([*args, *kwargs.values()])):
-        return None
     budget = _LOOKED_AT
     stack: list[tuple[str, Any]] = list(_unseen_parts([*args, *kwargs.values()]))
     seen: set[int] = set()

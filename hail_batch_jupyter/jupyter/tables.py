@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def jobs_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
     """The jobs of a run as they are now, see `frame_of`."""
+    import pandas as pd  # noqa: F401 - takes a second the first time; the states must not be of the time before
+
     return frame_of(running.spec, running.snapshot(), q)
 
 

@@ -49,7 +49,9 @@ export class Failures {
     listed.forEach((failure, index) => {
       const item = this.item(failure, index === 0);
       const here = this.list.children[index] ?? null;
-      if (here !== item) this.list.insertBefore(item, here);
+      if (here === item) return;
+      this.list.insertBefore(item, here);
+      showEnd(item);
     });
   }
 
@@ -59,11 +61,18 @@ export class Failures {
     if (known?.said === said) return known.element;
     const made = failureItem(failure);
     made.append(button("hbj-more", "Details", () => this.open(failure.job), this.signal));
+    made.addEventListener("toggle", () => showEnd(made), { signal: this.signal });
     made.open = known ? known.element.open : first && this.items.size === 0;
     known?.element.remove();
     this.items.set(failure.job, { said, element: made });
     return made;
   }
+}
+
+/** The last line of a log says what is wrong. */
+function showEnd(item: HTMLElement): void {
+  const log = item.querySelector("pre");
+  if (log) log.scrollTop = log.scrollHeight;
 }
 
 function failureItem(failure: Failure): HTMLDetailsElement {
