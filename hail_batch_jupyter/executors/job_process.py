@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import NoReturn
 
-_RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD)
+_RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT, signal.SIGXFSZ)
 
 
 def become_job(directory: str, log: str, env: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 _POSIX_SPAWN = sys.platform == "linux"
 """glibc's posix_spawn has `setsid`; elsewhere Popen starts the session."""
 
-_RESET = [signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGXFSZ]
+_RESET = [signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT, signal.SIGXFSZ]
 
 
 def encode(env: Mapping[str, str]) -> dict[bytes, bytes]:
