@@ -180,9 +180,10 @@ class Engine:
             attempt = prepared._replace(slot=grant.slot)
             self._trying[attempt.attempt_id] = Trying(attempt, grant)
             chosen.append(attempt)
-        if chosen:
-            for outcome in self._executor.start(chosen):
+        for attempt in chosen:
+            for outcome in self._executor.start([attempt]):
                 self._take(outcome)
+            self._journal.flush()  # at once: only what is written down is known as finished if this process is killed
 
     def _refuse(self, job: JobSpec, reason: str) -> None:
         number = self._attempts[job.job_id]

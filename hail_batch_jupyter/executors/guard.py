@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from hail_batch_jupyter.executors.subreaper import children, kill_strays
-from hail_batch_jupyter.observe import procfs
 from hail_batch_jupyter.observe.recover import open_attempts
 from hail_batch_jupyter.observe.sweep import sweep
 
@@ -27,7 +26,7 @@ def guard(directory: Path, runner: int) -> int:
     os.close(0)
     ended = _wait_for(runner)
     status = ended.pop(runner)
-    if not (directory / "ended").exists():
+    if status:  # killed, or ended by an exception; a run that ended well may already have been removed
         if os.WIFSIGNALED(status):
             sys.stderr.write(f"the runner was killed by signal {os.WTERMSIG(status)}\n")
         _note_successes(directory, ended)
@@ -49,15 +48,14 @@ def _note_successes(directory: Path, ended: dict[int, int]) -> None:
     """Stop every job, and note those that had ended well before they could be stopped.
 
     A job that is asked to end may end well too, so the two must not be mixed up; nothing can refuse to be stopped.
-    A job whose start was not written down yet is known by its environment.
+    Every child is stopped before anything else is looked at: one that is just being started has no environment to know it by.
     """
-    attempts = {pid: os.fsdecode(name) for pid in children() if (name := procfs.environment(pid).get(procfs.ATTEMPT_VARIABLE.encode()))}
-    attempts.update(open_attempts(directory))
+    statuses = {**ended, **{pid: _stopped(pid) for pid in children()}}
+    attempts = open_attempts(directory)
     with open(directory / "done", "a") as done:
-        for pid, attempt_id in attempts.items():
-            status = ended.get(pid) if pid in ended else _stopped(pid)
-            if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
-                done.write(f"{attempt_id}\n")
+        for pid, status in statuses.items():
+            if pid in attempts and status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+                done.write(f"{attempts[pid]}\n")
 
 
 def _stopped(pid: int) -> int | None:
