@@ -31,7 +31,7 @@ lab: setup ## set everything up and open JupyterLab on the quickstart; LAB_ARGS=
 	exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/quickstart.ipynb
 
 .PHONY: test
-test: lint check test-pythons ## set everything up, then linters, type checkers, front-end tests and all tests; PYTEST_ARGS is passed on
+test: lint check docs test-pythons ## set everything up, then linters, type checkers, the guide's examples, front-end tests and all tests; PYTEST_ARGS is passed on
 	python -m pytest $(PYTEST_ARGS)
 
 ## --- set-up, in steps that are done once
@@ -89,6 +89,12 @@ lint: setup ## ruff and mypy
 check: setup ## type check, lint and test the front end
 	npm run --silent check
 
+.PHONY: docs
+docs: setup ## build the guide and the API reference into docs/_build/html and run their examples; a broken link is an error
+	sphinx-build -q -n -W --keep-going -b html docs docs/_build/html
+	sphinx-build -q -W --keep-going -b doctest docs docs/_build/doctest
+	@echo 'docs/_build/html/index.html'
+
 .PHONY: fmt
 fmt: setup ## put the sources into their form
 	ruff check --fix --exit-zero
@@ -134,6 +140,6 @@ screenshots: setup ## run the browser tests, which leave their pictures in scree
 
 .PHONY: clean
 clean: ## remove everything that can be made again
-	rm -rf .venv node_modules dist build screenshots labextension/lib hail_batch_jupyter/labextension hail_batch_jupyter/jupyter/static
+	rm -rf .venv node_modules dist build docs/_build screenshots labextension/lib hail_batch_jupyter/labextension hail_batch_jupyter/jupyter/static
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find hail_batch_jupyter tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

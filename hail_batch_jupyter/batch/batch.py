@@ -38,7 +38,7 @@ class Batch(BatchCells):
     >>> b.write_output(j.ofile, 'hello.txt')
 
     backend                what runs it; default: HAIL_BATCH_BACKEND, then batch/backend of the configuration, then 'local'
-    default_…              what each new job begins with; `default_image` is for bash jobs, `default_python_image` for Python jobs
+    default_image, …       what each new job begins with; `default_image` is for bash jobs, `default_python_image` for Python jobs
     cancel_after_n_failures  cancel the rest of a run when so many jobs have failed
     """
 
