@@ -44,6 +44,7 @@ def show_run(running: RunningBatch) -> None:
     if shown.widget is not None:
         shown.feed.tell_all()
     if running.snapshot().ended_ms is None:
+        shell.events.register("post_run_cell", PUBLISHER.finish_ended)  # the kernel may end with the cell
         PUBLISHER.watch(shown.feed, lambda: _refresh(shell, shown))
 
 

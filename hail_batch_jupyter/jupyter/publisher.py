@@ -35,6 +35,12 @@ class Publisher:
                 atexit.register(self.stop)
             self._changed.notify()
 
+    def finish_ended(self, *_: object) -> None:
+        """Tell at once all there is of runs that have ended, so that what is saved with a cell that waited for one is its end."""
+        for feed in list(self._feeds):
+            while feed in self._feeds and feed.running.snapshot().ended_ms is not None:
+                self._tick(feed)
+
     def stop(self) -> None:
         """End the thread; what it was telling stays as it is."""
         with self._changed:

@@ -227,6 +227,26 @@ def test_the_publisher_ticks_until_the_end_and_says_so_once(told_run: Told) -> N
     assert page.last["clock"]["complete"]
 
 
+def test_an_ended_run_is_told_before_the_cell_ends(told_run: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hail_batch_jupyter.jupyter.publisher.INTERVAL_S", 600)
+    run, port = told_run(("a", ()))
+    feed, page = feed_of(run)
+    feed.tell_all()
+    ends: list[bool] = []
+    publisher = Publisher()
+    publisher.watch(feed, lambda: ends.append(page.last["clock"]["complete"]))
+    for state in (READY, RUNNING, SUCCESS):
+        port.tell(1, state, 1)
+
+    publisher.finish_ended()
+    assert ends == []
+    port.tell(0, phase="end")
+    publisher.finish_ended()
+
+    assert ends == [True]
+    publisher.stop()
+
+
 def test_a_run_that_cannot_be_told_does_not_stop_the_others(told_run: Told, caplog: pytest.LogCaptureFixture) -> None:
     broken, broken_port = told_run(("a", ()))
     feed, page = feed_of(broken)
