@@ -70,6 +70,7 @@ def _runs(python: str) -> bool:
 
 COMPONENTS = {
     "chromium": Component(_first_of("chromium", "chromium-browser", "google-chrome"), "`make test-deps` installs it"),
+    "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),
     "built front end": Component(_front_end, "`make build` makes it"),
     "python3.9": Component(lambda: python_of("3.9"), "the oldest Python that jobs may meet is tested where it is present", expected=False),

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tests.requirements import ROOT
+from tests.requirements import ROOT, requires
 
 pytestmark = pytest.mark.notebook
 
@@ -44,7 +44,7 @@ def execute(folder: Path, cells: list[str], monkeypatch: pytest.MonkeyPatch) -> 
     """The notebook after its cells were run; raises CellExecutionError as papermill would stop."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT) + os.pathsep + os.environ.get("PYTHONPATH", ""))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
     try:
         client.execute()
     except CellExecutionError as error:
@@ -67,6 +67,26 @@ def test_a_study_runs_from_top_to_bottom_and_its_saved_outputs_show_the_end(tmp_
     assert "2 succeeded" in data_of(run, "text/html")
     assert (tmp_path / "out" / "model.txt").read_text().startswith("1.99")
     assert len(nbformat.writes(notebook)) < 100_000
+
+
+def test_a_run_that_the_last_cell_waited_for_is_saved_as_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = "import hail_batch_jupyter.batch as hb\nb = hb.Batch()\nfor _ in range(3):\n    b.new_job().command('true')\nb.run()"
+
+    notebook = execute(tmp_path, [cell], monkeypatch)
+
+    assert "3 of 3 jobs done" in data_of(notebook.cells[0], "text/plain")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notebook: Path) -> None:
+    cells = nbformat.read(notebook, as_version=4).cells
+    if notebook.stem == "gwas_clumping":
+        requires("plink1.9")
+
+    executed = execute(tmp_path, [cell.source for cell in cells if cell.cell_type == "code"], monkeypatch)
+
+    assert "image/png" in {mime for cell in executed.cells for output in cell.outputs for mime in output.get("data", {})} or notebook.stem == "tutorial"
 
 
 def test_a_failed_job_stops_the_notebook_where_it_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
