@@ -91,8 +91,8 @@ check: setup ## type check, lint and test the front end
 
 .PHONY: docs
 docs: setup ## build the guide and the API reference into docs/_build/html and run their examples; a broken link is an error
-	sphinx-build -q -n -W --keep-going -b html docs docs/_build/html
-	sphinx-build -q -W --keep-going -b doctest docs docs/_build/doctest
+	sphinx-build -q -E -a -n -W --keep-going -b html docs docs/_build/html
+	sphinx-build -q -E -a -W --keep-going -b doctest docs docs/_build/doctest
 	@echo 'docs/_build/html/index.html'
 
 .PHONY: fmt

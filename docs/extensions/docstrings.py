@@ -1,4 +1,4 @@
-"""Docstrings of this project on the page: its aligned lists of names become field lists."""
+"""Docstrings of this project on the page: its aligned lists of names become definition lists."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sphinx.application import Sphinx
 _ENTRY = re.compile(r"(\S+(?:,? \S+)*?)(?: \(.*?\))? {2,}(\S.*)")
 
 
-def fields(*event: Any) -> None:
-    """Turn lines such as `name  what it is` of the event's last part, the docstring, into fields, in place."""
+def definitions(*event: Any) -> None:
+    """Turn lines such as `name  what it is` of the event's last part, the docstring, into terms and definitions, in place."""
     lines: list[str] = event[-1]
     made: list[str] = []
     in_list = False
@@ -19,7 +19,7 @@ def fields(*event: Any) -> None:
         entry = _ENTRY.fullmatch(line) if not line.startswith((" ", ">", "|", ":", "├", "│", "└")) else None
         if entry:
             made += [] if in_list else [""]
-            made.append(f":{entry[1]}: {entry[2]}")
+            made += [f"``{entry[1]}``", f"  {entry[2]}"]
             in_list = True
         else:
             made += [""] if in_list and line and not line.startswith(" ") else []
@@ -30,5 +30,5 @@ def fields(*event: Any) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Sphinx's hook."""
-    app.connect("autodoc-process-docstring", fields)
+    app.connect("autodoc-process-docstring", definitions)
     return {"parallel_read_safe": True}
