@@ -20,7 +20,7 @@ class JobEvent(NamedTuple):
     """One thing that happened.
 
     seq       1, 2, … within the run        time_ms   milliseconds since the epoch
-    job_id    0 for the run as a whole, whose `phase` is then 'start', 'cancel' or 'end'
+    job_id    0 for the run as a whole, whose `phase` is then 'start', 'cancel', 'lost' (nobody works on it any more) or 'end'
     phase     of a running job: 'input', 'main' or 'output'
     pid       session leader of a started attempt
     files     after success: (path below scratch, size, mtime_ns) of each promised file
@@ -123,7 +123,10 @@ class JobView(NamedTuple):
 
 
 class BatchSnapshot(NamedTuple):
-    """What is known of a run after the event number `seq`; jobs in the order of their numbers."""
+    """What is known of a run after the event number `seq`; jobs in the order of their numbers.
+
+    lost   its runner ended before it: nobody cancelled what was
+    """
 
     jobs: tuple[JobView, ...]
     seq: int = 0
@@ -131,6 +134,7 @@ class BatchSnapshot(NamedTuple):
     started_ms: Optional[int] = None
     ended_ms: Optional[int] = None
     note: str = ""
+    lost: bool = False
 
     @classmethod
     def empty(cls, job_ids: Sequence[int]) -> BatchSnapshot:
@@ -144,7 +148,7 @@ class BatchSnapshot(NamedTuple):
         """
         jobs = list(self.jobs)
         first = jobs[0].job_id if jobs else 1
-        seq, cancelled, started, ended, note = self.seq, self.cancelled, self.started_ms, self.ended_ms, self.note
+        seq, cancelled, started, ended, note, lost = self.seq, self.cancelled, self.started_ms, self.ended_ms, self.note, self.lost
         for event in events:
             if event.seq <= seq:
                 continue
@@ -156,11 +160,13 @@ class BatchSnapshot(NamedTuple):
                 jobs[event.job_id - first] = view.after(event)
             elif event.phase == "cancel":
                 cancelled, note = True, event.reason or note
+            elif event.phase == "lost":
+                cancelled, lost, note = True, True, event.reason or note
             elif event.phase == "start":
-                started, ended, note = started or event.time_ms, None, event.reason or note
+                started, ended, note, lost = started or event.time_ms, None, event.reason or note, False
             elif event.phase == "end":
                 ended = event.time_ms
-        return BatchSnapshot(tuple(jobs), seq, cancelled, started, ended, note)
+        return BatchSnapshot(tuple(jobs), seq, cancelled, started, ended, note, lost)
 
     def counts(self) -> dict[JobState, int]:
         """Jobs in each state that occurs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
@@ -12,7 +12,7 @@ from hail_batch_jupyter.core.dag import Frontier, Verdict, heights
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.ports import Attempt, Executor, Outcome
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
-from hail_batch_jupyter.core.state import BROKEN, JobState
+from hail_batch_jupyter.core.state import BROKEN, BatchState, JobState, roll_up
 from hail_batch_jupyter.engine.capacity import Ledger
 from hail_batch_jupyter.engine.finish import Ending, Finisher
 from hail_batch_jupyter.engine.localize import Localizer
@@ -117,6 +117,11 @@ class Engine:
         """Record the end of the run; nothing may follow."""
         self._record(0, phase="end")
         self._journal.flush()
+
+    @property
+    def outcome(self) -> BatchState:
+        """The state of the whole as things stand."""
+        return roll_up(Counter(map(self._frontier.states.__getitem__, self._jobs)), self._cancelled)
 
     def _record(self, job_id: int, state: JobState | None = None, **facts: Any) -> None:
         self._journal.write(JobEvent(0, self._clock.now_ms(), job_id, state, **facts))

@@ -86,7 +86,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
         finisher.close()
     rubbish = None if facts.kept else _put_away(facts.scratch)
     engine.end()
-    (directory / "ended").touch(mode=0o600)
+    rundir.mark_ended(directory, engine.outcome.value)
     journal.close()
     if rubbish is not None:
         remove_tree(rubbish)

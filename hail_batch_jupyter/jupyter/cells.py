@@ -186,7 +186,11 @@ def _where(cell: PythonCell, line: int) -> str:
 def _undefined(cell: PythonCell, name: str, line: int, around: Surroundings) -> TemplateError:
     if name in NOTEBOOK_ONLY or name in around.hidden:
         return TemplateError(f"{_where(cell, line)}: {name!r} belongs to the notebook, a job has none; print text, or give values back with -o NAME")
-    known = [other for other in (*around.namespace, *cell.names.assigned, *_BUILTINS) if not other.startswith("_")]
+
+    def own(other: str) -> bool:  # the very job that the cell makes
+        return other == cell.name and around.is_job(around.namespace.get(other))
+
+    known = [other for other in (*around.namespace, *cell.names.assigned, *_BUILTINS) if not other.startswith("_") and not own(other)]
     close = difflib.get_close_matches(name, known, 3)
     hint = f"did you mean {', '.join(close)}?" if close else "define it in an earlier cell, or import it in this one"
     return TemplateError(f"{_where(cell, line)}: {name!r} is neither defined in the notebook nor in this cell; {hint}")

@@ -14,6 +14,7 @@ from hail_batch_jupyter.jupyter import options, run
 from hail_batch_jupyter.jupyter.braces import Insert, fill
 from hail_batch_jupyter.jupyter.cells import build_call, read_cell
 from hail_batch_jupyter.jupyter.desk import Desk
+from hail_batch_jupyter.jupyter.madewords import made_line
 from hail_batch_jupyter.jupyter.namespace import cell_template, check_name, jobs_named, names_for, surroundings
 
 if TYPE_CHECKING:
@@ -130,10 +131,11 @@ def _check_made(job: Job, name: str) -> None:
 
 
 def _made_words(job: Job, batch: Batch) -> str:
-    """One line about a job: 'fit: reads train.py, data.csv; makes model'."""
-    made, reads = _made(job), [_short_name(ref, batch) for ref in job.job_draft.reads]
-    parts = [f"reads {_listed(reads)}" if reads else "", f"makes {_listed(made)}" if made else ""]
-    return f"{job.name}: {'; '.join(filter(None, parts)) or f'a job of {batch.name!r}'}"
+    """One line about a job: 'fit: after check; reads train.py, data.csv; makes model'."""
+    draft = job.job_draft
+    after = [str(batch.job_of(uid).name) for uid in draft.depends_on]
+    reads = [(batch.job_of(ref.owner).name, ref.name) if ref.made_by_job else (None, _short_name(ref, batch)) for ref in draft.reads]
+    return made_line(str(job.name), batch.name, after, reads, _made(job))
 
 
 def _short_name(ref: FileRef, batch: Batch) -> str:
@@ -141,10 +143,6 @@ def _short_name(ref: FileRef, batch: Batch) -> str:
     if not ref.made_by_job:
         return os.path.basename(batch.draft.inputs[ref.owner].path) or "a group of files"
     return f"{batch.job_of(ref.owner).name}.{ref.name}"
-
-
-def _listed(words: list[str]) -> str:
-    return ", ".join(words[:6]) + (f" and {len(words) - 6} more" if len(words) > 6 else "")
 
 
 def _dry_text(template: Template, batch: Batch) -> str:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any  # IPython carries no types
 
+from hail_batch_jupyter.jupyter.desk import cell_id
 from hail_batch_jupyter.jupyter.feed import Feed
 from hail_batch_jupyter.jupyter.graph import Message
 from hail_batch_jupyter.jupyter.publisher import PUBLISHER
@@ -54,9 +55,13 @@ def has_kernel(shell: Any) -> bool:
 
 
 def is_live(running: RunningBatch) -> bool:
-    """Whether a browser shows the run's widget and has said so."""
+    """Whether a browser shows the run's widget.
+
+    It says so itself, but a busy kernel reads that only after the cells that were asked for at once (Run All).
+    So a front end that names its cells is taken for one that shows widgets: those that only execute notebooks do not.
+    """
     shown = _SHOWN.get(str(running.id))
-    return shown is not None and shown.widget is not None and shown.feed.heard
+    return shown is not None and shown.widget is not None and (shown.feed.heard or bool(cell_id(current_shell())))
 
 
 def publish(shell: Any, bundle: tuple[dict[str, Any], dict[str, Any]], display_id: str, update: bool = False) -> None:

@@ -13,6 +13,7 @@ from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.core.state import BROKEN
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter.graph import MAX_CHANGES_BYTES, VERSION, Graph, Message, changes_messages, graph_of, snapshot_message, states_of
+from hail_batch_jupyter.jupyter.words import note_text
 from hail_batch_jupyter.observe.running import RunningBatch
 
 HIDDEN_S = 1.0
@@ -74,7 +75,7 @@ class Feed:
                 return not ended
             if not ended and not self._visible and now_s - self._last_s < HIDDEN_S:
                 return True
-            if snapshot.note != self._told_note:
+            if note_text(snapshot) != self._told_note:
                 self._last_s = now_s
                 self.tell_all()
                 return not ended
@@ -124,14 +125,15 @@ class Feed:
 
     def _head(self, snapshot: BatchSnapshot) -> Message:
         run = self.running
-        head = {"id": str(run.id), "name": run.name, "backend": "local", "runs_on": run.runs_on}
-        return {**head, "clock": self._clock(snapshot), "note": snapshot.note}
+        head = {"id": str(run.id), "name": run.name, "backend": run.backend, "runs_on": run.runs_on}
+        return {**head, "clock": self._clock(snapshot), "note": note_text(snapshot)}
 
     def _clock(self, snapshot: BatchSnapshot) -> Message:
         ended = snapshot.ended_ms is not None
         return {
             "state": snapshot.state.value,
             "complete": ended,
+            "lost": snapshot.lost,
             "started_ms": snapshot.started_ms,
             "ended_ms": snapshot.ended_ms,
             "now_ms": int(time.time() * 1000),

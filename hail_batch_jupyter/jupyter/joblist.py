@@ -7,7 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from hail_batch_jupyter.errors import BatchException
-from hail_batch_jupyter.jupyter.words import plural
+from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
+from hail_batch_jupyter.jupyter.words import plural, state_html, word_of
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
@@ -28,7 +29,7 @@ class JobRow(NamedTuple):
 def job_rows(batch: Batch, cell_is_gone: Callable[[str], bool]) -> list[JobRow]:
     """One row a job, in the order in which they would run; jobs that cannot be compiled stand in the order of their making.
 
-    'state' is that of the last run of the batch, '' before it.
+    'state' is that of the last run of the batch in the widget's words, '' before it.
     """
     last = batch.last_run
     ran = {} if last is None else {job.name: (job, view) for job, view in zip(last.spec.jobs, last.snapshot().jobs, strict=True)}
@@ -39,7 +40,7 @@ def job_rows(batch: Batch, cell_is_gone: Callable[[str], bool]) -> list[JobRow]:
         old = ran.get(job.name)
         remarks = ["cell gone" if job.name and cell_is_gone(job.name) else "", "cell changed since the run" if old and old[0].key != job.key else ""]
         after = ", ".join(name_of[edge.job_id] for edge in job.parents if edge.job_id in name_of)
-        rows.append(JobRow(job.display_name, job.kind, after, old[1].state.value if old else "", "; ".join(filter(None, remarks))))
+        rows.append(JobRow(job.display_name, job.kind, after, word_of(old[1]) if old else "", "; ".join(filter(None, remarks))))
     return rows
 
 
@@ -64,11 +65,13 @@ def batch_html(batch: Batch, cell_is_gone: Callable[[str], bool]) -> str:
         rows = job_rows(batch, cell_is_gone)
     except BatchException as error:
         return f"<div>batch <b>{escape(batch.name or '')}</b>: {escape(str(error))}</div>"
-    body = "".join("<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>" for row in rows[:MAX_ROWS])
-    head = "".join(f'<th style="text-align:left">{name}</th>' for name in ("job", "kind", "after", "last run", ""))
-    more = f"<div>… and {len(rows) - MAX_ROWS} more</div>" if len(rows) > MAX_ROWS else ""
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
-    return f"<div>{escape(_title(batch, rows))}</div>{table}{more}"
+    more = f"… and {len(rows) - MAX_ROWS} more" if len(rows) > MAX_ROWS else ""
+    return table_html(escape(_title(batch, rows)), ("job", "kind", "after", "last run", ""), [_row_html(row) for row in rows[:MAX_ROWS]], more)
+
+
+def _row_html(row: JobRow) -> str:
+    state = state_html(row.state) if row.state else ""
+    return row_html([escape(cut(row.name)), escape(row.kind), escape(cut(row.after)), state, escape(row.remark)])
 
 
 def _title(batch: Batch, rows: list[JobRow]) -> str:

@@ -6,6 +6,7 @@ import codecs
 import sys
 
 from hail_batch_jupyter.jupyter.waiting import ended_within
+from hail_batch_jupyter.jupyter.words import word_of
 from hail_batch_jupyter.observe.running import RunningBatch
 
 LIMIT_BYTES = 200_000
@@ -20,8 +21,9 @@ def print_log(running: RunningBatch, job_id: int, tail: int | None, follow: bool
     """
     data = _beginning(running, job_id, tail)
     if not data and not follow:
-        name, state = running.spec.job(job_id).display_name, running.get_job(job_id)["state"]
-        print(f"job {name!r} ({state}) has printed nothing")
+        first = running.spec.jobs[0].job_id
+        word = word_of(running.snapshot().jobs[job_id - first])
+        print(f"job {running.spec.job(job_id).display_name!r} ({word}) has printed nothing")
         return
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     sys.stdout.write(decoder.decode(data))

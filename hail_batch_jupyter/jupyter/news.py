@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SEEN = "seen"
 """File in a run directory: a notebook saw how the run ended."""
+_ENDS = {"success": "has succeeded", "failure": "has failed", "cancelled": "was cancelled", "lost": "stopped before its end"}
 _LOOKED_AT = 200
 _SHOWN = 3
 
@@ -34,7 +35,7 @@ def news(place: str) -> str:
         if run.state == "live":
             parts.append(f"{run.name} is still running: %batch_attach {run.run_id}")
         elif not _was_seen(run.directory):
-            how = "has ended" if run.state == "ended" else "lost its runner"
+            how = _ENDS.get(run.outcome if run.state == "ended" else "lost", "has ended")
             parts.append(f"{run.name} {how}: %batch_attach {run.run_id}")
     return "; ".join(parts[:_SHOWN]) + (f"; and {len(parts) - _SHOWN} more, see %batch_runs" if len(parts) > _SHOWN else "")
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
+from collections.abc import Mapping
 from html import escape
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobView
-from hail_batch_jupyter.core.state import COMPLETE, JobState
-from hail_batch_jupyter.core.units import format_duration
+from hail_batch_jupyter.core.state import BROKEN
 from hail_batch_jupyter.jupyter.graph import Graph
-from hail_batch_jupyter.jupyter.words import COLORS, GLYPHS, counts_text, done_count, elapsed_s, plural
+from hail_batch_jupyter.jupyter.words import (
+    COLORS,
+    GLYPHS,
+    WORDS,
+    counts_text,
+    done_count,
+    done_text,
+    glyph_html,
+    note_text,
+    plural,
+    run_word,
+    urgent_word,
+    word_of,
+)
 from hail_batch_jupyter.observe.failure import describe_end
 from hail_batch_jupyter.observe.running import RunningBatch
 
@@ -18,13 +31,12 @@ MAX_FAILURES = 20
 _MAX_STAGES = 40
 _PICTURE_BYTES = 7000
 _TAIL_CHARACTERS = 1500
-_BAR = (JobState.SUCCESS, JobState.FAILED, JobState.ERROR, JobState.CANCELLED, JobState.RUNNING)
 _CELL = "padding:2px 10px 2px 0;text-align:left"
 
 
 def run_html(running: RunningBatch, snapshot: BatchSnapshot, graph: Graph) -> str:
     """The run as HTML of LIMIT_BYTES at most: counts, stages with a small drawing of how they hang together, failures with the end of their logs."""
-    failed = [view for view in snapshot.jobs if view.state in (JobState.FAILED, JobState.ERROR)]
+    failed = [view for view in snapshot.jobs if view.state in BROKEN]
     picture = _picture(graph, snapshot)
     parts = [_head(running, snapshot), picture, _stage_table(graph, snapshot, LIMIT_BYTES - 6000 - len(picture.encode()))]
     size, shown = sum(len(part.encode()) for part in parts) + 600, 0
@@ -41,14 +53,12 @@ def run_html(running: RunningBatch, snapshot: BatchSnapshot, graph: Graph) -> st
 
 
 def _head(running: RunningBatch, snapshot: BatchSnapshot) -> str:
-    took = format_duration(elapsed_s(snapshot, int(time.time() * 1000)))
-    ended = snapshot.ended_ms is not None
-    words = f"{done_count(snapshot)} of {plural(len(snapshot.jobs), 'job')} done {'in' if ended else 'after'} {took}: {counts_text(snapshot)}"
+    word = run_word(snapshot)
     lines = [
-        f"<b>{escape(_cut(running.name, 80))}</b> · {escape(snapshot.state.value)} · {escape(words)}",
-        escape(" · ".join(part for part in (running.cost_text(), _cut(snapshot.note, 200)) if part)),
+        f"{glyph_html(word)} {word.capitalize()} · <b>{escape(_cut(running.name, 80))}</b> · {escape(done_text(snapshot))}",
+        escape(" · ".join(part for part in (running.backend, running.cost_text(), _cut(note_text(snapshot), 400)) if part)),
     ]
-    if not ended:
+    if snapshot.ended_ms is None:
         lines.append(f"last known state; <code>%batch_attach {escape(str(running.id))}</code> shows the run as it is now")
     return "".join(f"<div>{line}</div>" for line in lines)
 
@@ -57,31 +67,19 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _stage_counts(graph: Graph, snapshot: BatchSnapshot) -> list[dict[JobState, int]]:
-    counts: list[dict[JobState, int]] = [{} for _ in graph.stages]
+def _stage_counts(graph: Graph, snapshot: BatchSnapshot) -> list[Counter[str]]:
+    counts: list[Counter[str]] = [Counter() for _ in graph.stages]
     for view, stage in zip(snapshot.jobs, graph.stage_of, strict=True):
-        counts[stage][view.state] = counts[stage].get(view.state, 0) + 1
+        counts[stage][word_of(view)] += 1
     return counts
-
-
-def stage_state(counts: dict[JobState, int]) -> JobState:
-    """The state that says most about several jobs: what failed first, then what goes on, then what is over."""
-    order = (JobState.FAILED, JobState.ERROR, JobState.RUNNING, JobState.CREATING, JobState.CANCELLED, JobState.READY, JobState.PENDING)
-    for state in order:
-        if counts.get(state):
-            both = state in (JobState.READY, JobState.PENDING) and counts.get(JobState.SUCCESS)
-            return JobState.RUNNING if both else state
-    return JobState.SUCCESS
 
 
 def _stage_table(graph: Graph, snapshot: BatchSnapshot, limit_bytes: int) -> str:
     rows: list[str] = []
     for stage, mine in list(zip(graph.stages, _stage_counts(graph, snapshot), strict=True))[:_MAX_STAGES]:
-        state = stage_state(mine)
-        words = ", ".join(f"{mine[each]} {each.value.lower()}" for each in reversed(JobState) if mine.get(each))
         name = escape(_cut(stage.name, 60)) + (f" &times;{stage.size}" if stage.size > 1 else "")
-        cells = (f"{GLYPHS[state]} {name}", _bar(mine, stage.size), words)
-        row = "".join(f'<td style="{_CELL}{f";color:{COLORS[state]}" if cell is cells[0] else ""}">{cell}</td>' for cell in cells)
+        cells = (f"{glyph_html(urgent_word(mine))} {name}", _bar(mine, stage.size), counts_text(mine))
+        row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
         limit_bytes -= len(row.encode()) + 9
         if limit_bytes < 0:
             break
@@ -91,23 +89,25 @@ def _stage_table(graph: Graph, snapshot: BatchSnapshot, limit_bytes: int) -> str
     return f'<table style="border-collapse:collapse;margin:4px 0"><tbody>{"".join(rows)}</tbody></table>{tail}'
 
 
-def _bar(counts: dict[JobState, int], total: int) -> str:
+def _bar(counts: Mapping[str, int], total: int) -> str:
     parts, left = [], 0.0
-    for state in _BAR:
-        width = 80 * counts.get(state, 0) / total
+    for word in WORDS[:-1]:
+        width = 80 * counts.get(word, 0) / total
         if width:
-            parts.append(f'<rect x="{left:.1f}" width="{width:.1f}" height="8" fill="{COLORS[state]}"/>')
+            parts.append(f'<rect x="{left:.1f}" width="{width:.1f}" height="8" fill="{COLORS[word]}"/>')
             left += width
-    done = sum(counts.get(state, 0) for state in COMPLETE)
-    return f'<svg width="80" height="8" role="img" aria-label="{done} of {total} done"><rect width="80" height="8" fill="#8885"/>{"".join(parts)}</svg>'
+    label = f"{done_count(counts)} of {total} done"
+    return f'<svg width="80" height="8" role="img" aria-label="{label}"><rect width="80" height="8" fill="#8885"/>{"".join(parts)}</svg>'
 
 
 def _picture(graph: Graph, snapshot: BatchSnapshot) -> str:
-    """Stages as dots from left to right by depth, with the lines between them; nothing when there is only one or when there are too many."""
+    """Stages as dots from left to right by depth, with the lines between them; nothing where there are no lines or too many stages."""
     if not 1 < len(graph.stages) <= _MAX_STAGES:
         return ""
     between = {(graph.stage_of[a], graph.stage_of[b]) for a, b in zip(graph.sources, graph.targets, strict=True)}
     edges = sorted((a, b) for a, b in between if a != b)
+    if not edges:
+        return ""
     column = [0] * len(graph.stages)
     for a, b in edges:
         column[b] = max(column[b], column[a] + 1)
@@ -117,21 +117,22 @@ def _picture(graph: Graph, snapshot: BatchSnapshot) -> str:
         place.append((16 + 44 * depth, 14 + 24 * filled.get(depth, 0)))
         filled[depth] = filled.get(depth, 0) + 1
     lines = "".join(f'<line x1="{place[a][0]}" y1="{place[a][1]}" x2="{place[b][0]}" y2="{place[b][1]}" stroke="#888"/>' for a, b in edges)
-    dots = "".join(_dot(x, y, stage_state(mine)) for (x, y), mine in zip(place, _stage_counts(graph, snapshot), strict=True))
+    dots = "".join(_dot(x, y, urgent_word(mine)) for (x, y), mine in zip(place, _stage_counts(graph, snapshot), strict=True))
     width, height = 32 + 44 * max(column), 28 + 24 * (max(filled.values()) - 1)
     label = escape("stages: " + ", ".join(_cut(stage.name, 30) for stage in graph.stages))
     picture = f'<svg width="{width}" height="{height}" role="img" aria-label="{label}">{lines}{dots}</svg>'
     return picture if len(picture.encode()) <= _PICTURE_BYTES else ""
 
 
-def _dot(x: int, y: int, state: JobState) -> str:
-    glyph = f'<text x="{x}" y="{y + 4}" font-size="10" text-anchor="middle" fill="#fff">{GLYPHS[state]}</text>'
-    return f'<circle cx="{x}" cy="{y}" r="9" fill="{COLORS[state]}"/>{glyph}'
+def _dot(x: int, y: int, word: str) -> str:
+    glyph = f'<text x="{x}" y="{y + 4}" font-size="10" text-anchor="middle" fill="#fff">{GLYPHS[word]}</text>'
+    return f'<circle cx="{x}" cy="{y}" r="9" fill="{COLORS[word]}"/>{glyph}'
 
 
 def _failure(running: RunningBatch, view: JobView, characters: int) -> str:
     job = running.spec.job(view.job_id)
     tail = running.log_tail(view.job_id, 10)[-max(characters, 0) :] if characters > 80 else ""
     shown = f'<pre style="margin:2px 0 2px 16px;white-space:pre-wrap">{escape(tail)}</pre>' if tail.strip() else ""
-    words = f"{GLYPHS[view.state]} {_cut(job.display_name, 80)}: {describe_end(view)}"
-    return f'<div><span style="color:{COLORS[view.state]}">{escape(words)}</span>{shown}</div>'
+    word = word_of(view)
+    words = f"{escape(_cut(job.display_name, 80))}: {escape(describe_end(view))}"
+    return f"<div>{glyph_html(word)} {words}{shown}</div>"

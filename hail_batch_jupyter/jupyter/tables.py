@@ -7,25 +7,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, word_of
 from hail_batch_jupyter.observe.running import RunningBatch
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hail_batch_jupyter.core.events import BatchSnapshot
+    from hail_batch_jupyter.core.events import BatchSnapshot, JobView
     from hail_batch_jupyter.core.spec import BatchSpec
     from hail_batch_jupyter.observe.rundir import RunInfo
 
 
 def jobs_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
     """The jobs of a run as they are now, see `frame_of`."""
-    import pandas as pd  # noqa: F401 - takes a second the first time; the states must not be of the time before
+    import hail_batch_jupyter.jupyter.jobsframe  # noqa: F401 - pandas takes a second the first time; the states must not be of the time before
 
     return frame_of(running.spec, running.snapshot(), q)
 
 
 def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> pd.DataFrame:
-    """One row a job, in the order of their numbers; `q` keeps those of a state or with this text in the name.
+    """One row a job, in the order of their numbers; `q` keeps those of a state ('failed', 'waiting', 'reused' …) or with this text in the name.
 
     job_id int64 · name string · state category (all eight states) · attempt string · start, end datetime64[ms, UTC] ·
     duration_s float64, seconds of the last attempt, until now while it runs · exit_code Int64 · reason string · cores float64,
@@ -35,7 +36,7 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
 
     from hail_batch_jupyter.jupyter.jobsframe import COLUMNS, JobsFrame
 
-    pairs = [pair for pair in zip(spec.jobs, snapshot.jobs, strict=True) if _wanted(q, pair[0].name or "", pair[1].state)]
+    pairs = [pair for pair in zip(spec.jobs, snapshot.jobs, strict=True) if _wanted(q, pair[0].name or "", pair[1])]
     jobs, views = [job for job, _ in pairs], [view for _, view in pairs]
     now_ms = int(time.time() * 1000)
     columns: dict[str, Any] = {
@@ -54,17 +55,22 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
         "parents": pd.Series([[edge.job_id for edge in job.parents] for job in jobs], dtype="object"),
         "reused": pd.array([view.reused for view in views], dtype="bool"),
     }
-    return JobsFrame(columns, columns=list(COLUMNS))
+    frame = JobsFrame(columns, columns=list(COLUMNS))
+    frame.name_of = {job.job_id: job.display_name for job in spec.jobs}
+    return frame
 
 
-def _wanted(q: str | None, name: str, state: JobState) -> bool:
+def _wanted(q: str | None, name: str, view: JobView) -> bool:
+    """A state by the word that people read, or by the wire's."""
     wanted = (q or "").lower()
-    if wanted in _STATE_WORDS:
-        return state.value.lower() == wanted
+    if wanted in STATE_WORDS.values() or wanted == REUSED:
+        return wanted in (word_of(view), STATE_WORDS[view.state])
+    if wanted in _WIRE_WORDS:
+        return view.state.value.lower() == wanted
     return wanted in name.lower()
 
 
-_STATE_WORDS = {state.value.lower() for state in JobState}
+_WIRE_WORDS = {state.value.lower() for state in JobState}
 
 
 def _times(times_ms: Sequence[int | None]) -> Any:  # a pandas array
@@ -80,19 +86,40 @@ def _duration_s(started_ms: int | None, ended_ms: int | None, now_ms: int) -> fl
     return max(0, (ended_ms or now_ms) - started_ms) / 1000
 
 
+RUN_STATES = ("running", "succeeded", "failed", "cancelled", "stopped", "ended")
+_OUTCOMES = {"success": "succeeded", "failure": "failed", "cancelled": "cancelled", "lost": "stopped"}
+
+
 def runs_frame(runs: Sequence[RunInfo]) -> pd.DataFrame:
     """One row a run, newest first.
 
-    run string · name string · state category (live, ended, dead) · started datetime64[ms, UTC] · jobs int64 · notebook string
+    run string · name string · state category (running, succeeded, failed, cancelled, stopped: its runner ended before it, ended: not known how) ·
+    started, ended datetime64[ms, UTC] · duration_s float64, until now while it runs · jobs int64 · backend string · notebook string, its path
     """
     import pandas as pd
 
+    from hail_batch_jupyter.jupyter.jobsframe import RUN_COLUMNS, RunsFrame
+
+    now_ms = int(time.time() * 1000)
     columns: dict[str, Any] = {
         "run": pd.array([run.run_id for run in runs], dtype="string"),
         "name": pd.array([run.name for run in runs], dtype="string"),
-        "state": pd.Categorical([run.state for run in runs], categories=["live", "ended", "dead"]),
+        "state": pd.Categorical([_run_state(run) for run in runs], categories=list(RUN_STATES)),
         "started": _times([run.created_ms for run in runs]),
+        "ended": _times([run.ended_ms for run in runs]),
+        "duration_s": pd.array([_run_duration_s(run, now_ms) for run in runs], dtype="float64"),
         "jobs": pd.array([run.n_jobs for run in runs], dtype="int64"),
+        "backend": pd.array([run.backend for run in runs], dtype="string"),
         "notebook": pd.array([run.notebook for run in runs], dtype="string"),
     }
-    return pd.DataFrame(columns)
+    return RunsFrame(columns, columns=list(RUN_COLUMNS))
+
+
+def _run_state(run: RunInfo) -> str:
+    if run.state == "ended":
+        return _OUTCOMES.get(run.outcome, "ended")
+    return "running" if run.state == "live" else "stopped"
+
+
+def _run_duration_s(run: RunInfo, now_ms: int) -> float:
+    return float("nan") if run.state == "dead" else _duration_s(run.created_ms, run.ended_ms, now_ms)

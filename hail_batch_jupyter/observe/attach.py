@@ -43,7 +43,7 @@ def open_run(directory: Path, spec: BatchSpec) -> RunningBatch:
     """The handle on the run in that directory."""
     facts = rundir.info(directory)
     scratch = Path(facts.scratch)
-    running = RunningBatch(facts.run_id, spec, LocalPort(directory), directory=directory, scratch=scratch, kept=facts.kept)
+    running = RunningBatch(facts.run_id, spec, LocalPort(directory), directory=directory, scratch=scratch, kept=facts.kept, backend=facts.backend)
 
     def close_if_dead() -> bool:
         if (directory / "ended").exists() or owner.owner_alive(directory):

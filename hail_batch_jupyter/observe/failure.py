@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from hail_batch_jupyter.errors import JobFailedError
 
 _SHOWN = 5
 _LINES = 10
+_WORD = re.compile(r"[\w.-]+")
 
 
 class _Run(Protocol):
@@ -46,23 +48,39 @@ def _returncode(view: JobView) -> int:
 
 
 def _message(run: _Run, failed: Sequence[JobView], logs: dict[int, str], n_jobs: int) -> str:
-    cancelled = failed[0].state is JobState.CANCELLED
-    verb = "was cancelled" if cancelled else "failed"
-    lines = [f"{len(failed)} of {n_jobs} jobs {'were cancelled' if cancelled else 'failed'} in run {run.id}"]
+    names = {view.job_id: run.spec.job(view.job_id).display_name for view in failed[:_SHOWN]}
+    first = failed[0]
     if len(failed) == 1:
-        lines = [f"job {run.spec.job(failed[0].job_id).display_name!r} {verb} in run {run.id}"]
-    for view in failed[:_SHOWN]:
-        lines.append(f"  {run.spec.job(view.job_id).display_name}: {describe_end(view)}")
-        lines.extend(f"    | {line}" for line in logs[view.job_id].splitlines())
+        head = f"job {names[first.job_id]!r} {_ended(first)} in run {run.id}"
+        return "\n".join([f"{head}; {_where(names[first.job_id], first.job_id)}", *_indented(logs[first.job_id])])
+    verb = "were cancelled" if first.state is JobState.CANCELLED else "failed"
+    lines = [f"{len(failed)} of {n_jobs} jobs {verb} in run {run.id}; {_where(names[first.job_id], first.job_id)}"]
+    for job_id, view in zip(names, failed):
+        lines.append(f"  {names[job_id]}: {describe_end(view)}")
+        lines.extend(_indented(logs[job_id]))
     if len(failed) > _SHOWN:
         lines.append(f"  … and {len(failed) - _SHOWN} more")
     return "\n".join(lines)
 
 
+def _ended(view: JobView) -> str:
+    return f"was {describe_end(view)}" if view.state is JobState.CANCELLED else describe_end(view)
+
+
+def _where(name: str, job_id: int) -> str:
+    """The way to all that a job printed, in a notebook and in a script."""
+    return f"%batch_log {name if _WORD.fullmatch(name) else job_id}, or get_job_log({job_id}), gives all that it printed"
+
+
+def _indented(log: str) -> list[str]:
+    return [f"    | {line}" for line in log.splitlines()]
+
+
 def describe_end(view: JobView) -> str:
-    """'Failed with exit code 3', 'Error (timed out)', 'Failed (out of memory), exit code 137'."""
+    """'failed with exit code 3', 'failed (timed out)', 'failed (out of memory), exit code 137', 'cancelled (a job that it needs did not succeed)'."""
+    word = "cancelled" if view.state is JobState.CANCELLED else "failed"
     if view.reason and view.exit_code is not None:
-        return f"{view.state.value} ({view.reason}), exit code {view.exit_code}"
+        return f"{word} ({view.reason}), exit code {view.exit_code}"
     if view.reason:
-        return f"{view.state.value} ({view.reason})"
-    return f"{view.state.value} with exit code {view.exit_code}" if view.exit_code is not None else view.state.value
+        return word if view.reason == word else f"{word} ({view.reason})"
+    return f"{word} with exit code {view.exit_code}" if view.exit_code is not None else word

@@ -10,10 +10,11 @@ from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import RunLostError
-from hail_batch_jupyter.observe import owner
+from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.journal import JournalWriter, read_events
 
 LOST = "the runner was killed"
+"""Why a job of such a run is cancelled; what is known of the runner's end is a note of the run."""
 
 
 def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
@@ -43,7 +44,7 @@ def _write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
     succeeded = _last_attempts(finished(directory))
     journal = JournalWriter(path)
     try:
-        journal.write(JobEvent(0, now_ms, 0, phase="cancel", reason=LOST))
+        journal.write(JobEvent(0, now_ms, 0, phase="lost", reason=why_lost(directory)))
         for job, view in zip(spec.jobs, snapshot.jobs):
             if not view.state.complete:
                 for event in _ending(succeeded.get(job.job_id, 0), scratch, job, view, now_ms):
@@ -51,7 +52,20 @@ def _write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
         journal.write(JobEvent(0, now_ms, 0, phase="end"))
     finally:
         journal.close()
-    (directory / "ended").touch(mode=0o600)
+    rundir.mark_ended(directory, "lost")
+
+
+def why_lost(directory: Path) -> str:
+    """How a runner ended before its run, from what it said itself."""
+    log = directory / "runner.log"
+    try:
+        said = log.read_text(errors="replace").strip().splitlines()[1:]
+    except OSError:
+        said = []
+    if not said:
+        return LOST
+    last = said[-1].strip()[:300]
+    return last if last.startswith(LOST) else f"the runner ended: {last} (all it said is in {log})"
 
 
 def _last_attempts(attempts: set[str]) -> dict[int, int]:

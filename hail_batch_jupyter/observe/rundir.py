@@ -23,6 +23,7 @@ class RunInfo(NamedTuple):
     """One run as its small description says.
 
     state     'live', 'ended' or 'dead' (nobody works on it and it has not ended)
+    outcome   of an ended run: 'success', 'failure', 'cancelled', 'lost' (its runner ended before it); '' when it is not known
     lineage   what all runs of one batch share
     scratch   folder of its intermediate files          kept   whether they stay after the run
     """
@@ -38,6 +39,9 @@ class RunInfo(NamedTuple):
     kept: bool
     previous: Optional[str]
     notebook: str
+    backend: str = ""
+    outcome: str = ""
+    ended_ms: Optional[int] = None
 
 
 def runs_folder() -> Path:
@@ -109,16 +113,31 @@ def info(directory: Path) -> RunInfo:
         facts = json.loads((directory / "run.json").read_text())
         if facts["format"] != FORMAT:
             raise RunLostError(f"run {directory.name!r} has format {facts['format']!r}, this version reads {FORMAT}; use the version that made it")
-        fields = {name: facts.get(name) for name in RunInfo._fields if name not in ("state", "directory")}
-        return RunInfo(state=_state(directory), directory=directory, **fields)
+        state, outcome, ended_ms = _progress(directory)
+        own: dict[str, Any] = {"state": state, "outcome": outcome, "ended_ms": ended_ms, "directory": directory, "backend": facts.get("backend") or "local"}
+        fields = {name: facts.get(name) for name in RunInfo._fields if name not in own}
+        return RunInfo(**fields, **own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunLostError(f"run {directory.name!r} cannot be read ({error}); delete {str(directory)!r} if it is of no use") from error
 
 
-def _state(directory: Path) -> str:
-    if (directory / "ended").exists():
-        return "ended"
-    return "live" if owner.owner_alive(directory) else "dead"
+def _progress(directory: Path) -> tuple[str, str, Optional[int]]:
+    """State, outcome and time of the end."""
+    try:
+        with open(directory / "ended") as file:
+            return "ended", file.read(40).strip(), int(os.fstat(file.fileno()).st_mtime * 1000)
+    except FileNotFoundError:
+        return ("live" if owner.owner_alive(directory) else "dead"), "", None
+
+
+def mark_ended(directory: Path, outcome: str) -> None:
+    """Leave the sign that the run has ended, and how; where there is no room for the word, the sign alone."""
+    temporary = directory / f"ended.{os.getpid()}"
+    try:
+        write_private(temporary, outcome)
+        os.replace(temporary, directory / "ended")
+    except OSError:
+        (directory / "ended").touch(mode=0o600)
 
 
 def _directories() -> Iterator[Path]:

@@ -26,16 +26,30 @@ class RunningBatch:
     """A run as seen from outside, while it goes on and after it.
 
     Every method may be called from any thread. What is known is kept in one snapshot that only moves forward.
+
+    backend   name of the backend that runs it: 'local', …      runs_on   the place, in words
     """
 
-    def __init__(self, run_id: Any, spec: BatchSpec, port: BatchPort, *, directory: Path | None = None, scratch: Path | None = None, kept: bool = True) -> None:
+    def __init__(
+        self,
+        run_id: Any,
+        spec: BatchSpec,
+        port: BatchPort,
+        *,
+        directory: Path | None = None,
+        scratch: Path | None = None,
+        kept: bool = True,
+        backend: str = "local",
+        runs_on: str = "this machine",
+    ) -> None:
         self.id = run_id
         self.spec = spec
         self.directory = directory
         self.scratch = scratch
         self.kept = kept
         self.url: str | None = None
-        self.runs_on = "this machine"
+        self.backend = backend
+        self.runs_on = runs_on
         self.close_if_dead: Callable[[], bool] = lambda: False
         self._port = port
         self._lock = threading.Lock()
@@ -157,16 +171,11 @@ class RunningBatch:
             remedy = "run the batch again to do the rest"
         except RunLostError as error:
             remedy = str(error)
-        done = sum(view.state is JobState.SUCCESS for view in self.snapshot().jobs)
-        detail = self._runner_words()
-        raise RunLostError(f"the runner of {self.id} is gone{detail}; {done} of {len(self.spec.jobs)} jobs had finished: {remedy}")
+        from hail_batch_jupyter.observe.recover import why_lost
 
-    def _runner_words(self) -> str:
-        try:
-            text = (self.directory / "runner.log").read_text(errors="replace").strip() if self.directory else ""
-        except OSError:
-            return ""
-        return f" ({text.splitlines()[-1]})" if text else ""
+        done = sum(view.state is JobState.SUCCESS for view in self.snapshot().jobs)
+        why = f" ({why_lost(self.directory)})" if self.directory is not None else ""
+        raise RunLostError(f"the runner of {self.id} is gone{why}; {done} of {len(self.spec.jobs)} jobs had finished: {remedy}")
 
     def cancel(self) -> None:
         """Ask for the end of the run; returns at once, and again does nothing more."""

@@ -127,6 +127,10 @@ def test_a_name_that_is_nowhere_defined_is_an_error_with_close_ones() -> None:
     )
 
 
+def test_the_job_that_the_cell_makes_is_not_offered_for_a_name_that_is_missing() -> None:
+    assert message("\nx = evaluat(1)", "x", evaluate=Handle()).endswith("; did you mean eval?")
+
+
 def test_a_result_that_is_not_assigned_is_an_error_with_close_ones() -> None:
     assert message("scores = 1", "score") == "-o score: the cell does not assign 'score'; did you mean scores?"
     assert message("print(1)", "score") == "-o score: the cell does not assign 'score'; it assigns nothing"

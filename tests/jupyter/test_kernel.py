@@ -160,7 +160,7 @@ def test_the_widget_speaks_the_protocol_and_the_saved_output_ends_on_the_final_s
     assert ended["content"]["data"]["content"]["clock"]["state"] == "success"
     final = kernel.listen(is_final)["content"]
     assert final["transient"]["display_id"] == shown["transient"]["display_id"]
-    assert "2 succeeded" in final["data"]["text/html"]
+    assert "</span> Succeeded ·" in final["data"]["text/html"]
     assert "<script" not in final["data"]["text/html"]
 
 

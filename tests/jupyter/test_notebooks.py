@@ -62,9 +62,9 @@ def test_a_study_runs_from_top_to_bottom_and_its_saved_outputs_show_the_end(tmp_
 
     run, _, table, value = notebook.cells[5:9]
     assert data_of(value, "text/plain") == "0.019"
-    assert "✓ Success" in data_of(table, "text/html")
+    assert "</span> succeeded" in data_of(table, "text/html")
     assert "2 of 2 jobs done" in data_of(run, "text/plain")
-    assert "2 succeeded" in data_of(run, "text/html")
+    assert "</span> Succeeded ·" in data_of(run, "text/html")
     assert (tmp_path / "out" / "model.txt").read_text().startswith("1.99")
     assert len(nbformat.writes(notebook)) < 100_000
 
@@ -95,7 +95,7 @@ def test_a_failed_job_stops_the_notebook_where_it_is_waited_for(tmp_path: Path, 
     with pytest.raises(CellExecutionError) as caught:
         execute(tmp_path, cells, monkeypatch)
 
-    assert "fit: Failed with exit code 4" in str(caught.value)
+    assert "job 'fit' failed with exit code 4 in run" in str(caught.value)
     assert "gone wrong" in str(caught.value)
     assert "not reached" not in str(caught.value)
 

@@ -133,7 +133,8 @@ def test_waiting_raises_when_a_job_failed_and_shows_its_log(two: Any, capsys: py
 
     assert caught.value.returncode == 3
     shown = capsys.readouterr().out
-    assert "bad: Failed with exit code 3\n    | before" in shown
+    assert "job 'bad' failed with exit code 3 in run" in shown
+    assert "; %batch_log bad, or get_job_log(3), gives all that it printed\n    | before" in shown
     assert "Traceback" not in shown
 
 
@@ -207,7 +208,7 @@ def test_an_interrupt_stops_the_waiting_and_not_the_run(held: Any, gate: Path, c
         held.run("%batch_wait")
 
     interrupt.join()
-    assert "stopped waiting; the run goes on: b: 0 of 1 job done" in (shown := capsys.readouterr().out)
+    assert "stopped waiting; the run goes on: b: running, 0 of 1 job done after" in (shown := capsys.readouterr().out)
     assert "%batch_cancel ends the run" in shown
     assert run.alive()
     gate.touch()
@@ -238,7 +239,7 @@ def test_logs_are_printed_whole_or_in_part(two: Any, capsys: pytest.CaptureFixtu
     two.run("%batch_log 3 --tail 2")
     assert capsys.readouterr().out.splitlines() == ["20", "no end"]
     two.run("%batch_log fit")
-    assert capsys.readouterr().out == "job 'fit' (Success) has printed nothing\n"
+    assert capsys.readouterr().out == "job 'fit' (succeeded) has printed nothing\n"
     two.run("%batch_log {qc}")
     assert capsys.readouterr().out == "counted 2\n"
 
@@ -268,7 +269,7 @@ def test_attaching_comes_back_to_a_run_and_names_close_ones(two: Any) -> None:
 def test_runs_of_this_notebook_are_a_table(two: Any, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two.run("%batch_run --wait")
     frame = two.run("%batch_runs")
-    assert frame[["name", "state", "jobs"]].values.tolist() == [["b", "ended", 2]]
+    assert frame[["name", "state", "jobs"]].values.tolist() == [["b", "succeeded", 2]]
 
     monkeypatch.setenv("JPY_SESSION_NAME", str(work / "another.ipynb"))
 
@@ -282,8 +283,8 @@ def test_the_batch_says_which_cells_changed_since_the_run(two: Any) -> None:
 
     data, _ = two.shell.display_formatter.format(two["b"])
     assert data["text/plain"].splitlines()[1:] == [
-        "  fit: bash, Success, cell changed since the run",
-        "  qc: python, after fit, Success, cell changed since the run",
+        "  fit: bash, succeeded, cell changed since the run",
+        "  qc: python, after fit, succeeded, cell changed since the run",
     ]
 
 
@@ -294,7 +295,7 @@ def test_a_new_kernel_hears_of_runs_that_go_on_or_ended_unseen_and_of_each_end_o
 
     gate.touch()
     wait_until(lambda: rundir.list_runs()[0].state == "ended")
-    assert news(place) == f"b has ended: %batch_attach {run.run_id}"
+    assert news(place) == f"b has succeeded: %batch_attach {run.run_id}"
 
     held.run("%batch_wait")
     assert news(place) == ""

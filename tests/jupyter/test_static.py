@@ -8,7 +8,7 @@ import pytest
 
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter.graph import graph_of
-from hail_batch_jupyter.jupyter.static import LIMIT_BYTES, run_html, stage_state
+from hail_batch_jupyter.jupyter.static import LIMIT_BYTES, run_html
 
 READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUCCESS, JobState.FAILED
 Told = Callable[..., tuple[Any, Any]]
@@ -55,9 +55,9 @@ def test_the_state_counts_stages_and_failures_are_shown(told_run: Told) -> None:
     html = html_of(run)
 
     text = Tags(html).text
-    assert "study · failure · 2 of 4 jobs done" in text
+    assert "▶ Failing · study · 1 of 4 jobs done after" in text
     assert "fit \N{MULTIPLICATION SIGN}2" in text
-    assert "fit1: Failed with exit code 3one\ntwo" in text
+    assert "✗ fit1: failed with exit code 3one\ntwo" in text
     assert f"%batch_attach {run.id}" in text
     assert {"svg", "circle", "line", "table"} <= Tags(html).seen
 
@@ -87,7 +87,7 @@ def test_it_stays_small_at_any_size(told_run: Told, count: int) -> None:
     html = html_of(run)
 
     assert len(html.encode()) <= LIMIT_BYTES
-    assert "Failed with exit code 1" in html
+    assert "failed with exit code 1" in html
 
 
 def test_a_run_that_has_ended_does_not_speak_of_attaching(told_run: Told) -> None:
@@ -97,15 +97,35 @@ def test_a_run_that_has_ended_does_not_speak_of_attaching(told_run: Told) -> Non
     assert "%batch_attach" not in html_of(run)
 
 
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        pytest.param({SUCCESS: 3}, SUCCESS, id="all done"),
-        pytest.param({SUCCESS: 3, FAILED: 1, RUNNING: 2}, FAILED, id="a failure first"),
-        pytest.param({SUCCESS: 3, READY: 1}, RUNNING, id="half done"),
-        pytest.param({JobState.PENDING: 1}, JobState.PENDING, id="waiting"),
-        pytest.param({SUCCESS: 1, JobState.CANCELLED: 1}, JobState.CANCELLED, id="cancelled"),
-    ],
-)
-def test_a_stage_shows_what_says_most(counts: dict[JobState, int], expected: JobState) -> None:
-    assert stage_state(counts) is expected
+def test_the_words_of_stages_are_those_of_the_head(told_run: Told) -> None:
+    run, port = told_run(("load", ()), ("fit1", (1,)), ("fit2", (1,)))
+    for state in (READY, RUNNING, SUCCESS):
+        port.tell(1, state, 1, reused=state is SUCCESS)
+    for state in (READY, RUNNING, JobState.ERROR):
+        port.tell(2, state, 1)
+    port.tell(3, READY)
+
+    text = Tags(html_of(run)).text
+
+    assert "1 of 3 jobs done after" in text
+    assert "; 1 reused, 1 failed, 1 waiting" in text
+    assert "↻ load1 reused" in text
+    assert "1 failed, 1 waiting" in text.partition("fit ")[2]
+
+
+def test_without_dependencies_there_is_no_picture(told_run: Told) -> None:
+    run, _ = told_run(("load", ()), ("check", ()))
+
+    assert "circle" not in Tags(html_of(run)).seen
+
+
+def test_a_run_whose_runner_ended_before_it_is_not_called_cancelled(told_run: Told) -> None:
+    run, port = told_run(("a", ()))
+    port.tell(0, phase="lost", reason="the runner ended: MemoryError")
+    port.tell(0, phase="end")
+
+    text = Tags(html_of(run)).text
+
+    assert "! Stopped · told" in text
+    assert "the runner ended: MemoryError; %batch_run runs what is missing" in text
+    assert "Cancelled" not in text

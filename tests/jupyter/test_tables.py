@@ -76,7 +76,7 @@ def test_it_is_a_dataframe_and_parts_of_it_are_too(run: Any) -> None:
 def test_html_shows_states_as_shape_and_word_and_escapes_text(run: Any) -> None:
     html = jobs_frame(run)._repr_html_()
 
-    assert "✗ Failed, timed out" in html
+    assert "✗</span> failed (timed out)" in html
     assert "fit&lt;b&gt;" in html
     assert "4.8 MiB" in html
     assert "0.1 s" in html
@@ -93,14 +93,54 @@ def test_html_stays_small_at_any_size_with_failures_first(told_run: Told, count:
     assert len(html.encode()) <= LIMIT_BYTES
     assert "1 failed" in html
     if count > 60:
-        assert html.index("Failed") < html.index("Pending")
+        assert html.index("</span> failed") < html.index("</span> waiting")
         assert "60 shown of 10000 jobs" in html
 
 
+RUN = RunInfo("r1", "study", "x::study", 3, 1_000_000, "live", Path("/r1"), "/r1/scratch", True, None, "/work/n.ipynb", "local")
+
+
 def test_runs_are_a_table() -> None:
-    info = RunInfo("r1", "study", "x::study", 3, 1_000_000, "live", Path("/r1"), "/r1/scratch", True, None, "/n.ipynb")
+    frame = runs_frame([RUN])
 
-    frame = runs_frame([info])
-
-    assert frame.loc[0, ["run", "name", "state", "jobs", "notebook"]].tolist() == ["r1", "study", "live", 3, "/n.ipynb"]
+    assert frame.loc[0, ["run", "name", "state", "jobs", "backend", "notebook"]].tolist() == ["r1", "study", "running", 3, "local", "/work/n.ipynb"]
     assert str(runs_frame([]).dtypes["started"]) == "datetime64[ms, UTC]"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"), [("success", "succeeded"), ("failure", "failed"), ("cancelled", "cancelled"), ("lost", "stopped"), ("", "ended"), ("new", "ended")]
+)
+def test_runs_that_have_ended_say_how(outcome: str, word: str) -> None:
+    ended = RUN._replace(state="ended", outcome=outcome, ended_ms=1_012_000)
+
+    frame = runs_frame([ended])
+    html = frame._repr_html_()
+
+    assert frame.loc[0, ["state", "duration_s"]].tolist() == [word, 12.0]
+    assert f"</span> {word}<" in html
+
+
+def test_runs_are_shown_as_people_read_them() -> None:
+    html = runs_frame([RUN._replace(name="<b>"), RUN._replace(state="dead")])._repr_html_()
+
+    assert ">r1</code>" in html
+    assert ">n.ipynb<" in html
+    assert "&lt;b&gt;" in html
+    assert "</span> stopped<" in html
+    assert "+00:00" not in html
+
+
+def test_parts_of_the_table_of_runs_are_tables() -> None:
+    assert "<th" in runs_frame([RUN])[["run", "state"]]._repr_html_()
+
+
+def test_a_job_s_parents_are_named_even_where_the_filter_leaves_them_out(run: Any) -> None:
+    html = jobs_frame(run, "failed")._repr_html_()
+
+    assert ">load<" in html
+    assert "1 job: 1 failed" in html
+
+
+@pytest.mark.parametrize(("query", "ids"), [("waiting", [3]), ("succeeded", [1]), ("pending", [3]), ("reused", [])])
+def test_a_filter_may_be_a_word_that_the_widget_shows(run: Any, query: str, ids: list[int]) -> None:
+    assert jobs_frame(run, query)["job_id"].tolist() == ids

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -65,6 +66,25 @@ def test_what_had_ended_stays_and_the_rest_is_cancelled_by_legal_steps() -> None
     assert {view.reason for view in snapshot.jobs[2:]} == {LOST}
     assert snapshot.ended_ms is not None
     assert (directory / "ended").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        ("", "the runner was killed"),
+        ("the runner was killed by signal 9\n", "the runner was killed by signal 9"),
+        ("Traceback\n  File x\nMemoryError: no\n", r"the runner ended: MemoryError: no \(all it said is in .*runner.log\)"),
+    ],
+)
+def test_the_note_of_a_lost_run_says_how_its_runner_ended(said: str, note: str) -> None:
+    directory = dead_run(START, *events(1, R))
+    (directory / "runner.log").write_text("what the runner itself has to say\n" + said)
+
+    snapshot = closed(directory)
+
+    assert snapshot.lost
+    assert re.fullmatch(note, snapshot.note)
+    assert rundir.info(directory).outcome == "lost"
 
 
 def test_a_job_that_is_noted_as_done_is_a_success_if_its_files_are_there() -> None:

@@ -75,7 +75,7 @@ def test_what_a_run_says_of_itself_is_read_back(runs: Path) -> None:
 
     info = rundir.info(directory)
 
-    assert info == rundir.RunInfo(directory.name, "fit", "L", 3, 77, "dead", directory, str(directory / "scratch"), True, "before", "n.ipynb")
+    assert info == rundir.RunInfo(directory.name, "fit", "L", 3, 77, "dead", directory, str(directory / "scratch"), True, "before", "n.ipynb", "local")
     assert info.directory.parent == runs
 
 
@@ -88,6 +88,17 @@ def test_a_run_is_live_with_a_living_owner_ended_when_it_says_so_else_dead() -> 
     seen.append(rundir.info(directory).state)
 
     assert seen == ["dead", "live", "ended"]
+
+
+def test_a_run_that_has_ended_says_how_and_when() -> None:
+    directory = make()
+    rundir.mark_ended(directory, "failure")
+    os.utime(directory / "ended", (77, 77))
+
+    info = rundir.info(directory)
+
+    assert (info.state, info.outcome, info.ended_ms) == ("ended", "failure", 77_000)
+    assert sorted(path.name for path in directory.iterdir()) == ["ended", "logs", "run.json"]
 
 
 def test_runs_are_listed_newest_first_and_what_is_unreadable_is_left_out(runs: Path) -> None:

@@ -215,7 +215,7 @@ def test_an_error_says_what_failed_with_which_code_and_shows_the_log() -> None:
     error = running.error()
 
     assert isinstance(error, JobFailedError)
-    assert str(error) == f"job 'fit' failed in run {running.id}\n  fit: Failed with exit code 3\n    | why"
+    assert str(error) == f"job 'fit' failed with exit code 3 in run {running.id}; %batch_log fit, or get_job_log(1), gives all that it printed\n    | why"
     assert (error.returncode, error.failed, error.logs) == (3, ((1, "fit", "Failed", 3),), {1: "why"})
 
 
@@ -235,7 +235,7 @@ def test_the_error_of_a_timeout_has_the_code_of_timeouts() -> None:
 
     assert error is not None
     assert error.returncode == 124
-    assert "Error (timed out)" in str(error)
+    assert "failed (timed out)" in str(error)
 
 
 def test_a_cancelled_run_is_an_error_when_it_has_ended(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""Small tables as HTML, all of one look: left-aligned, compact, without a style sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+_CELL = "text-align:left;padding:2px 8px"
+
+
+def row_html(cells: Iterable[str]) -> str:
+    """One row of cells that are HTML already."""
+    return "<tr>" + "".join([f'<td style="{_CELL}">{cell}</td>' for cell in cells]) + "</tr>"
+
+
+def table_html(caption: str, heads: Sequence[str], rows: Sequence[str], more: str = "") -> str:
+    """A line above, the rows of `row_html` under their heads, and a line below; without rows the lines only."""
+    head = "".join([f'<th style="{_CELL}">{name}</th>' for name in heads])
+    body = "".join(rows)
+    table = f'<table style="border-collapse:collapse;margin:4px 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>' if rows else ""
+    return f"<div>{caption}</div>{table}" + (f"<div>{more}</div>" if more else "")
+
+
+def cut(text: str, length: int = 80) -> str:
+    """The text, or its beginning with '…'."""
+    return text if len(text) <= length else text[: length - 1] + "…"
