@@ -81,6 +81,7 @@ export class FakeKernel {
     const clock = {
       state,
       complete: this.complete,
+      lost: false,
       started_ms: this.startedMs,
       ended_ms: this.endedMs ?? null,
       now_ms: Date.now(),

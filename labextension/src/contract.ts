@@ -7,6 +7,8 @@ export type BatchState = "open" | "running" | "success" | "failure" | "cancelled
 export interface Clock {
   state: BatchState;
   complete: boolean;
+  /** Its runner ended before it: nobody cancelled what was cancelled. */
+  lost: boolean;
   started_ms: number | null;
   ended_ms: number | null;
   /** The kernel's time when the message was made, in ms since 1970. */

@@ -26,8 +26,9 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(hours / 24)} d ${pad(hours % 24)} h`;
 }
 
-/** A short time of one job: tenths of a second below ten. */
+/** A short time of one job: tenths of a second below ten, "<0.1 s" for what is too short to say. */
 export function formatTook(durationMs: number): string {
+  if (durationMs < 50) return "<0.1 s";
   return durationMs < 10_000 ? `${(durationMs / 1000).toFixed(1)} s` : formatDuration(durationMs);
 }
 

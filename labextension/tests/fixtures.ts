@@ -35,6 +35,7 @@ export function clock(changed: Partial<Clock> = {}): Clock {
   return {
     state: "running",
     complete: false,
+    lost: false,
     started_ms: 1_000_000,
     ended_ms: null,
     now_ms: 1_065_000,

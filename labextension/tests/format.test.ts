@@ -13,6 +13,8 @@ describe("format", () => {
   });
 
   test("short times of a job keep a tenth of a second", () => {
+    expect(formatTook(49)).toBe("<0.1 s");
+    expect(formatTook(50)).toBe("0.1 s");
     expect(formatTook(1250)).toBe("1.3 s");
     expect(formatTook(75_000)).toBe("1 min 15 s");
   });

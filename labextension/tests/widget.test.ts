@@ -98,6 +98,7 @@ describe("a run", () => {
     [{ state: "failure", cancelling: true }, "Cancelling", "cancelled", "running"],
     [{ state: "cancelled" }, "Cancelling", "cancelled", "running"],
     [{ state: "cancelled", cancelling: true, complete: true }, "Cancelled", "cancelled", "cancelled"],
+    [{ state: "cancelled", lost: true, complete: true }, "Stopped", "failure", "error"],
   ] as const)("with %j says %s", (now, word, state, sign) => {
     const cell = shown.begin(LINE, { run: head({ clock: clock(now) }) });
 

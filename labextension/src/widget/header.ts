@@ -22,12 +22,13 @@ const CHIPS: Readonly<Record<BatchState, Chip>> = {
   cancelled: { state: "cancelled", glyph: "cancelled", word: "Cancelled" },
 };
 
+const STOPPED: Chip = { state: "failure", glyph: "error", word: "Stopped" };
 const CANCELLING: Chip = { state: "cancelled", glyph: "running", word: "Cancelling" };
 const FAILING: Chip = { state: "failure", glyph: "running", word: "Failing" };
 
 /** A batch has its last state from its first failed job on; a person asks whether it still goes on. */
-function chipOf({ state, complete }: Clock, cancelling: boolean): Chip {
-  if (complete) return CHIPS[state];
+function chipOf({ state, complete, lost }: Clock, cancelling: boolean): Chip {
+  if (complete) return lost ? STOPPED : CHIPS[state];
   if (cancelling || state === "cancelled") return CANCELLING;
   return state === "failure" ? FAILING : CHIPS[state];
 }
@@ -84,7 +85,8 @@ export class Header {
     setText(this.title, run.title);
     setText(this.id, run.isNamed ? "" : head.id);
     setAttribute(this.title, "title", head.id);
-    setText(this.place, head.runs_on || head.backend);
+    setText(this.place, head.backend);
+    setAttribute(this.place, "title", `runs on ${head.runs_on}`);
     setText(this.cost, clock.cost_text);
     setText(this.note, head.note);
     setHidden(this.note, !head.note);
