@@ -43,6 +43,29 @@ def variable_of(section: str, option: str) -> str:
     return f"HAIL_{section}_{option}".upper()
 
 
+def keep_runs_days() -> float:
+    """`batch/keep_runs_days`: ended runs are removed after so many days, 30; `inf` for never."""
+    return _number("batch", "keep_runs_days", "30")
+
+
+def keep_runs_gb() -> float:
+    """`batch/keep_runs_gb`: the oldest ended runs are removed while all take more room than this (10^9 bytes), 20; `inf` for any."""
+    return _number("batch", "keep_runs_gb", "20")
+
+
+def _number(section: str, option: str, fallback: str) -> float:
+    text = configured(section, option, fallback=fallback)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not number >= 0:
+        raise ConfigError(
+            f"{section}/{option} is {text!r}, and it is a number of 0 or more, or inf; mend it with `{variable_of(section, option)}` or in config.ini"
+        )
+    return number
+
+
 def config_folder() -> Path:
     """Where the configuration files are."""
     home = os.environ.get("XDG_CONFIG_HOME")

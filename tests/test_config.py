@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hail_batch_jupyter.config import configured, variable_of
+from hail_batch_jupyter.config import configured, keep_runs_days, keep_runs_gb, variable_of
 from hail_batch_jupyter.errors import ConfigError
 
 
@@ -55,3 +55,23 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"config.ini' cannot be read .*; mend it, or move it away"):
         configured("batch", "backend")
+
+
+def test_runs_are_kept_for_30_days_and_20_gb_unless_the_settings_say_otherwise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (keep_runs_days(), keep_runs_gb()) == (30, 20)
+
+    (folder / "config.ini").write_text("[batch]\nkeep_runs_days = 7\n")
+    monkeypatch.setenv("HAIL_BATCH_KEEP_RUNS_GB", "inf")
+
+    assert (keep_runs_days(), keep_runs_gb()) == (7, float("inf"))
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("text", ["a month", "-1", "nan"])
+def test_a_setting_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("HAIL_BATCH_KEEP_RUNS_DAYS", text)
+
+    with pytest.raises(
+        ConfigError, match=f"batch/keep_runs_days is '{text}', and it is a number of 0 or more, or inf; mend it with `HAIL_BATCH_KEEP_RUNS_DAYS`"
+    ):
+        keep_runs_days()

@@ -22,6 +22,7 @@ from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import open_run
 from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.observe.scratch import own_folder
 
 
 class LocalBackend(Backend[RunningBatch]):
@@ -80,7 +81,7 @@ class LocalBackend(Backend[RunningBatch]):
         """
         capacity = self.capacity()
         self._check(spec, capacity)
-        scratch_parent = None if options.keep_files else Path(self.tmp_dir).absolute() / "batch"
+        scratch_parent = None if options.keep_files else own_folder(self.tmp_dir)
         directory = self._make_run(spec, options, scratch_parent)
         facts = rundir.info(directory)
         try:

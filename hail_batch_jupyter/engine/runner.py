@@ -6,6 +6,7 @@ that input is the end of its maker, and of the run.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -26,6 +27,7 @@ from hail_batch_jupyter.engine.capacity import Ledger
 from hail_batch_jupyter.engine.engine import Engine
 from hail_batch_jupyter.engine.finish import Finisher
 from hail_batch_jupyter.engine.localize import Localizer, remove_tree
+from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.executors.guard import guard
 from hail_batch_jupyter.executors.process import ProcessExecutor
 from hail_batch_jupyter.executors.subreaper import become_subreaper
@@ -130,6 +132,19 @@ def main() -> None:
     become_subreaper()  # a child does not inherit it
     owner.write_owner(directory, os.getpid(), guard=os.getppid())
     run(directory, json.loads(_read_line(0)))
+    _clean(directory)
+
+
+def _clean(directory: Path) -> None:
+    """Remove runs that are overdue, when everything of this one is done and written down: it takes nothing from jobs, and nobody waits for it."""
+    from hail_batch_jupyter.observe import retention
+
+    with contextlib.suppress(OSError):
+        os.nice(19)
+    try:
+        retention.clean(retention.configured_limits(), spared=[directory.name])
+    except (BatchException, OSError) as error:
+        sys.stderr.write(f"old runs were not removed: {error}\n")
 
 
 def _read_line(fd: int) -> bytes:

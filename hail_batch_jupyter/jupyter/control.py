@@ -14,6 +14,7 @@ from hail_batch_jupyter.jupyter.namespace import unknown_job
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hail_batch_jupyter.observe.rundir import RunInfo
     from hail_batch_jupyter.observe.running import RunningBatch
 
 
@@ -75,5 +76,25 @@ def runs_table(desk: Desk, *, everywhere: bool) -> pd.DataFrame:
     from hail_batch_jupyter.jupyter.tables import runs_frame
     from hail_batch_jupyter.observe import rundir
 
-    place = f"{place_of(desk.shell)}::"
-    return runs_frame([one for one in rundir.list_runs() if everywhere or one.lineage.startswith(place)])
+    return runs_frame([one for one in rundir.list_runs() if everywhere or _is_of(desk, one)])
+
+
+def clean_runs(desk: Desk, *, everywhere: bool, asked: bool, older_days: float | None) -> str:
+    """Remove old runs of this notebook, or of every one; gives a sentence about it.
+
+    Raises UsageError for an age without `--clean` or below 0.
+    """
+    from hail_batch_jupyter.core.units import format_bytes
+    from hail_batch_jupyter.jupyter.words import plural
+    from hail_batch_jupyter.observe import retention
+
+    if older_days is not None and (not asked or not older_days >= 0):
+        raise UsageError(f"--older {older_days:g}: it is a number of days, 0 or more, for --clean; write %batch_runs --clean --older 7")
+    limits = retention.configured_limits() if older_days is None else retention.Limits(older_days * retention.DAY_S, float("inf"))
+    kept = [] if desk.run is None else [str(desk.run.id)]
+    removed = retention.clean(limits, lambda one: everywhere or _is_of(desk, one), kept)
+    return f"{plural(len(removed.run_ids), 'run')} removed" + (f", {format_bytes(removed.size_bytes)} freed" if removed.run_ids else "")
+
+
+def _is_of(desk: Desk, run: RunInfo) -> bool:
+    return run.lineage.startswith(f"{place_of(desk.shell)}::")

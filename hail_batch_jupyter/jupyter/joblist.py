@@ -66,7 +66,7 @@ def batch_html(batch: Batch, cell_is_gone: Callable[[str], bool]) -> str:
     except BatchException as error:
         return f"<div>batch <b>{escape(batch.name or '')}</b>: {escape(str(error))}</div>"
     more = f"… and {len(rows) - MAX_ROWS} more" if len(rows) > MAX_ROWS else ""
-    return table_html(escape(_title(batch, rows)), ("job", "kind", "after", "last run", ""), [_row_html(row) for row in rows[:MAX_ROWS]], more)
+    return table_html(escape(_title(batch, rows)), ("job", "kind", "after", "last run", "remark"), [_row_html(row) for row in rows[:MAX_ROWS]], more)
 
 
 def _row_html(row: JobRow) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.core.units import format_bytes, format_duration
+from hail_batch_jupyter.core.units import format_bytes
 from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
-from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, clock_text, counts_text, plural, state_html
+from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, clock_text, counts_text, plural, state_html, took_text
 
 COLUMNS = (
     "job_id", "name", "state", "attempt", "start", "end", "duration_s",
@@ -102,7 +102,7 @@ def _row(row: Any, name_of: Mapping[int, str]) -> str:  # a named tuple that pan
             escape(cut(row.name)),
             state_html(word, reason),
             "" if pd.isna(row.start) else _local(row.start),
-            "" if pd.isna(row.duration_s) else format_duration(row.duration_s),
+            "" if pd.isna(row.duration_s) else escape(took_text(row.duration_s)),
             "" if pd.isna(row.exit_code) else str(row.exit_code),
             "" if pd.isna(row.max_rss_bytes) else format_bytes(int(row.max_rss_bytes)),
             escape(cut(", ".join(after))),
@@ -124,7 +124,7 @@ def _run_row(row: Any) -> str:  # a named tuple that pandas makes
             escape(cut(row.name, 40)),
             state_html(row.state),
             _local(row.started),
-            "" if pd.isna(row.duration_s) else format_duration(row.duration_s),
+            "" if pd.isna(row.duration_s) else escape(took_text(row.duration_s)),
             str(row.jobs),
             escape(row.backend),
             f'<span title="{escape(row.notebook)}">{escape(PurePath(row.notebook).name)}</span>',

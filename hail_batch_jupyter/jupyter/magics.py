@@ -174,10 +174,14 @@ class BatchMagics(Magics):
 
     @line_magic
     @argument("--all", action="store_true", help="of every notebook on this machine")
+    @argument("--clean", action="store_true", help="remove old runs first; never one that goes on, the last one of a batch or its last success")
+    @argument("--older", type=float, metavar="DAYS", help="with --clean: runs that ended longer ago; without it the settings count, 30 days and 20 GB")
     def batch_runs(self, line: str) -> pd.DataFrame:
         """The runs of this notebook, newest first, as a pandas DataFrame."""
         parsed = self._read(BatchMagics.batch_runs, line)
         with one_line_errors():
-            from hail_batch_jupyter.jupyter.control import runs_table
+            from hail_batch_jupyter.jupyter.control import clean_runs, runs_table
 
+            if parsed.clean or parsed.older is not None:
+                print(clean_runs(self.desk, everywhere=parsed.all, asked=parsed.clean, older_days=parsed.older))
             return runs_table(self.desk, everywhere=parsed.all)

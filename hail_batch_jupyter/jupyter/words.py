@@ -123,10 +123,15 @@ def elapsed_s(snapshot: BatchSnapshot, now_ms: int) -> float:
     return max(0.0, ((snapshot.ended_ms or now_ms) - snapshot.started_ms) / 1000)
 
 
+def took_text(seconds: float) -> str:
+    """'31 s'; '<0.1 s' for what is too short to say."""
+    return "<0.1 s" if 0 < seconds < 0.05 else format_duration(seconds)
+
+
 def done_text(snapshot: BatchSnapshot) -> str:
     """'12 of 26 jobs done after 31 s; 12 succeeded, 2 running, 12 waiting', '26 of 26 jobs done in 41 s'."""
     counts, total = tally(snapshot.jobs), len(snapshot.jobs)
-    took = format_duration(elapsed_s(snapshot, int(time.time() * 1000)))
+    took = took_text(elapsed_s(snapshot, int(time.time() * 1000)))
     done = f"{done_count(counts)} of {plural(total, 'job')} done {'after' if snapshot.ended_ms is None else 'in'} {took}"
     return done if counts["succeeded"] == total else f"{done}; {counts_text(counts)}"
 

@@ -36,9 +36,21 @@ def job_failed_error(run: _Run, snapshot: BatchSnapshot, job_ids: Sequence[int] 
         failed = [view for view in views if view.state is JobState.CANCELLED]
     if not failed:
         return None
+    if snapshot.lost and failed[0].state is JobState.CANCELLED:
+        return JobFailedError(_lost_message(run, snapshot, len(failed)), _rows(run, failed), {}, _returncode(failed[0]))
     logs = {view.job_id: run.log_tail(view.job_id, _LINES) for view in failed[:_SHOWN]}
-    rows = [(view.job_id, run.spec.job(view.job_id).display_name, view.state.value, view.exit_code) for view in failed]
-    return JobFailedError(_message(run, failed, logs, len(snapshot.jobs)), rows, logs, _returncode(failed[0]))
+    return JobFailedError(_message(run, failed, logs, len(snapshot.jobs)), _rows(run, failed), logs, _returncode(failed[0]))
+
+
+def _rows(run: _Run, failed: Sequence[JobView]) -> list[tuple[int, str, str, int | None]]:
+    return [(view.job_id, run.spec.job(view.job_id).display_name, view.state.value, view.exit_code) for view in failed]
+
+
+def _lost_message(run: _Run, snapshot: BatchSnapshot, n_missing: int) -> str:
+    """Nobody cancelled these jobs."""
+    return (
+        f"run {run.id} stopped before its end ({snapshot.note}); {n_missing} of {len(snapshot.jobs)} jobs had not finished: run the batch again to do the rest"
+    )
 
 
 def _returncode(view: JobView) -> int:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 from hail_batch_jupyter.errors import RunLostError, SubmitError
 from hail_batch_jupyter.observe import owner
+from hail_batch_jupyter.observe.scratch import is_scratch
 
 FORMAT = 1
 RUNS_VARIABLE = "HAIL_BATCH_JUPYTER_RUNS"
@@ -183,7 +184,7 @@ def request_cancel(directory: Path, reason: str) -> None:
 def remove(directory: Path) -> None:
     """Remove what is kept of a run; its intermediate files first, so that an interrupted removal leaves a readable rest."""
     scratch = Path(info(directory).scratch)
-    if scratch.is_absolute() and (scratch.name == "scratch" or scratch.parent.name == "batch"):
+    if is_scratch(scratch):
         _remove_tree(scratch)
     _remove_tree(directory)
 

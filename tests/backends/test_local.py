@@ -113,7 +113,7 @@ def test_a_runs_folder_that_cannot_be_written_is_refused_with_a_remedy(bad: str,
 def test_a_scratch_folder_that_cannot_be_made_is_refused_and_leaves_no_run(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(SubmitError, match=rf"the scratch folder '{tmp_path}/file/batch/.*' cannot be written \(.*\); free space or choose another tmp_dir"):
+    with pytest.raises(SubmitError, match=rf"the scratch folder '{tmp_path}/file/batch-.*' cannot be written \(.*\); free space or choose another tmp_dir"):
         submit(bash(1, ":"), backend=LocalBackend(tmp_dir=f"{tmp_path}/file"))
 
     assert nothing_was_started(runs)
@@ -123,7 +123,7 @@ def test_a_scratch_folder_that_cannot_be_made_is_refused_and_leaves_no_run(runs:
 def test_scratch_is_removed_after_the_run(tmp_path: Path, script: str) -> None:
     running = run(bash(1, script), backend=LocalBackend(tmp_dir=str(tmp_path)))
 
-    wait_until(lambda: not list((tmp_path / "batch").iterdir()), story=lambda: list((tmp_path / "batch").iterdir()))
+    wait_until(lambda: not list((tmp_path / f"batch-{os.getuid()}").iterdir()), story=lambda: list((tmp_path / "batch").iterdir()))
     assert running.scratch is not None
     assert not running.scratch.exists()
 
@@ -136,7 +136,7 @@ def test_scratch_is_removed_after_a_cancelled_run(tmp_path: Path) -> None:
     running.cancel()
     running.wait(30)
 
-    wait_until(lambda: not list((tmp_path / "batch").iterdir()))
+    wait_until(lambda: not list((tmp_path / f"batch-{os.getuid()}").iterdir()))
 
 
 def test_kept_files_stay_in_the_run_directory(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -275,6 +276,21 @@ def test_runs_of_this_notebook_are_a_table(two: Any, work: Path, monkeypatch: py
 
     assert len(two.run("%batch_runs")) == 0
     assert len(two.run("%batch_runs --all")) == 1
+
+
+def test_old_runs_are_removed_when_asked_and_the_last_one_stays(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        two.run("%batch_run --wait --fresh")
+    last = rundir.list_runs()[0].run_id
+    two.run("%batch_runs --clean")
+    assert "\n0 runs removed\n" in capsys.readouterr().out
+
+    frame = two.run("%batch_runs --clean --older 0")
+
+    assert frame["run"].tolist() == [last]
+    assert re.search(r"^1 run removed, .* KiB freed$", capsys.readouterr().out, re.MULTILINE)
+    with pytest.raises(UsageError, match="--older 3: it is a number of days, 0 or more, for --clean"):
+        two.run("%batch_runs --older 3")
 
 
 def test_the_batch_says_which_cells_changed_since_the_run(two: Any) -> None:

@@ -185,7 +185,7 @@ def test_the_word_to_cancel_a_run_that_is_gone_is_refused(runs: Path) -> None:
 @pytest.mark.parametrize("place", ["in the run", "outside"])
 def test_removing_a_run_removes_its_scratch_too(place: str, tmp_path: Path) -> None:
     directory = make()
-    scratch = directory / "scratch" if place == "in the run" else tmp_path / "batch" / "abc"
+    scratch = directory / "scratch" if place == "in the run" else tmp_path / "batch-0" / "abc"
     scratch.mkdir(parents=True)
     described = json.loads((directory / "run.json").read_text())
     (directory / "run.json").write_text(json.dumps({**described, "scratch": str(scratch)}))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -354,7 +355,7 @@ def test_deleting_a_run_cancels_it_and_removes_everything(tmp_path: Path) -> Non
 
     assert running.directory is not None
     assert not running.directory.exists()
-    wait_until(lambda: not list((tmp_path / "batch").iterdir()))
+    wait_until(lambda: not list((tmp_path / f"batch-{os.getuid()}").iterdir()))
     assert rundir.list_runs() == []
     with pytest.raises(RunLostError, match="there is no run"):
         attach(str(running.id))
