@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 WIDGET = ROOT / "hail_batch_jupyter" / "jupyter" / "static" / "widget.js"
 EXTENSION = ROOT / "hail_batch_jupyter" / "labextension" / "package.json"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class Component(NamedTuple):
@@ -56,6 +57,10 @@ def _front_end() -> str | None:
     return str(WIDGET) if WIDGET.exists() and EXTENSION.exists() else None
 
 
+def _axe() -> str | None:
+    return str(AXE) if AXE.exists() else None
+
+
 @cache
 def python_of(version: str) -> str | None:
     """An interpreter of exactly this version ('3.9'): on PATH, or among those that pyenv keeps."""
@@ -72,6 +77,7 @@ COMPONENTS = {
     "chromium": Component(_first_of("chromium", "chromium-browser", "google-chrome"), "`make test-deps` installs it"),
     "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),
+    "axe-core": Component(_axe, "`make setup` installs it"),
     "built front end": Component(_front_end, "`make build` makes it"),
     "python3.9": Component(lambda: python_of("3.9"), "the oldest Python that jobs may meet is tested where it is present", expected=False),
 }

@@ -35,6 +35,8 @@ def test_every_node_of_the_quickstart_turns_green_and_the_result_is_plotted(
         states = widget.locator(".hbj-node").evaluate_all("nodes => nodes.map(node => node.dataset.state)")
         assert states
         assert set(states) <= {"success", "reused"}
+    waited = notebook.page.locator(".jp-OutputArea-output", has_text="jobs done")
+    assert waited.all_inner_texts() == [], "the widget says it already"
     plots = notebook.page.locator(".jp-OutputArea-output img")
     expect(plots.last).to_be_visible()
     assert plots.evaluate_all(_PLOT_WIDTH) > 200

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.requirements import requires
 from tests.ui.conftest import notebooks_of, watched_runs
 from tests.ui.lab import Lab
 from tests.ui.notebook_page import THEMES, NotebookPage, Theme
@@ -20,6 +21,11 @@ RUN = 8
 """Place of the cell that runs the batch."""
 SHAPES = "nodes => Object.fromEntries(nodes.map(node => [node.dataset.state, node.querySelector('.hbj-glyph path').getAttribute('d')]))"
 
+
+VIOLATIONS = """async () => {
+  const { violations } = await axe.run({ include: [[".jp-OutputArea-output"]] });
+  return violations.map(({ id, nodes }) => [id, ...nodes.map((node) => `${node.html}: ${node.failureSummary}`)]);
+}"""
 
 SURVEYED = {"sample": "success", "check": "failed", "report": "cancelled", "fit": "running", "summary": "pending"}
 
@@ -41,6 +47,9 @@ def survey(gate: Path) -> list[str]:
         "models = [survey.job_named(f'fit-{part}').model for part in range(1, 7)]",
         "%%batch_job summary\ncat {models} > {summary.table}",
         "%batch_run",
+        "%batch",
+        "%batch_jobs",
+        "%batch_runs",
     ]
 
 
@@ -180,3 +189,20 @@ def test_details_of_a_failed_job_open_from_its_log(shown: tuple[NotebookPage, Lo
     expect(details).to_contain_text("exit code")
     expect(details.locator(".hbj-pairs")).to_contain_text("3")
     expect(details).to_contain_text("row 17: <b>weight</b> & height are missing")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.requires("axe-core")
+def test_axe_finds_nothing_in_the_widget_and_the_tables(shown: tuple[NotebookPage, Locator], theme: Theme, screenshots: Path) -> None:
+    notebook, widget = shown
+    widget.locator(".hbj-node[data-name=fit]").click()
+    widget.get_by_role("button", name="fit-2, succeeded").click()
+    expect(widget.locator(".hbj-details")).to_contain_text("head -n 2")
+    notebook.set_theme(theme)
+
+    for index in (RUN + 1, RUN + 2, RUN + 3):
+        notebook.picture(notebook.cell(index).locator(".jp-OutputArea"), screenshots / f"table-{index - RUN}-{theme}.png")
+    notebook.page.evaluate(Path(requires("axe-core")).read_text())
+    found = notebook.page.evaluate(VIOLATIONS)
+
+    assert found == []
