@@ -59,21 +59,22 @@ def overdue(runs: Sequence[RunInfo], limits: Limits, now_s: float, size: Callabl
     """The runs to remove, oldest first; `runs` newest first.
 
     Never a live run or one that it began with, never the last run of a batch or its last success: the next run takes results over from these.
+    A run whose runner is gone must have been silent for a day: one that is just being made, or runs on another host, may look like it.
     """
     needed = _needed(runs)
     free = [(_quiet_s(run, now_s), run) for run in runs if run.run_id not in needed]
+    free = [(quiet_s, run) for quiet_s, run in free if run.state == "ended" or quiet_s > DAY_S]
     free.sort(key=lambda pair: -pair[0])
     old = [run for quiet_s, run in free if quiet_s > limits.age_s]
     if limits.size_bytes == float("inf"):
         return old  # without counting bytes
     gone = {run.run_id for run in old}
     total = sum(size(run) for run in runs if run.run_id not in gone)
-    for quiet_s, run in free[len(old) :]:
+    for _, run in free[len(old) :]:
         if total <= limits.size_bytes:
             break
-        if run.state == "ended" or quiet_s > DAY_S:
-            old.append(run)
-            total -= size(run)
+        old.append(run)
+        total -= size(run)
     return old
 
 

@@ -66,7 +66,7 @@ def test_a_run_whose_runner_is_gone_counts_from_its_last_sign_of_life(runs: Path
     (directory / "owner").touch()
     now_s = time.time()
 
-    assert overdue([info], Limits(DAY_S, 0), now_s, lambda _: 1) == []
+    assert overdue([info], Limits(0, 0), now_s + DAY_S / 2, lambda _: 1) == []
     assert overdue([info], Limits(DAY_S, ENDLESS), now_s + 2 * DAY_S, lambda _: 1) == [info]
     assert directory.parent == runs
 
