@@ -12,11 +12,12 @@ from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.batch.batch import Batch
 from hail_batch_jupyter.batch.exceptions import BatchException
 from hail_batch_jupyter.batch.resource import PythonResult, Resource, ResourceFile, ResourceGroup
+from hail_batch_jupyter.batch.stage import JobStage
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
 
-__all__ = ["Backend", "Batch", "BatchException", "LocalBackend", "PythonResult", "Resource", "ResourceFile", "ResourceGroup"]
+__all__ = ["Backend", "Batch", "BatchException", "JobStage", "LocalBackend", "PythonResult", "Resource", "ResourceFile", "ResourceGroup"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from hail_batch_jupyter.errors import BatchException, ForeignJobError
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.batch.stage import JobStage
 
 J = TypeVar("J", bound="Job")
 
@@ -100,13 +101,15 @@ class Job(Settings):
 
     # dependencies
 
-    def depends_on(self, *jobs: Job) -> Self:
-        """Wait for the success of these jobs, without reading anything of them.
+    def depends_on(self, *jobs: Job | JobStage[Any]) -> Self:
+        """Wait for the success of these jobs, and of all jobs of a stage, without reading anything of them.
 
         Raises BatchException for what is no job, ForeignJobError for a job of another batch.
         """
+        from hail_batch_jupyter.batch.stage import jobs_among
+
         self._check_open("depends_on")
-        for job in jobs:
+        for job in jobs_among(jobs):
             if not isinstance(job, Job):
                 raise BatchException(f"depends_on takes jobs, and {job!r} is a {type(job).__name__}; pass what new_job gave")
             if job.job_batch is not self.job_batch:

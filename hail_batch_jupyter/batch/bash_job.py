@@ -45,7 +45,13 @@ class BashJob(Job):
     def _pieces(self, command: str) -> Template:
         if not isinstance(command, str):
             raise TypeError(f"command takes shell text, and {command!r} is a {type(command).__name__}; write it as a string")
-        text = str.strip(command)
+        return self.resolved(str.strip(command))
+
+    def resolved(self, text: str) -> Template:
+        """The text as pieces, a file for each token in it.
+
+        Raises BatchException for what no script can carry, a job, a batch, or a file of another batch.
+        """
         if "\0" in text or not (text.isascii() or _is_utf8(text)):
             raise BatchException(
                 f"a command of job {self.job_draft} holds a character that no script can carry (NUL, or not UTF-8); write such bytes with printf '\\200'"

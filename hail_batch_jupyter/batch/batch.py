@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hail_batch_jupyter.batch.base_job import Job
 from hail_batch_jupyter.batch.bash_job import BashJob
-from hail_batch_jupyter.batch.cells import BatchCells
 from hail_batch_jupyter.batch.files import new_serial
 from hail_batch_jupyter.batch.python_job import PythonJob
+from hail_batch_jupyter.batch.stages import BatchStages
 from hail_batch_jupyter.batch.tokens import BATCH, token_text
 from hail_batch_jupyter.core.draft import BatchDraft, JobDraft
 from hail_batch_jupyter.errors import BatchException, UnitError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _J = TypeVar("_J", bound=Job)
 
 
-class Batch(BatchCells):
+class Batch(BatchStages):
     """A graph of jobs that read and make files.
 
     >>> b = Batch(name='hello')

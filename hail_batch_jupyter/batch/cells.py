@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.batch.bash_job import BashJob
@@ -67,6 +67,11 @@ class BatchCells(BatchFiles):
         if before is not None:
             self._check_still_made(before, draft)
         draft.outputs = [self._output_of(job, name, dest) for name, dest in (outputs or {}).items()]
+        return self.place(job, before)
+
+    def place(self, job: Job, before: JobDraft | None) -> Job:
+        """Put a staged and checked job into the batch, over the description that it had `before`."""
+        draft = job.job_draft
         if before is not None:
             self._carry_over(before, draft)
         self._staged.pop(draft.uid, None)
@@ -88,12 +93,7 @@ class BatchCells(BatchFiles):
 
     def _check_still_made(self, before: JobDraft, draft: JobDraft) -> None:
         for ref, users in self._readers(before.uid).items():
-            if not makes(draft, ref) and not _is_form(before, draft, ref):
-                names = ", ".join(str(user) for user in users)
-                raise GraphError(
-                    f"job {draft} no longer makes {ref.name!r}{'.' + ref.member if ref.member else ''}, which job {names} reads; "
-                    f"make it under that name, or change job {names} first"
-                )
+            check_makes(before, draft, ref, users)
 
     def _readers(self, uid: int) -> dict[FileRef, list[JobDraft]]:
         readers: dict[FileRef, list[JobDraft]] = {}
@@ -105,6 +105,14 @@ class BatchCells(BatchFiles):
 
     def _carry_over(self, before: JobDraft, draft: JobDraft) -> None:
         """Keep what other cells said of the job's files: extensions, text forms of results, outputs."""
+        self.carry_names(before, draft)
+        for output in [output for output in self.draft.outputs if output.ref.owner == draft.uid and output.ref.made_by_job]:
+            if draft.kind == "bash" and not makes(draft, output.ref):
+                self.draft.outputs.remove(output)
+                warnings.warn(f"job {draft} no longer makes {output.ref.name!r}, so nothing is written to {output.dest!r} any more", UserWarning, stacklevel=5)
+
+    def carry_names(self, before: JobDraft, draft: JobDraft) -> None:
+        """Name the files as other cells want them: extensions and text forms of results."""
         for name, file in before.files.items():
             if name in draft.files and not draft.files[name].extension:
                 draft.files[name].extension = file.extension
@@ -113,10 +121,6 @@ class BatchCells(BatchFiles):
                 for name in set(call.results) & set(old.forms):
                     call.forms.setdefault(name, list(old.forms[name]))
                     draft.files.update({f"{name}-{form}": before.files[f"{name}-{form}"] for form in old.forms[name]})
-        for output in [output for output in self.draft.outputs if output.ref.owner == draft.uid and output.ref.made_by_job]:
-            if draft.kind == "bash" and not makes(draft, output.ref):
-                self.draft.outputs.remove(output)
-                warnings.warn(f"job {draft} no longer makes {output.ref.name!r}, so nothing is written to {output.dest!r} any more", UserWarning, stacklevel=4)
 
     def drop_job(self, job: Job, force: bool = False) -> None:
         """Take a job out of the batch.
@@ -143,6 +147,16 @@ class BatchCells(BatchFiles):
         """The newest job of that name, None if there is none."""
         found = [draft.uid for draft in self.draft.jobs.values() if draft.name == name]
         return self._handles[found[-1]] if found else None
+
+
+def check_makes(before: JobDraft, draft: JobDraft, ref: FileRef, users: Sequence[JobDraft]) -> None:
+    """Raise GraphError naming the users unless the new description makes the file, too."""
+    if not makes(draft, ref) and not _is_form(before, draft, ref):
+        names = ", ".join(str(user) for user in users)
+        raise GraphError(
+            f"job {draft} no longer makes {ref.name!r}{'.' + ref.member if ref.member else ''}, which job {names} reads; "
+            f"make it under that name, or change job {names} first"
+        )
 
 
 def _uses(job: JobDraft, uid: int) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.batch.base_job import Job
 from hail_batch_jupyter.batch.resource import PythonResult, Resource
+from hail_batch_jupyter.batch.stage import JobStage
 from hail_batch_jupyter.compile.arguments import hidden, leaves
 from hail_batch_jupyter.core.draft import CallDraft
 from hail_batch_jupyter.errors import BatchException, ForeignJobError
@@ -96,7 +97,7 @@ class PythonJob(Job):
         return refs
 
     def _is_handle(self, value: Any) -> bool:
-        return isinstance(value, (Job, type(self.job_batch)))
+        return isinstance(value, (Job, JobStage, type(self.job_batch)))
 
 
 def function_name(function: Any) -> str:
