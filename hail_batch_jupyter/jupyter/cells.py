@@ -108,11 +108,17 @@ def check_outputs(cell: PythonCell, outputs: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Call:
-    """A function, by keyword the values that it is called with, and the names of what it gives."""
+    """A function, by keyword the values that it is called with, and the names of what it gives.
+
+    chains    argument -> the job's name, then the attributes (True) and items (False) behind it
+    restored  variable -> the expression that makes its paths of texts again
+    """
 
     function: Callable[..., dict[str, Any]]
     arguments: dict[str, Any]
     outputs: tuple[str, ...]
+    chains: Mapping[str, tuple[str, tuple[tuple[bool, Any], ...]]]
+    restored: Mapping[str, str]
 
 
 class Surroundings:
@@ -155,13 +161,12 @@ def build_call(cell: PythonCell, outputs: Sequence[str], around: Surroundings) -
     finder = _ResourceFinder(cell, {name: values[name] for name in jobs}, around)
     body = [finder.visit(node) for node in _copied(cell)]
     arguments: dict[str, Any] = dict(finder.found)
-    restore: list[ast.stmt] = []
+    restored: dict[str, str] = {}
     for name, value in values.items():
-        if name in jobs:
-            continue
-        arguments[name], made = _argument(name, value, cell, around)
-        restore += made
-    return Call(_function(cell, list(arguments), restore, body, outputs), arguments, tuple(outputs))
+        if name not in jobs:
+            arguments[name], restored[name] = argument_of(name, value, cell, around)
+    restore = ast.parse("".join(f"import pathlib as _batch_pathlib\n{name} = {text}\n" for name, text in restored.items() if text)).body
+    return Call(_function(cell, list(arguments), restore, body, outputs), arguments, tuple(outputs), finder.chains, restored)
 
 
 def _values(cell: PythonCell, around: Surroundings) -> dict[str, Any]:
@@ -174,7 +179,7 @@ def _values(cell: PythonCell, around: Surroundings) -> dict[str, Any]:
     for name, value in values.items():
         if around.is_job(value) and name in cell.names.assigned:
             raise TemplateError(f"{_where(cell, cell.names.assigned[name])}: {name!r} is a job of the batch and the cell assigns it; use another name")
-        _check_function(cell, name, value, around)
+        check_function(cell, name, value, around)
     return values
 
 
@@ -196,7 +201,7 @@ def _undefined(cell: PythonCell, name: str, line: int, around: Surroundings) -> 
     return TemplateError(f"{_where(cell, line)}: {name!r} is neither defined in the notebook nor in this cell; {hint}")
 
 
-def _check_function(cell: PythonCell, name: str, value: object, around: Surroundings) -> None:
+def check_function(cell: PythonCell, name: str, value: object, around: Surroundings) -> None:
     """A function of the notebook travels with what it reads, which must not be a job."""
     seen: set[int] = set()
     waiting = [(name, value)]
@@ -234,6 +239,7 @@ class _ResourceFinder(ast.NodeTransformer):
 
     def __init__(self, cell: PythonCell, jobs: Mapping[str, Any], around: Surroundings) -> None:
         self.found: dict[str, Any] = {}
+        self.chains: dict[str, tuple[str, tuple[tuple[bool, Any], ...]]] = {}
         self._names: dict[str, str] = {}
         self._cell = cell
         self._jobs = dict(jobs)
@@ -270,7 +276,9 @@ class _ResourceFinder(ast.NodeTransformer):
             text, value = self._step(step, text, value)
             if self._around.is_file(value) and not self._is_group_step(value, steps[index + 1 :]):
                 self._refuse_handle(text, steps[index + 1 :], step.lineno)
-                return self._rest(self._variable(text, value, step), steps[index + 1 :])
+                found = self._variable(text, value, step)
+                self.chains[found.id] = (root.id, tuple([_key(one) for one in steps[: index + 1]]))
+                return self._rest(found, steps[index + 1 :])
         if isinstance(value, (str, int, float)) and steps:
             return self._variable(text, value, root)
         raise TemplateError(
@@ -282,8 +290,9 @@ class _ResourceFinder(ast.NodeTransformer):
         """The value one attribute or item further on; reading it is all that happens."""
         if isinstance(step, ast.Attribute):
             return f"{text}.{step.attr}", getattr(value, step.attr)
-        if isinstance(step.slice, ast.Constant) and isinstance(step.slice.value, (str, int)):
-            return f"{text}[{step.slice.value!r}]", value[step.slice.value]
+        key = _key(step)[1]
+        if isinstance(key, (str, int)):
+            return f"{text}[{key!r}]", value[key]
         raise TemplateError(
             f"{_where(self._cell, step.lineno)}: {text}[{ast.unparse(step.slice)}] is looked up when the cell is defined, not in the job; "
             f"put the files into a list in an earlier cell and read that"
@@ -291,7 +300,7 @@ class _ResourceFinder(ast.NodeTransformer):
 
     def _is_group_step(self, value: Any, rest: Sequence[ast.AST]) -> bool:
         """Whether `value` is a group and the chain goes on to a member of it."""
-        return bool(rest) and not isinstance(value, str)
+        return bool(rest) and not isinstance(value, (str, list))
 
     def _refuse_handle(self, text: str, rest: Sequence[ast.Attribute | ast.Subscript], line: int) -> None:
         if rest and isinstance(rest[0], ast.Attribute) and rest[0].attr in ("path", "result"):
@@ -312,14 +321,24 @@ class _ResourceFinder(ast.NodeTransformer):
         return node
 
 
-def _argument(name: str, value: Any, cell: PythonCell, around: Surroundings) -> tuple[Any, list[ast.stmt]]:
-    """The value to send, and statements that make a `Path` of what arrives as text where the notebook has one."""
+def _key(step: ast.Attribute | ast.Subscript) -> tuple[bool, Any]:
+    """Whether the step is an attribute, and its name; for an item its literal index, None where that is no literal."""
+    if isinstance(step, ast.Attribute):
+        return True, step.attr
+    try:
+        return False, ast.literal_eval(step.slice)
+    except (ValueError, TypeError):
+        return False, None
+
+
+def argument_of(name: str, value: Any, cell: PythonCell, around: Surroundings) -> tuple[Any, str]:
+    """The value to send, and the expression that makes a `Path` of what arrives as text where the notebook has one, '' otherwise."""
     sent, has_path = _staged(value, around)
     if isinstance(value, ModuleType) and value.__name__ == "__main__":
         raise TemplateError(f"{_where(cell, cell.names.read[name])}: {name!r} is the notebook itself; read its variables by name")
     if not has_path:
-        return value, []
-    return sent, ast.parse(f"import pathlib as _batch_pathlib\n{name} = {_path_expression(value, name)}").body
+        return value, ""
+    return sent, _path_expression(value, name)
 
 
 def _staged(value: Any, around: Surroundings) -> tuple[Any, bool]:

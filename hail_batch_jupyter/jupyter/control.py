@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
+from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter import run
 from hail_batch_jupyter.jupyter.desk import Desk, place_of
-from hail_batch_jupyter.jupyter.namespace import unknown_job
+from hail_batch_jupyter.jupyter.namespace import indexed, part_of, unknown_job
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def wait_for(desk: Desk, jobs: Sequence[object]) -> None:
     """What `%batch_wait` does."""
     running = desk.last_run()
-    run.wait(running, [job_id_of(running, job) for job in jobs] or None)
+    run.wait(running, [job_id for job in jobs for job_id in job_ids_of(running, job)] or None)
 
 
 def show_log(desk: Desk, job: object, tail: int | None, follow: bool) -> None:
@@ -29,7 +30,25 @@ def show_log(desk: Desk, job: object, tail: int | None, follow: bool) -> None:
     from hail_batch_jupyter.jupyter.logs import print_log
 
     running = desk.last_run()
-    print_log(running, job_id_of(running, job), tail, follow)
+    print_log(running, _one_of(running, job), tail, follow)
+
+
+def _one_of(running: RunningBatch, asked: object) -> int:
+    """The job whose log is meant; of a stage the first that failed.
+
+    Raises UsageError naming a job for a stage in which none has failed.
+    """
+    found = job_ids_of(running, asked)
+    if len(found) == 1:
+        return found[0]
+    views = {view.job_id: view for view in running.snapshot().jobs}
+    failed = [job_id for job_id in found if views[job_id].state in (JobState.FAILED, JobState.ERROR)]
+    name = getattr(asked, "name", None) or str(asked)
+    if not failed:
+        first = running.spec.job(found[0]).display_name
+        raise UsageError(f"{name!r} is a stage of {len(found)} jobs; name one of them, such as {first} or {name}[0] (%batch_jobs {name} lists them)")
+    print(f"{len(failed)} of {len(found)} jobs of {name!r} failed; this is {running.spec.job(failed[0]).display_name}:")
+    return failed[0]
 
 
 def cancel(desk: Desk, run_id: object) -> str:
@@ -43,18 +62,25 @@ def cancel(desk: Desk, run_id: object) -> str:
     return f"run {running.id} is being cancelled"
 
 
-def job_id_of(running: RunningBatch, asked: object) -> int:
-    """The number of a job of the run by its name, its number or the variable that holds it.
+def job_ids_of(running: RunningBatch, asked: object) -> list[int]:
+    """The number of a job of the run by its name, its number or the variable that holds it; the numbers of all jobs of a stage.
 
     Raises UsageError naming close ones.
     """
     name = getattr(asked, "name", None) or str(asked)
     found = [job.job_id for job in running.spec.jobs if job.name == name]
-    if not found and name.isdigit() and any(job.job_id == int(name) for job in running.spec.jobs):
-        return int(name)
-    if not found:
-        raise UsageError(unknown_job(name, [job.name for job in running.spec.jobs if job.name], f"run {running.id}"))
-    return found[-1]
+    if found:
+        return found[-1:]
+    if name.isdigit() and any(job.job_id == int(name) for job in running.spec.jobs):
+        return [int(name)]
+    stage, index = indexed(name)
+    inside = sorted([(job.name or "", job.job_id) for job in running.spec.jobs if job.attributes.get("stage") == stage])
+    numbers = [job_id for _, job_id in inside]
+    if not numbers:
+        stages = [job.attributes.get("stage") for job in running.spec.jobs]
+        names = [own or job.name or "" for own, job in zip(stages, running.spec.jobs, strict=True)]
+        raise UsageError(unknown_job(name, list(dict.fromkeys(filter(None, names))), f"run {running.id}"))
+    return numbers if index is None else [part_of(stage, numbers, index)]
 
 
 def jobs_table(desk: Desk, q: str | None) -> pd.DataFrame:

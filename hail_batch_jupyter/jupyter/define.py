@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.error import UsageError
 
+from hail_batch_jupyter.batch.stage import JobStage, StageFiles, jobs_among
 from hail_batch_jupyter.core.template import Template
 from hail_batch_jupyter.jupyter import options, run
 from hail_batch_jupyter.jupyter.braces import Insert, fill
-from hail_batch_jupyter.jupyter.cells import build_call, read_cell
+from hail_batch_jupyter.jupyter.cells import read_cell
 from hail_batch_jupyter.jupyter.desk import Desk
+from hail_batch_jupyter.jupyter.each import Each, read_each
 from hail_batch_jupyter.jupyter.madewords import made_line
 from hail_batch_jupyter.jupyter.namespace import cell_template, check_name, jobs_named, names_for, surroundings
+from hail_batch_jupyter.jupyter.scatter import Copy, calls_of, check_destinations, copies_of, filled, owners, read_names, short_name, unused
+from hail_batch_jupyter.jupyter.words import plural
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.batch.job import Job
     from hail_batch_jupyter.batch.resource import Resource
-    from hail_batch_jupyter.core.files import FileRef
 
 DEFAULTS = ("default_cpu", "default_memory", "default_image")
 
@@ -44,74 +47,107 @@ def select_batch(desk: Desk, parsed: options.Parsed) -> Batch:
 
 
 def drop(desk: Desk, batch: Batch, asked: object) -> None:
-    """Take a job out of the batch, and its variable away.
+    """Take a job or a stage out of the batch, and its variable away.
 
     Raises GraphError naming the jobs that use its files.
     """
-    (job,) = jobs_named(batch, [asked])
-    batch.drop_job(job)
-    if job.name and desk.shell.user_ns.get(job.name) is job:
-        del desk.shell.user_ns[job.name]
+    (job, *others) = jobs_named(batch, [asked])
+    stage = batch.stage_of_uid().get(job.job_draft.uid)
+    if stage is not None and not others and len(stage) > 1:
+        raise UsageError(f"--drop {asked}: it is one job of the stage {stage.name!r}; drop {stage.name}, or run its cell again with other items")
+    if stage is not None:
+        batch.drop_stage(stage)
+    else:
+        batch.drop_job(job)
+    made = job if stage is None else stage
+    if made.name and desk.shell.user_ns.get(made.name) is made:
+        del desk.shell.user_ns[made.name]
 
 
 def bash_cell(desk: Desk, parsed: options.Parsed, cell: str) -> None:
-    """A cell of bash becomes a job, in the place of the one that it made before; when it fails nothing has changed."""
+    """A cell of bash becomes a job, or a stage, in the place of what it made before; when it fails nothing has changed."""
     batch = desk.batch()
+    each = read_each(parsed.each, parsed.cross, parsed.name, desk.shell.user_ns)
     settings = options.settings_of(parsed)
     old = check_name(parsed.name, desk.shell, batch, parsed.replace)
-    job = batch.stage_bash_job(parsed.name, old, shell=settings.values.pop("shell", None))
-    template = cell_template(cell.rstrip("\n"), names_for(desk.shell, parsed.name, job), batch)
-    job.command(template)
-    job.job_draft.source = cell
-    _apply(job, settings)
-    _wait_for(job, batch, parsed.after)
+    shell, text, staged = settings.values.pop("shell", None), cell.rstrip("\n"), []
+    copies = copies_of(parsed.name, each, old)
+    for copy in copies:
+        job = batch.stage_bash_job(copy.name, copy.replaces, shell=shell, attributes=copy.attributes)
+        job.command(cell_template(text, names_for(desk.shell, parsed.name, job, copy.values), batch))
+        staged.append(job)
     if parsed.dry_run:
-        print(_dry_text(template, batch).strip())
+        print(_dry_text(staged[0].job_draft.commands[0], batch).strip() + (f"\n# … and {len(staged) - 1} more" if staged[1:] else ""))
         return
-    _put(desk, batch, job, settings, parsed)
+    used = [re.search(rf"\{{{name}\b", text) is not None for name in each.names] if each else []
+    _put(desk, batch, Described(copies, staged, old, each, used), settings, parsed, cell)
 
 
 def python_cell(desk: Desk, parsed: options.Parsed, cell: str) -> None:
-    """A cell of Python becomes a job, in the place of the one that it made before; when it fails nothing has changed."""
+    """A cell of Python becomes a job, or a stage, in the place of what it made before; when it fails nothing has changed."""
     batch = desk.batch()
+    each = read_each(parsed.each, parsed.cross, parsed.name, desk.shell.user_ns)
     settings = options.settings_of(parsed)
     old = check_name(parsed.name, desk.shell, batch, parsed.replace)
-    job = batch.stage_python_job(parsed.name, old)
     read = read_cell(parsed.name, cell)
-    call = build_call(read, parsed.results, surroundings(desk.shell, names_for(desk.shell, parsed.name, job), batch))
-    job.call_named(call.function, call.outputs, **call.arguments)
-    job.job_draft.source = cell
-    _apply(job, settings)
-    _wait_for(job, batch, parsed.after)
+    copies = copies_of(parsed.name, each, old)
+    staged = [batch.stage_python_job(copy.name, copy.replaces, attributes=copy.attributes) for copy in copies]
+    pairs = zip(staged, copies, strict=True)
+    arounds = [surroundings(desk.shell, names_for(desk.shell, parsed.name, job, copy.values), batch) for job, copy in pairs]
+    calls = calls_of(read, parsed.results, arounds, [parsed.name, *(each.names if each else ())])
+    for job, call in zip(staged, calls, strict=True):
+        job.call_named(call.function, call.outputs, **call.arguments)
     if parsed.dry_run:
+        call = calls[0]
         print(f"{parsed.name}: takes {', '.join(call.arguments) or 'nothing'} from the notebook, gives {', '.join(call.outputs) or 'nothing'} back")
         return
-    _put(desk, batch, job, settings, parsed)
+    used = [name in read.names.read for name in each.names] if each else []
+    _put(desk, batch, Described(copies, staged, old, each, used), settings, parsed, cell)
 
 
-def _apply(job: Job, settings: options.Settings) -> None:
-    for name, value in settings.values.items():
+class Described(NamedTuple):
+    """What a cell makes, before it is in the batch; `used` says of each variable of `each` whether the cell reads it."""
+
+    copies: Sequence[Copy]
+    staged: Sequence[Job]
+    old: Job | JobStage[Any] | None
+    each: Each | None
+    used: Sequence[bool]
+
+
+def _apply(job: Job, values: Mapping[str, Any], env: Mapping[str, str]) -> None:
+    for name, value in values.items():
         getattr(job, name)(value)
-    for variable, value in settings.env.items():
+    for variable, value in env.items():
         job.env(variable, value)
 
 
-def _wait_for(job: Job, batch: Batch, asked: list[object]) -> None:
-    if asked:
-        job.depends_on(*jobs_named(batch, asked))
-
-
-def _put(desk: Desk, batch: Batch, staged: Job, settings: options.Settings, parsed: options.Parsed) -> None:
-    """From here on the batch has the job, the variable holds it, and its outputs are written."""
-    name = parsed.name
+def _put(desk: Desk, batch: Batch, cell: Described, settings: options.Settings, parsed: options.Parsed, source: str) -> None:
+    """From here on the batch has the jobs, the variable holds them, and their outputs are written."""
+    name, names = parsed.name, desk.shell.user_ns
+    after = jobs_named(batch, parsed.after)
+    for job, copy in zip(cell.staged, cell.copies, strict=True):
+        job.job_draft.source = source
+        _apply(job, settings.values, filled(settings.env, copy, names, "env"))
+        if after:
+            job.depends_on(*after)
+    outputs = [filled(settings.outputs, copy, names, "output") for copy in cell.copies]
     for file in settings.outputs:
-        _check_made(staged, file)
-    job = batch.put_job(staged, settings.outputs)
-    desk.shell.user_ns[name] = job
+        _check_made(cell.staged[0], file, name)
+    check_destinations(outputs, cell.each)
+    made: Job | JobStage[Any]
+    if cell.each is not None:
+        made = batch.put_stage(name, cell.staged, cell.each.items, outputs, cell.old)
+    elif isinstance(cell.old, JobStage):
+        made = batch.put_alone(cell.staged[0], outputs[0], cell.old)
+    else:
+        made = batch.put_job(cell.staged[0], outputs[0])
+    names[name] = made
     desk.note_cell(batch, name)
-    print(_made_words(job, batch))
+    jobs: list[Job] = jobs_among([made])
+    print(_made_words(name, jobs, cell, batch))
     if parsed.run:
-        run_cells(desk, run.RunOrder(only=(name,)))
+        run_cells(desk, run.RunOrder(only=tuple([job.name or "" for job in jobs])))
 
 
 def _made(job: Job) -> list[str]:
@@ -120,35 +156,28 @@ def _made(job: Job) -> list[str]:
     return [file.name for file in draft.files.values() if file.defined] + list(draft.groups) + [result for call in draft.calls for result in call.results]
 
 
-def _check_made(job: Job, name: str) -> None:
+def _check_made(job: Job, name: str, cell: str) -> None:
     """Raise UsageError naming what the cell makes unless it makes this file or result."""
     made = _made(job)
     if name not in made:
         close = difflib.get_close_matches(name, made, 3)
-        without = f"it makes {', '.join(made)}" if made else f"write {{{job.name}.{name}}} where the cell makes it"
+        without = f"it makes {', '.join(made)}" if made else f"write {{{cell}.{name}}} where the cell makes it"
         known = f"did you mean {' or '.join(close)}?" if close else without
-        raise UsageError(f"--output {name}=…: the cell of {job.name!r} does not make {name!r}; {known}")
+        raise UsageError(f"--output {name}=…: the cell of {cell!r} does not make {name!r}; {known}")
 
 
-def _made_words(job: Job, batch: Batch) -> str:
-    """One line about a job: 'fit: after check; reads train.py, data.csv; makes model'."""
-    draft = job.job_draft
-    after = [str(batch.job_of(uid).name) for uid in draft.depends_on]
-    reads = [(batch.job_of(ref.owner).name, ref.name) if ref.made_by_job else (None, _short_name(ref, batch)) for ref in draft.reads]
-    return made_line(str(job.name), batch.name, after, reads, _made(job))
-
-
-def _short_name(ref: FileRef, batch: Batch) -> str:
-    """'data.csv' for an input, 'fit.model' for a file of a job."""
-    if not ref.made_by_job:
-        return os.path.basename(batch.draft.inputs[ref.owner].path) or "a group of files"
-    return f"{batch.job_of(ref.owner).name}.{ref.name}"
+def _made_words(name: str, jobs: Sequence[Job], cell: Described, batch: Batch) -> str:
+    """One line about a cell: 'fit: 24 jobs over alpha; after check; reads train.py, data.csv; makes model'."""
+    each, after = cell.each, owners(list(jobs[0].job_draft.depends_on), batch)
+    reads = read_names(list(dict.fromkeys([ref for job in jobs for ref in job.job_draft.reads])), batch)
+    over = f"{plural(len(jobs), 'job')} over {', '.join(each.names)}{unused(each, cell.used)}" if each else ""
+    return made_line(name, batch.name, after, reads, _made(jobs[0]), over)
 
 
 def _dry_text(template: Template, batch: Batch) -> str:
     from hail_batch_jupyter.compile.shelltext import render
 
-    return render(template, lambda ref: _short_name(ref, batch))
+    return render(template, lambda ref: short_name(ref, batch))
 
 
 def run_command(desk: Desk, parsed: options.Parsed) -> None:
@@ -185,6 +214,9 @@ def output_words(magic: options.Magic, line: str, names: Mapping[str, Any]) -> t
     asked = parsed.file.strip("{}").removeprefix("$")
     pieces = fill(f"{{{asked}}}", names)
     value = pieces[0].value if len(pieces) == 1 and isinstance(pieces[0], Insert) else None
+    if isinstance(value, StageFiles):
+        hint = f"--output {value.name}=DEST on the cell of {value.stage.name!r}, with the item's name in braces in DEST"
+        raise UsageError(f"%batch_output {asked}: it is {len(value)} files, one a job; write {hint}, or name one, {value.stage.name}[0].{value.name}")
     if not isinstance(value, Resource):
         raise UsageError(f"%batch_output {asked}: it is not a file or result of a job; write %batch_output fit.model DEST")
     return value, str(options.looked_up(parsed.dest, names, "dest"))
@@ -194,4 +226,4 @@ def add_output(resource: Resource, dest: str) -> str:
     """Write the file at every run from now on, once a destination; gives a sentence about it."""
     batch = resource.from_batch
     batch.write_output(resource, dest)
-    return f"{_short_name(resource.file_ref, batch)} is written to {dest} when the batch runs"
+    return f"{short_name(resource.file_ref, batch)} is written to {dest} when the batch runs"

@@ -37,6 +37,7 @@ class Desk:
         self.run: RunningBatch | None = None
         self._current: str | None = None
         self._cells: dict[tuple[str, str], CellNote] = {}
+        self._saved: tuple[str, float, set[object]] = ("", 0.0, set())
 
     # batches
 
@@ -49,9 +50,9 @@ class Desk:
         return self._current or self.default_name()
 
     def job_names(self) -> list[str]:
-        """Names of the jobs of the current batch, without making one."""
+        """Names of the stages and jobs of the current batch, without making one."""
         batch = self.batches.get(self._current or "")
-        return [] if batch is None else [job.name for job in batch.select_jobs("") if job.name]
+        return [] if batch is None else [*batch.stages, *[job.name for job in batch.select_jobs("") if job.name]]
 
     def backend_names(self) -> list[str]:
         """Names that `--backend` takes."""
@@ -86,10 +87,11 @@ class Desk:
     def reset(self, name: str, **settings: Any) -> Batch:
         """An empty batch in the place of the one of that name; variables that hold its jobs are taken away."""
         from hail_batch_jupyter.batch.job import Job
+        from hail_batch_jupyter.batch.stage import JobStage
 
         old = self.batches.pop(name, None)
         for variable, value in list(self.shell.user_ns.items()):
-            if isinstance(value, Job) and value.job_batch is old:
+            if isinstance(value, (Job, JobStage)) and value.job_batch is old:
                 del self.shell.user_ns[variable]
         self._cells = {key: note for key, note in self._cells.items() if key[0] != name}
         return self.select(name, **settings)
@@ -122,17 +124,22 @@ class Desk:
 
     def cell_is_gone(self, batch: Batch, job_name: str) -> bool:
         """Whether the notebook was saved since the job's cell ran and no longer has that cell; False where this cannot be known."""
-        note = self._cells.get((batch.name or "", job_name))
+        stage = job_name.rpartition("-")[0]
+        note = self._cells.get((batch.name or "", stage if stage in batch.stages else job_name))
         place = notebook_path(self.shell)
         if note is None or not note.cell_id or not place:
             return False
         try:
-            if os.stat(place).st_mtime <= note.ran_s:
-                return False
-            cells = json.loads(Path(place).read_text())["cells"]
-            return note.cell_id not in {cell.get("id") for cell in cells}
+            saved_s = os.stat(place).st_mtime
+            return saved_s > note.ran_s and note.cell_id not in self._saved_cells(place, saved_s)
         except (OSError, ValueError, KeyError, AttributeError):
             return False
+
+    def _saved_cells(self, place: str, saved_s: float) -> set[object]:
+        """Ids of the cells in the notebook's file, read once for each time it was saved: a stage asks for each of its jobs."""
+        if self._saved[:2] != (place, saved_s):
+            self._saved = (place, saved_s, {cell.get("id") for cell in json.loads(Path(place).read_text())["cells"]})
+        return self._saved[2]
 
 
 def cell_id(shell: Shell) -> str:

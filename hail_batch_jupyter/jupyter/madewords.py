@@ -12,12 +12,14 @@ _OWN_RESULT = re.compile(r"result\d+")
 """What a result is called that nobody gave a name."""
 
 
-def made_line(name: str, batch: str | None, after: Sequence[str], reads: Sequence[tuple[str | None, str]], makes: Sequence[str]) -> str:
-    """'fit: after check; reads data.csv, load.table; makes model'.
+def made_line(name: str, batch: str | None, after: Sequence[str], reads: Sequence[tuple[str | None, str]], makes: Sequence[str], over: str = "") -> str:
+    """'fit: 24 jobs over alpha; after check; reads data.csv, load.table; makes model'.
 
     reads   (job, file) each, None for the job where the file is an input
+    over    what the jobs of a stage are for
     """
     parts = [
+        over,
         f"after {_listed(after)}" if after else "",
         f"reads {_listed(_grouped(reads))}" if reads else "",
         f"makes {_listed(makes)}" if makes else "",

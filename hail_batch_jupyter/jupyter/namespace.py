@@ -24,29 +24,33 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.batch.job import Job
     from hail_batch_jupyter.batch.resource import InputResourceFile
+    from hail_batch_jupyter.batch.stage import JobStage
     from hail_batch_jupyter.jupyter.desk import Shell
 
 _IPYTHON = frozenset({"In", "Out", "exit", "quit", "open", *NOTEBOOK_ONLY})
 _INPUTS: WeakKeyDictionary[Batch, dict[str, InputResourceFile]] = WeakKeyDictionary()
 
 
-def check_name(name: str, shell: Shell, batch: Batch, replace: bool) -> Job | None:
-    """The job that a cell of this name replaces, None for a new one.
+def check_name(name: str, shell: Shell, batch: Batch, replace: bool) -> Job | JobStage[Any] | None:
+    """The job or stage that a cell of this name replaces, None for a new one.
 
     Raises UsageError offering another name for one that is no identifier, that Python or IPython needs, or that holds
     something else than a job; `replace` allows the last.
     """
     from hail_batch_jupyter.batch.job import Job
+    from hail_batch_jupyter.batch.stage import JobStage
 
     why = _unusable(name, shell)
     held = shell.user_ns.get(name)
-    mine = held if isinstance(held, Job) and held.job_batch is batch else None
-    if why is None and held is not None and not isinstance(held, Job) and not replace:
+    handle = isinstance(held, (Job, JobStage))
+    mine = held if handle and held.job_batch is batch else None
+    if why is None and held is not None and not handle and not replace:
         why = f"is a variable that holds {_words(held)}"
     if why is not None:
         also = ", or --replace to take the variable" if why.startswith("is a variable") else ""
         raise UsageError(f"{name!r} {why}; use another name, such as {free_name(name, shell)!r}{also}")
-    return batch.job_named(name) or mine
+    stage = batch.stages.get(name)
+    return stage if stage is not None else batch.job_named(name) or mine
 
 
 def _unusable(name: str, shell: Shell) -> str | None:
@@ -72,9 +76,9 @@ def free_name(name: str, shell: Shell) -> str:
     return next(candidate for candidate in candidates if candidate not in shell.user_ns and _unusable(candidate, shell) is None)
 
 
-def names_for(shell: Shell, name: str, job: Job) -> Mapping[str, Any]:
-    """The notebook's variables, in which `name` is the job that is being described."""
-    return ChainMap({name: job}, shell.user_ns)
+def names_for(shell: Shell, name: str, job: Job, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The notebook's variables, in which `name` is the job that is being described, for these values of `--each`."""
+    return ChainMap({name: job, **values}, shell.user_ns)
 
 
 def cell_template(cell: str, names: Mapping[str, Any], batch: Batch) -> Template:
@@ -96,13 +100,14 @@ def file_of(batch: Batch, place: str) -> Callable[[object], FileRef | None]:
     """What turns a value into the file that it means, None if it means none; `place` begins the messages."""
     from hail_batch_jupyter.batch.job import Job
     from hail_batch_jupyter.batch.resource import PythonResult, Resource
+    from hail_batch_jupyter.batch.stage import JobStage
 
     def ref(value: object) -> FileRef | None:
         if isinstance(value, PurePath):
             return stage_path(batch, value, place).file_ref
-        if isinstance(value, Job):
-            remedy = f"name one of its files, such as {{{value.name}.model}}, or wait for it with --after {value.name}"
-            raise TemplateError(f"{place}: it is a job; {remedy}")
+        if isinstance(value, (Job, JobStage)):
+            kind = "job; name one of its files" if isinstance(value, Job) else "stage; name files of its jobs"
+            raise TemplateError(f"{place}: it is a {kind}, such as {{{value.name}.model}}, or wait for it with --after {value.name}")
         if not isinstance(value, Resource):
             return None
         if value.from_batch is not batch:
@@ -141,33 +146,63 @@ def surroundings(shell: Shell, names: Mapping[str, Any], batch: Batch) -> Surrou
     """What the notebook has for a cell of Python."""
     from hail_batch_jupyter.batch.job import Job
     from hail_batch_jupyter.batch.resource import Resource
+    from hail_batch_jupyter.batch.stage import JobStage, StageFiles
 
     return Surroundings(
         names,
         shell.user_ns_hidden,
-        lambda value: isinstance(value, Job),
-        lambda value: isinstance(value, Resource),
+        lambda value: isinstance(value, (Job, JobStage)),
+        lambda value: isinstance(value, (Resource, StageFiles)),
         lambda path: stage_path(batch, path, "the cell"),
     )
 
 
 def jobs_named(batch: Batch, asked: Sequence[object]) -> list[Job]:
-    """The jobs that words or variables name.
+    """The jobs that words or variables name; all of its jobs for a stage, one of them for `fit[3]`.
 
     Raises UsageError naming close ones for an unknown name, ForeignJobError for a job of another batch.
     """
-    from hail_batch_jupyter.batch.job import Job
-
-    found = []
-    for one in asked:
-        job = one if isinstance(one, Job) else batch.job_named(str(one))
-        if job is None:
-            names = [other.name for other in batch.select_jobs("") if other.name]
-            raise UsageError(unknown_job(str(one), names, f"batch {batch.name!r}"))
+    found = [job for one in asked for job in _named(batch, one)]
+    for job in found:
         if job.job_batch is not batch:
             raise ForeignJobError(f"job {job.name!r} belongs to another batch, {job.job_batch.name!r}; name a job of {batch.name!r}")
-        found.append(job)
     return found
+
+
+def _named(batch: Batch, asked: object) -> list[Job]:
+    from hail_batch_jupyter.batch.job import Job
+    from hail_batch_jupyter.batch.stage import JobStage, jobs_among
+
+    if isinstance(asked, (Job, JobStage)):
+        return jobs_among([asked])
+    text = str(asked)
+    job = batch.job_named(text)
+    stage, index = indexed(text)
+    if job is None and stage in batch.stages:
+        jobs: list[Job] = batch.stages[stage].jobs
+        return jobs if index is None else [part_of(stage, jobs, index)]
+    if job is None:
+        raise UsageError(unknown_job(text, cell_names(batch), f"batch {batch.name!r}"))
+    return [job]
+
+
+def indexed(text: str) -> tuple[str, int | None]:
+    """('fit', 3) for 'fit[3]', ('fit', None) for 'fit'."""
+    match = re.fullmatch(r"(\w+)\[(-?\d+)\]", text)
+    return (match[1], int(match[2])) if match else (text, None)
+
+
+def part_of(stage: str, jobs: Sequence[Any], index: int) -> Any:
+    """The job of that index; raises UsageError where the stage has none."""
+    if not -len(jobs) <= index < len(jobs):
+        raise UsageError(f"stage {stage!r} has {len(jobs)} jobs, and none at index {index}; the last is {stage}[{len(jobs) - 1}]")
+    return jobs[index]
+
+
+def cell_names(batch: Batch) -> list[str]:
+    """Names of stages, and of the jobs that belong to none."""
+    inside = batch.stage_of_uid()
+    return [*batch.stages, *[job.name for job in batch.jobs if job.name and job.job_draft.uid not in inside]]
 
 
 def unknown_job(name: str, names: Sequence[str], where: str) -> str:

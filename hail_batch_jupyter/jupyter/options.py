@@ -20,6 +20,7 @@ Magic = Any  # a function with the `parser` that IPython's decorators add
 Parsed = Any  # an argparse.Namespace
 _WHOLE = re.compile(r"(?<![^\s=])\{[^{}]*\}(?=\s|$)")
 _FIRST = re.compile(r"\s*([^\s\[]+(?:\[(?:'[^']*'|\"[^\"]*\"|\d+)\][^\s\[]*)*)")
+_EACH = re.compile(r"(?<!\S)--each(?:\s+|=)(?=[^\W\d]\w*=)")
 _DOLLAR = re.compile(r"\$([^\W\d]\w*)")
 
 SETTINGS = (
@@ -28,6 +29,8 @@ SETTINGS = (
     argument("--storage", metavar="SIZE", help="disk: 20Gi"),
     argument("--image", help="container image, for backends that run containers"),
     argument("--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable of the job; its value is shown nowhere; may be repeated"),
+    argument("--each", action="append", default=[], metavar="VAR=ITEMS", help="one job an item: alpha=alphas, seed=range(5), x=[0.1, 1]; may be repeated"),
+    argument("--cross", action="store_true", help="every combination of several --each; without it they go side by side"),
     argument("--after", action="extend", nargs="+", default=[], metavar="JOB", help="wait for these jobs, too"),
     argument("--timeout", metavar="TIME", help="kill the job after this time: 90, 15m, 2h"),
     argument("--always-run", action="store_true", help="run even if a job before it failed"),
@@ -54,8 +57,10 @@ def read_line(magic: Magic, line: str, namespace: Mapping[str, object]) -> Parse
     Raises UsageError for an unknown option, naming close ones, and whatever argparse finds; TemplateError for an unknown variable.
     """
     parsed = read_words(magic, split(line))
+    later = ("each", "env", "output") if getattr(parsed, "each", None) else ()
     for name, value in vars(parsed).items():
-        setattr(parsed, name, looked_up(value, namespace, name))
+        if name not in later:  # with --each their braces may hold an item
+            setattr(parsed, name, looked_up(value, namespace, name))
     return parsed
 
 
@@ -77,15 +82,38 @@ def split(line: str, *, raw: bool = False) -> list[str]:
     if raw and (first := _FIRST.match(line)):
         return [first.group(1), *split(line[first.end() :])]
 
+    original = line
+
     def keep(match: re.Match[str]) -> str:
         kept.append(match.group())
         return f"\0{len(kept) - 1}\0"
 
+    for start, end in reversed(_each_values(line)):
+        line = line[:start] + f"\0{len(kept)}\0" + line[end:]
+        kept.append(original[start:end])
     try:
         words = shlex.split(_WHOLE.sub(keep, line))
     except ValueError as error:
         raise UsageError(f"the options cannot be read ({str(error).lower()}); close the quotes, or write \\' and \\\" for themselves") from None
     return [re.sub("\0(\\d+)\0", lambda match: kept[int(match.group(1))], word) for word in words]
+
+
+def _each_values(line: str) -> list[tuple[int, int]]:
+    """Where the values of `--each` stand that are not in quotes as a whole: to the first blank outside of brackets and quotes."""
+    places = []
+    for match in _EACH.finditer(line):
+        depth, quote, at = 0, "", match.end()
+        while at < len(line) and (depth or quote or not line[at].isspace()):
+            character = line[at]
+            if quote:
+                quote = "" if character == quote else quote
+            elif character in "'\"":
+                quote = character
+            else:
+                depth += (character in "([{") - (character in ")]}")
+            at += 1
+        places.append((match.end(), at))
+    return places
 
 
 def _check_options(parser: argparse.ArgumentParser, words: Iterable[str]) -> None:

@@ -53,6 +53,19 @@ def execute(folder: Path, cells: list[str], monkeypatch: pytest.MonkeyPatch) -> 
     return notebook
 
 
+def test_the_quickstart_runs_and_each_of_its_cells_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAIL_BATCH_JUPYTER_RUNS", str(tmp_path / "runs"))
+    cells = [cell.source for cell in nbformat.read(ROOT / "notebooks" / "quickstart.ipynb", as_version=4).cells if cell.cell_type == "code"]
+    define = [cell for cell in cells if cell.startswith("%%batch_")]
+    again = [*define, "%batch_run\n%batch_wait", "len(quick.jobs), len(fit), fit['score'].result()[3] == table.to_dict('records')[3]"]
+    fewer = ["strengths = strengths[:20]", *define, "%batch_run\n%batch_wait", "len(quick.jobs), len(gather['table'].result())"]
+    notebook = execute(tmp_path, [*cells, "quick = %batch", *again, *fewer], monkeypatch)
+
+    assert any("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.outputs)
+    assert data_of(notebook.cells[len(cells) + len(again)], "text/plain") == "(27, 24, True)"
+    assert data_of(notebook.cells[-1], "text/plain") == "(23, 20)"
+
+
 def data_of(cell: Any, mime: str) -> str:
     return "".join(output["data"].get(mime, "") for output in cell.outputs if "data" in output)
 
