@@ -239,7 +239,7 @@ def test_a_stage_runs_and_its_values_and_files_come_back(cells_b: Any, capsys: p
     with pytest.raises(UsageError, match="'score' is a stage of 3 jobs; name one of them, such as score-0"):
         cells_b.run("%batch_log score")
     cells_b.run("%batch_log score[1]")
-    assert "job 'score-1' (Success) has printed nothing" in capsys.readouterr().out
+    assert "job 'score-1' (succeeded) has printed nothing" in capsys.readouterr().out
     assert len(cells_b.run("%batch_jobs score")) == 3
 
 
