@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from hail_batch_jupyter.batch.resource import JobResourceFile, PythonResult, Resource, ResourceGroup
 from hail_batch_jupyter.batch.settings import Settings
+from hail_batch_jupyter.batch.stage import JobStage, jobs_among
 from hail_batch_jupyter.batch.tokens import FILE, GROUP, JOB, RESULT, token_text
 from hail_batch_jupyter.core.draft import FileDraft, JobDraft
 from hail_batch_jupyter.core.files import FileKind, FileRef
@@ -14,7 +15,6 @@ from hail_batch_jupyter.errors import BatchException, ForeignJobError
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
-    from hail_batch_jupyter.batch.stage import JobStage
 
 J = TypeVar("J", bound="Job")
 
@@ -106,8 +106,6 @@ class Job(Settings):
 
         Raises BatchException for what is no job, ForeignJobError for a job of another batch.
         """
-        from hail_batch_jupyter.batch.stage import jobs_among
-
         self._check_open("depends_on")
         for job in jobs_among(jobs):
             if not isinstance(job, Job):

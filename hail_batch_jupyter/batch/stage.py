@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
-from hail_batch_jupyter.batch.base_job import Job
 from hail_batch_jupyter.batch.resource import Resource, ResourceGroup
 from hail_batch_jupyter.errors import BatchException
 
 if TYPE_CHECKING:
+    from hail_batch_jupyter.batch.base_job import Job
     from hail_batch_jupyter.batch.batch import Batch
 
-J = TypeVar("J", bound=Job)
+J = TypeVar("J", bound="Job")
 
 
 class StageFiles(list[Any]):

@@ -35,14 +35,14 @@ class BatchStages(BatchCells):
         A function is called as `work(item, *args, **kwargs)`, like `map` of Python: a tuple or dict is one argument. What stands behind it
         is the same in each job, and may be a file or result, as in `PythonJob.call`; `stage.results` are the results.
 
-        >>> fits = b.map('fit', [0.1, 1, 10], fit, train.out)
-        >>> best = b.new_python_job('best').call(max, fits.results)
+        >>> squares = b.map('square', range(3), pow, 2)
+        >>> total = b.new_python_job('total').call(sum, squares.results)
 
         A text is a command, in which `{item}` is the item, quoted for the place where it stands, or the path of a file, and `{job.out}`
         a file that the job makes; `{item[0]}`, `{item[name]}` and `{item.name}` are parts of it. All other braces stay for the shell.
 
-        >>> sums = b.map('sum', [b.read_input(path) for path in paths], 'sha256sum {item} > {job.out}')
-        >>> b.new_job('all').command(f'cat {sums.out} > {...}')
+        >>> words = b.map('word', ['to be', 'or not'], 'echo {item} > {job.out}')
+        >>> text = b.new_job('text').command(f'cat {words.out}')
 
         Raises BatchException for an item that cannot stand in the command, or does not fit the function; then no job was made.
         """
