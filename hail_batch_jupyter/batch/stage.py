@@ -78,7 +78,7 @@ class JobStage(Generic[J]):
     """Jobs that do the same for several items: a sequence of jobs, made by `Batch.map` and by cells with `--each`.
 
     >>> stage = b.map('square', range(3), lambda x: x * x)
-    >>> stage[1], len(stage), stage[-2:]
+    >>> first, last_two = stage[0], stage[-2:]
 
     `stage.out` and `stage['out']` are the files or results of that name, one a job. A setter, such as `stage.cpu(2)`, sets it for
     each job and gives the stage back.
