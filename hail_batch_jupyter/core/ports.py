@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Protocol
 
 from hail_batch_jupyter.core.events import JobEvent, Usage
@@ -86,6 +86,7 @@ class Outcome(NamedTuple):
     kind       'started' (with its pid), 'ended' (with exit_code or signal) or 'lost'
     exit_code  0-255, or 128 + signal
     reason     '' or one of 'out of memory', 'could not start: …', 'lost'
+    alone      of an ended attempt: for certain no process that it started is left
     """
 
     attempt_id: str
@@ -94,16 +95,23 @@ class Outcome(NamedTuple):
     reason: str = ""
     pid: int = 0
     usage: Optional[Usage] = None
+    alone: bool = False
 
 
 class Executor(Protocol):
     """A place to run attempts; called from one thread only."""
 
-    def start(self, attempts: Sequence[Attempt]) -> Sequence[Outcome]:
-        """Start them; gives one 'started' or 'ended' (could not start) outcome each, or fewer where starting takes time."""
+    def start(self, attempts: Sequence[Attempt]) -> Iterable[Outcome]:
+        """Start them; gives one 'started' or 'ended' (could not start) outcome each, or fewer where starting takes time.
+
+        Each outcome is written down before the next is taken, so an executor that starts one by one starts each only then.
+        """
 
     def wait(self, timeout_s: float) -> Sequence[Outcome]:
-        """Outcomes since the last call, as soon as there is one; [] at the timeout."""
+        """Outcomes since the last call, as soon as there is one; [] at the timeout.
+
+        What it gave before is written down when it is called again; until then nobody but the caller may have to know of it.
+        """
 
     def stop(self, attempt_id: str, force: bool) -> None:
         """Ask (or with `force` make) an attempt and all its processes end; its outcome comes through `wait`."""

@@ -164,11 +164,10 @@ class Engine:
         """The next attempt of a job, or why there cannot be one."""
         number = self._attempts[job.job_id] = self._attempts.get(job.job_id, 0) + 1
         log = f"{self._logs}/{job.job_id}.{number}.main.log"
-        now = self._clock.monotonic()
         try:
             self._localizer.stage(job.inputs)
-            directory = self._localizer.make_directory(job, number, now)
-            self._localizer.recycler.log(log, now)
+            directory = self._localizer.make_directory(job, number)
+            self._localizer.recycler.log(log)
         except OSError as error:
             return f"input copy failed: {error.strerror}: {error.filename}"
         env = {**self._env.get(job.job_id, {}), "BATCH_TMPDIR": self._localizer.scratch}
@@ -185,9 +184,8 @@ class Engine:
             attempt = prepared._replace(slot=grant.slot)
             self._trying[attempt.attempt_id] = Trying(attempt, grant)
             chosen.append(attempt)
-        for attempt in chosen:
-            for outcome in self._executor.start([attempt]):
-                self._take(outcome)
+        for outcome in self._executor.start(chosen) if chosen else ():
+            self._take(outcome)
             self._journal.flush()  # at once: only what is written down is known as finished if this process is killed
 
     def _refuse(self, job: JobSpec, reason: str) -> None:
@@ -233,7 +231,8 @@ class Engine:
                 self._record(attempt.job.job_id, JobState.RUNNING, attempt=attempt.number, phase="output", slot=attempt.slot)
             else:
                 self._close(ending)
-                self._localizer.recycle(attempt.job, attempt.log, self._clock.monotonic())
+                if outcome.alone:
+                    self._localizer.recycle(attempt.job, attempt.log)
         for ending in self._finisher.finished():
             self._close(ending)
             found = True

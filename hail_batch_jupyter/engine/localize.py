@@ -38,18 +38,18 @@ class Localizer:
                 _link(self.absolute(source), self.absolute(dest))
                 self._staged.add(dest)
 
-    def make_directory(self, job: JobSpec, attempt: int, now: float) -> str:
+    def make_directory(self, job: JobSpec, attempt: int) -> str:
         """The job's own empty directory, which is also its working directory unless all share scratch."""
         path = f"{self.scratch}/{job.directory}"
         if attempt > 1 and os.path.isdir(path):
             remove_tree(path)
-        self.recycler.folder(path, now)
+        self.recycler.folder(path)
         return self.scratch if self._shared else path
 
-    def recycle(self, job: JobSpec, log: str, now: float) -> None:
-        """Give back what a job that promised nothing left empty."""
+    def recycle(self, job: JobSpec, log: str) -> None:
+        """Give back what a job that promised nothing, and of which no process is left, left empty."""
         if not (job.promises or job.results):
-            self.recycler.give(f"{self.scratch}/{job.directory}", log, now)
+            self.recycler.give(f"{self.scratch}/{job.directory}", log)
 
     def missing(self, job: JobSpec) -> str | None:
         """The first file that a job promised and did not make, None when all are there."""

@@ -16,7 +16,7 @@ import sys
 from typing import Any, NoReturn
 
 from hail_batch_jupyter.executors.job_process import become_job, leave
-from hail_batch_jupyter.executors.reaper import Reaper, peek, readable, reap
+from hail_batch_jupyter.executors.reaper import Reaper, readable
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 """Numerical libraries start their threads when they are loaded, and threads do not survive a fork."""
@@ -89,11 +89,12 @@ class ForkServer:
 
     def _reap(self) -> None:
         self._reaper.drain()
-        for pid in [pid for pid in self._attempts if peek(pid) is not None]:
-            ended = reap(pid)
-            attempt_id = self._attempts.pop(pid)
-            self._send({"id": attempt_id, "kind": "ended", "pid": ended.pid, "exit_code": ended.exit_code, "usage": list(ended.usage)})
-            self._learn(self._reports.pop(ended.pid))
+        while (ended := self._reaper.peek()) is not None:
+            self._reaper.forget(ended.pid)
+            attempt_id = self._attempts.pop(ended.pid, None)
+            if attempt_id is not None:  # else a loaded package started it
+                self._send({"id": attempt_id, "kind": "ended", "pid": ended.pid, "exit_code": ended.exit_code, "usage": list(ended.usage)})
+                self._learn(self._reports.pop(ended.pid))
 
     def _learn(self, report: int) -> None:
         os.set_blocking(report, False)

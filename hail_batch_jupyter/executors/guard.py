@@ -29,8 +29,10 @@ def guard(directory: Path, runner: int) -> int:
     if status:  # killed, or ended by an exception; a run that ended well may already have been removed
         if os.WIFSIGNALED(status):
             sys.stderr.write(f"the runner was killed by signal {os.WTERMSIG(status)}\n")
-        _note_successes(directory, ended)
-        sweep(directory)
+        try:
+            _note_successes(directory, ended)
+        finally:
+            sweep(directory)
     kill_strays(())
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 

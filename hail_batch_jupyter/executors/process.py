@@ -6,13 +6,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hail_batch_jupyter.core.ports import Attempt, Outcome
-from hail_batch_jupyter.executors.reaper import Reaper, peek, reap, reap_others
+from hail_batch_jupyter.executors.reaper import Exit, Reaper
 from hail_batch_jupyter.executors.spawn import encode, spawn
-from hail_batch_jupyter.executors.subreaper import kill_orphans, kill_strays
+from hail_batch_jupyter.executors.subreaper import ChildCount, kill_orphans, kill_strays
 from hail_batch_jupyter.observe import procfs
 
 if TYPE_CHECKING:
@@ -34,21 +34,27 @@ class ProcessExecutor:
         self._path = self._env.get("PATH", os.defpath)
         self._done_path = f"{run_directory}/done"
         self._done = os.open(self._done_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.write(self._done, b"\n")  # takes a block now, so that a full disk has room for the last successes
         self._python = python
         self._sys_path = sys_path
-        self._leaders: dict[int, str] = {}
+        self._leaders: dict[int, Attempt] = {}
+        self._told: dict[int, int] = {}
         self._pids: dict[str, int] = {}
         self._servers: dict[bool, ForkClient] = {}
         self._retired: list[ForkClient] = []
         self._next_look = 0.0
         self._reaper = Reaper()
+        self._children = ChildCount()
         self._poll = select.poll()
         self._poll.register(self._reaper.read_fd, select.POLLIN)
         self.helpers: set[int] = set()
 
-    def start(self, attempts: Sequence[Attempt]) -> list[Outcome]:
-        """Start them all; a program that is missing ends at once with exit code 127 and a line in the log."""
-        return [outcome for outcome in map(self._start, attempts) if outcome is not None]
+    def start(self, attempts: Sequence[Attempt]) -> Iterator[Outcome]:
+        """Start each when the outcome before it was taken; a program that is missing ends at once with exit code 127 and a line in the log."""
+        for attempt in attempts:
+            outcome = self._start(attempt)
+            if outcome is not None:
+                yield outcome
 
     def _start(self, attempt: Attempt) -> Outcome | None:
         attempt_id = attempt.attempt_id
@@ -61,7 +67,7 @@ class ProcessExecutor:
             pid = spawn(attempt.argv, {**self._encoded, **encode(env)}, attempt.directory, attempt.log, path=env.get("PATH", self._path))
         except (OSError, ValueError) as error:  # a NUL in a command or a value is a ValueError
             return self._could_not_start(attempt, error)
-        self._leaders[pid] = attempt_id
+        self._leaders[pid] = attempt
         self._pids[attempt_id] = pid
         return Outcome(attempt_id, "started", pid=pid)
 
@@ -85,16 +91,29 @@ class ProcessExecutor:
         return server
 
     def wait(self, timeout_s: float) -> list[Outcome]:
-        """What happened since the last call."""
-        ready = {fd for fd, _ in self._poll.poll(max(0, timeout_s * 1000))}
-        outcomes = self._reap() if self._reaper.read_fd in ready else []
-        for server in [*self._servers.values(), *self._retired]:
-            if server.fileno() in ready:
-                outcomes.extend(self._of_server(server))
-        now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + _LOOK_S
-            self._look()
+        """What happened since the last call, which is written down now: the system may forget the processes that it told of."""
+        self._forget()
+        deadline = time.monotonic() + timeout_s
+        outcomes = self._ended()
+        while True:
+            if not outcomes or self.helpers:
+                outcomes += self._poll_for(0.0 if outcomes else deadline - time.monotonic())
+            now = time.monotonic()
+            if now >= self._next_look:
+                self._next_look = now + _LOOK_S
+                kill_orphans(self._pids.keys(), self._leaders.keys() | self.helpers)
+            if outcomes or now >= deadline:
+                return outcomes
+
+    def _poll_for(self, timeout_s: float) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for fd, _ in self._poll.poll(max(0, timeout_s * 1000)):
+            if fd == self._reaper.read_fd:
+                self._reaper.drain()
+                outcomes += self._ended()
+            for server in [*self._servers.values(), *self._retired]:
+                if server.fileno() == fd:
+                    outcomes += self._of_server(server)
         return outcomes
 
     def _of_server(self, server: ForkClient) -> list[Outcome]:
@@ -112,27 +131,37 @@ class ProcessExecutor:
             self._servers = {warm: other for warm, other in self._servers.items() if other is not server}
         return outcomes
 
-    def _reap(self) -> list[Outcome]:
-        """Attempts that have ended; each success is noted in the file `done` before the system forgets it."""
-        self._reaper.drain()
-        outcomes = []
-        for pid, attempt_id in list(self._leaders.items()):
-            code = peek(pid)
-            if code is None:
-                continue
-            if code == 0:
-                os.write(self._done, f"{attempt_id}\n".encode())
-            ended = reap(pid)
-            del self._leaders[pid]
-            del self._pids[attempt_id]
-            _kill_group(pid, signal.SIGKILL)
-            outcomes.append(Outcome(attempt_id, "ended", ended.exit_code, pid=pid, usage=ended.usage))
-        return outcomes
+    def _ended(self) -> list[Outcome]:
+        """The attempt that has ended and of which the caller does not know; the others come with the next calls."""
+        while True:
+            ended = self._reaper.peek()
+            if ended is None or ended.pid in self._told:
+                return []
+            attempt = self._leaders.get(ended.pid)
+            if attempt is not None:
+                return [self._end(attempt, ended)]
+            self._reaper.forget(ended.pid)
+            self.helpers.discard(ended.pid)
 
-    def _look(self) -> None:
-        """End what left its job's group and outlived the job, and let the system forget it."""
-        self.helpers -= reap_others(self._leaders.keys())
-        kill_orphans(self._pids.keys(), self._leaders.keys() | self.helpers)
+    def _end(self, attempt: Attempt, ended: Exit) -> Outcome:
+        """Nothing that a job started in its group outlives it."""
+        pid, exit_code, usage = ended
+        self._told[pid] = exit_code
+        _kill_group(pid, signal.SIGKILL)
+        del self._pids[attempt.attempt_id]
+        if not exit_code and attempt.job.outputs:
+            self._note(attempt)  # it is copied in the time to come, in which the system forgets the process
+        alone = self._children.count() == len(self._leaders) + len(self.helpers)
+        return Outcome(attempt.attempt_id, "ended", exit_code, "", pid, usage, alone)
+
+    def _note(self, attempt: Attempt) -> None:
+        os.write(self._done, f"{attempt.attempt_id}\n".encode())
+
+    def _forget(self) -> None:
+        for pid in self._told:
+            self._reaper.forget(pid)
+            del self._leaders[pid]
+        self._told.clear()
 
     def stop(self, attempt_id: str, force: bool) -> None:
         """TERM, or with `force` KILL, to the whole group of the attempt."""
@@ -140,14 +169,24 @@ class ProcessExecutor:
 
     def close(self) -> None:
         """Kill what still runs and let the servers go."""
-        self._reap()  # what has ended well must be noted, whatever ends this process
+        self._note_all()  # what has ended well must be known, whatever ends this process
         for pid in self._pids.values():
             _kill_group(pid, signal.SIGKILL)
         kill_strays(self.helpers)
         for server in [*self._servers.values(), *self._retired]:
             server.close()
+        self._children.close()
         self._reaper.close()
         os.close(self._done)
+
+    def _note_all(self) -> None:
+        self._ended()
+        while self._told:
+            for pid, exit_code in self._told.items():
+                if not exit_code:
+                    self._note(self._leaders[pid])
+            self._forget()
+            self._ended()
 
 
 def _kill_group(pid: int, number: int) -> None:

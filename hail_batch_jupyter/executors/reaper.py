@@ -1,18 +1,26 @@
-"""Waiting for children without polling: one signal wakes the loop, wait4 tells of exit and usage."""
+"""Waiting for children without polling: one signal wakes the loop, then the system tells who has ended and what it used."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+import struct
 import sys
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from hail_batch_jupyter.core.events import Usage
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """ru_maxrss counts bytes on macOS, KiB elsewhere (getrusage(2))."""
+_WAITID = {"x86_64": 247, "aarch64": 95, "riscv64": 95, "ppc64le": 272, "s390x": 281}
+"""Number of waitid(2) on each machine: the call of the system tells the usage, too, that of its library does not."""
+_SIGINFO_BYTES, _RUSAGE_BYTES = 128, 144
+_ENDED = struct.Struct("@8xi4xi4xi")
+"""si_code, si_pid and si_status of a siginfo_t where a word has 64 bits."""
+_USED = struct.Struct("@5l")
+"""ru_utime and ru_stime (seconds, microseconds each) and ru_maxrss of a rusage."""
 
 
 class Exit(NamedTuple):
@@ -24,21 +32,35 @@ class Exit(NamedTuple):
 
 
 class Reaper:
-    """Wakes a select loop when a child has ended; must be made in the main thread."""
+    """Wakes a select loop when a child has ended and tells of it; must be made in the main thread."""
 
     def __init__(self) -> None:
         self.read_fd, self._write_fd = os.pipe()
         os.set_blocking(self.read_fd, False)
         os.set_blocking(self._write_fd, False)
+        self._peek = _system_peek()
         signal.signal(signal.SIGCHLD, _nothing)
         self._before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
 
     def drain(self) -> None:
-        """Forget that a child has ended; `peek` and `reap` tell which."""
+        """Forget the signal; `peek` tells which child has ended."""
         try:
             os.read(self.read_fd, 4096)
         except BlockingIOError:
             return
+
+    def peek(self) -> Exit | None:
+        """A child that has ended, the same until it is forgotten; None while all run.
+
+        Until then the system keeps it: its end can be written down and is not lost even if this process is killed in between.
+        (Where the numbers of the system's calls are not known, the system has forgotten it at once.)
+        """
+        return self._peek() if self._peek is not None else _reaped()
+
+    def forget(self, pid: int) -> None:
+        """Let the system forget a child that `peek` gave."""
+        if self._peek is not None:
+            os.waitpid(pid, 0)
 
     def close(self) -> None:
         """Give the signal back."""
@@ -52,36 +74,48 @@ def _nothing(number: int, frame: Any) -> None:
     """Only a signal that has a handler of Python's writes to the wakeup descriptor."""
 
 
-def peek(pid: int) -> int | None:
-    """The exit code of a child that has ended, None while it runs; the system keeps it for `reap`.
-
-    Between the two its end can be written down, so that it is not lost even if this process is killed in between.
-    """
-    info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    if info is None:
+def _system_peek() -> Optional[Callable[[], Optional[Exit]]]:
+    number = _WAITID.get(os.uname().machine) if sys.platform == "linux" and sys.maxsize > 1 << 32 else None
+    if number is None:
         return None
-    return info.si_status if info.si_code == os.CLD_EXITED else 128 + info.si_status
+    import ctypes
+
+    info, used = ctypes.create_string_buffer(_SIGINFO_BYTES), ctypes.create_string_buffer(_RUSAGE_BYTES)
+    waitid = ctypes.CDLL(None).syscall
+    waitid.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+    arguments = (number, os.P_ALL, 0, ctypes.addressof(info), os.WEXITED | os.WNOHANG | os.WNOWAIT, ctypes.addressof(used))
+
+    def peek() -> Exit | None:
+        waitid(*arguments)
+        code, pid, status = _ENDED.unpack_from(info)
+        if not pid:  # nobody has ended, or there is nobody
+            return None
+        user_s, user_us, system_s, system_us, rss = _USED.unpack_from(used)
+        cpu_s = round(user_s + system_s + (user_us + system_us) / 1e6, 3)
+        return Exit(pid, status if code == os.CLD_EXITED else 128 + status, Usage(rss * _RSS_UNIT, cpu_s))
+
+    return peek
 
 
-def reap(pid: int) -> Exit:
-    """The end of a child that has ended."""
-    _, status, used = os.wait4(pid, 0)
+def _reaped() -> Exit | None:
+    try:
+        pid, status, used = os.wait4(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
     usage = Usage(used.ru_maxrss * _RSS_UNIT, round(used.ru_utime + used.ru_stime, 3))
-    return Exit(pid, 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status), usage)
+    return Exit(pid, 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status), usage) if pid else None
 
 
-def reap_others(known: Collection[int]) -> set[int]:
-    """Reap children that have ended and are not `known`; gives their pids."""
-    ended: set[int] = set()
+def reap_others(known: Collection[int]) -> None:
+    """Reap children that have ended and are not `known`, as far as no known one has ended before them."""
     while True:
         try:
             info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
-            return ended
+            return
         if info is None or info.si_pid in known:
-            return ended
+            return
         os.waitpid(info.si_pid, 0)
-        ended.add(info.si_pid)
 
 
 def readable(fds: list[int], timeout_s: float) -> set[int]:

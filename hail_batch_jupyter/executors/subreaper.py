@@ -13,6 +13,9 @@ from hail_batch_jupyter.observe import procfs
 
 _PR_SET_CHILD_SUBREAPER = 36
 """Source: prctl(2)."""
+_CHILDREN = "/proc/self/task/{}/children"
+"""Pids of this process's children, each with a blank behind it; source: proc(5)."""
+_PAGE = 4096
 _STRAYS_S = 2.0
 _PAUSE_S = 0.001
 
@@ -53,10 +56,29 @@ def kill_strays(helpers: Collection[int]) -> None:
 def children() -> list[int]:
     """Pids of this process's children."""
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        with open(_CHILDREN.format(os.getpid())) as file:
             return [int(word) for word in file.read().split()]
     except OSError:
         return []
+
+
+class ChildCount:
+    """Counts this process's children, ended ones that were not reaped included, in 1 µs; must be made in the main thread."""
+
+    def __init__(self) -> None:
+        self._fd = os.open(_CHILDREN.format(os.getpid()), os.O_RDONLY | os.O_CLOEXEC) if os.path.exists(_CHILDREN.format(os.getpid())) else -1
+
+    def count(self) -> int:
+        """So many; -1 when it cannot be known, or there are hundreds."""
+        if self._fd < 0:
+            return -1
+        data = os.pread(self._fd, _PAGE, 0)
+        return data.count(b" ") if len(data) < _PAGE else -1
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 def _kill_session(pid: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Transfer
 from hail_batch_jupyter.engine.localize import INLINE_BYTES, Localizer, copy, link_tree
-from hail_batch_jupyter.engine.recycle import REST_S, Recycler
+from hail_batch_jupyter.engine.recycle import Recycler
 
 
 def test_paths_of_a_spec_become_paths_of_this_machine() -> None:
@@ -141,31 +141,27 @@ def test_the_first_promised_file_that_is_missing_is_named(tmp_path: Path) -> Non
 def test_a_second_attempt_begins_with_an_empty_folder(tmp_path: Path) -> None:
     job = JobSpec(1, "k", None, "bash", (), "d1")
     localizer = Localizer(str(tmp_path))
-    first = Path(localizer.make_directory(job, 1, 0.0))
+    first = Path(localizer.make_directory(job, 1))
     (first / "half").write_text("x")
 
-    second = Path(localizer.make_directory(job, 2, 0.0))
+    second = Path(localizer.make_directory(job, 2))
 
     assert second == first
     assert os.listdir(second) == []
 
 
 @pytest.mark.parametrize(("folder_is_empty", "log_is_empty"), [(True, True), (True, False), (False, True), (False, False)])
-def test_only_what_is_empty_is_used_again_and_only_after_a_rest(tmp_path: Path, folder_is_empty: bool, log_is_empty: bool) -> None:
+def test_only_what_is_empty_is_used_again(tmp_path: Path, folder_is_empty: bool, log_is_empty: bool) -> None:
     recycler = Recycler()
     folder, log = tmp_path / "folder", tmp_path / "log"
-    recycler.folder(str(folder), 0.0)
+    recycler.folder(str(folder))
     log.write_text("" if log_is_empty else "text")
     if not folder_is_empty:
         (folder / "file").write_text("")
-    recycler.give(str(folder), str(log), 10.0)
+    recycler.give(str(folder), str(log))
 
-    recycler.folder(str(tmp_path / "too_early"), 10.0)
-    recycler.log(str(tmp_path / "too_early.log"), 10.0)
-    assert folder.exists()
-    assert log.exists()
-    recycler.folder(str(tmp_path / "later"), 10.0 + REST_S)
-    recycler.log(str(tmp_path / "later.log"), 10.0 + REST_S)
+    recycler.folder(str(tmp_path / "later"))
+    recycler.log(str(tmp_path / "later.log"))
 
     assert folder.exists() is not folder_is_empty
     assert log.exists() is not log_is_empty
@@ -176,12 +172,12 @@ def test_only_what_is_empty_is_used_again_and_only_after_a_rest(tmp_path: Path, 
 
 def test_a_folder_whose_rights_were_changed_is_not_used_again(tmp_path: Path) -> None:
     recycler = Recycler()
-    recycler.folder(str(tmp_path / "folder"), 0.0)
+    recycler.folder(str(tmp_path / "folder"))
     (tmp_path / "log").write_text("")
     (tmp_path / "folder").chmod(0o755)
-    recycler.give(str(tmp_path / "folder"), str(tmp_path / "log"), 0.0)
+    recycler.give(str(tmp_path / "folder"), str(tmp_path / "log"))
 
-    recycler.folder(str(tmp_path / "next"), 99.0)
+    recycler.folder(str(tmp_path / "next"))
 
     assert (tmp_path / "folder").exists()
     assert (tmp_path / "next").stat().st_mode & 0o777 == 0o700

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hail_batch_jupyter.executors.reaper import Reaper, peek, readable, reap
+from hail_batch_jupyter.core.events import Usage
+from hail_batch_jupyter.executors.reaper import Reaper, readable
 from hail_batch_jupyter.executors.spawn import encode, find_program, spawn
 
 
@@ -22,7 +25,7 @@ def test_a_spawned_program_has_the_given_directory_environment_and_log(tmp_path:
 
     pid = spawn(["/bin/sh", "-c", 'pwd; echo "$COLOUR" >&2; cat'], encode({"COLOUR": "blue"}), str(tmp_path), str(log))
 
-    assert reap(pid).exit_code == 0
+    assert os.waitpid(pid, 0) == (pid, 0)
     assert log.read_text() == f"before\n{tmp_path}\nblue\n"
 
 
@@ -50,8 +53,7 @@ def test_a_spawned_program_leads_a_session_of_its_own(tmp_path: Path) -> None:
         assert os.getsid(pid) == pid
     finally:
         os.kill(pid, signal.SIGKILL)
-        ended = reap(pid)
-    assert ended.exit_code == 137
+        os.waitpid(pid, 0)
 
 
 def test_a_program_that_is_not_on_the_path_is_named(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_a_program_is_looked_for_on_the_given_path(tmp_path: Path) -> None:
     tool.chmod(0o755)
 
     pid = spawn(["tool"], {}, str(tmp_path), str(tmp_path / "log"), path=f"/nowhere:{tmp_path}")
-    reap(pid)
+    os.waitpid(pid, 0)
 
     assert find_program("tool", f"/nowhere:{tmp_path}") == str(tool)
     assert (tmp_path / "log").read_text() == "found\n"
@@ -85,30 +87,55 @@ def test_no_descriptor_is_left_open_by_a_failed_start(tmp_path: Path) -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)])
-def test_an_end_is_seen_before_it_is_reaped_and_wakes_the_reaper(tmp_path: Path, script: str, code: int) -> None:
+@pytest.fixture
+def reaper() -> Iterator[Reaper]:
+    while True:  # runners of tests before this one
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            break
     reaper = Reaper()
-    try:
-        pid = spawn(["/bin/sh", "-c", f"read -r _; {script}"], {}, str(tmp_path), str(tmp_path / "log"))
-        assert readable([reaper.read_fd], 30) == {reaper.read_fd}
-        reaper.drain()
-        assert readable([reaper.read_fd], 0) == set()
-    finally:
-        reaper.close()
+    yield reaper
+    reaper.close()
 
-    assert [peek(pid), peek(pid)] == [code, code]
-    ended = reap(pid)
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)])
+def test_an_end_wakes_the_reaper_and_is_known_until_it_is_forgotten(tmp_path: Path, reaper: Reaper, script: str, code: int) -> None:
+    pid = spawn(["/bin/sh", "-c", f"read -r _; {script}"], {}, str(tmp_path), str(tmp_path / "log"))
+
+    assert readable([reaper.read_fd], 30) == {reaper.read_fd}
+    reaper.drain()
+    assert readable([reaper.read_fd], 0) == set()
+    ended = reaper.peek()
+    assert ended is not None
     assert (ended.pid, ended.exit_code) == (pid, code)
-    assert ended.usage.max_rss_bytes > 0
+    assert reaper.peek() == ended
+    reaper.forget(pid)
+    assert reaper.peek() is None
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
-def test_a_child_that_runs_has_no_exit_code(tmp_path: Path) -> None:
+def test_what_the_reaper_says_of_usage_is_what_the_system_says_in_the_end(tmp_path: Path, reaper: Reaper) -> None:
+    busy = "x = bytearray(60_000_000)\nsum(range(1_000_000))"
+    spawn([sys.executable, "-I", "-S", "-c", busy], {}, str(tmp_path), str(tmp_path / "log"))
+    assert readable([reaper.read_fd], 30)
+
+    ended = reaper.peek()
+
+    assert ended is not None
+    _, _, used = os.wait4(ended.pid, 0)
+    assert ended.usage == Usage(used.ru_maxrss * 1024, round(used.ru_utime + used.ru_stime, 3))
+    assert ended.usage.max_rss_bytes > 60_000_000
+
+
+def test_a_child_that_runs_has_not_ended(tmp_path: Path, reaper: Reaper) -> None:
     pid = spawn(["/bin/sleep", "1000"], {}, str(tmp_path), str(tmp_path / "log"))
     try:
-        assert peek(pid) is None
+        assert reaper.peek() is None
     finally:
         os.kill(pid, signal.SIGKILL)
-        reap(pid)
+        os.waitpid(pid, 0)
 
 
 def test_the_reaper_gives_the_signal_back() -> None:
