@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from hail_batch_jupyter.backends.launch import start_runner
+from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
@@ -74,6 +74,10 @@ class LocalBackend(Backend[RunningBatch]):
         has = machine()
         return Capacity(self._cores or has.cpu_mcpu, self._memory or has.memory_bytes, self._parallelism or has.attempts)
 
+    def begin(self) -> Launch:
+        """Start the runner, so that it is ready when the batch is compiled."""
+        return Launch()
+
     def submit(self, spec: BatchSpec, options: SubmitOptions) -> RunningBatch:
         """Write the run directory and start the runner; returns as soon as that lives.
 
@@ -92,7 +96,12 @@ class LocalBackend(Backend[RunningBatch]):
         except OSError as error:
             rundir.remove(directory)
             raise SubmitError(f"the scratch folder {facts.scratch!r} cannot be written ({error.strerror}); free space or choose another tmp_dir") from error
-        start_runner(directory, self._orders(spec, capacity), tied=not options.detach)
+        with options.begun or Launch() as launch:
+            try:
+                launch.give(directory, self._orders(spec, capacity), tied=not options.detach)
+            except SubmitError:
+                rundir.remove(directory)
+                raise
         return open_run(directory, spec)
 
     def _make_run(self, spec: BatchSpec, options: SubmitOptions, scratch_parent: Path | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from hail_batch_jupyter.batch.uris import checked_path
@@ -33,6 +34,10 @@ class Backend(Generic[RunningBatchType]):
         if cls.submit is Backend.submit and cls._async_run is Backend._async_run:
             raise TypeError(f"{cls.__name__} cannot be used as a backend, because it defines neither submit nor _async_run; use LocalBackend()")
         return super().__new__(cls)
+
+    def begin(self) -> AbstractContextManager[Any]:
+        """Start at once what takes time and is the same for any run; `submit` gets it in its options, and it is given back where none follows."""
+        return nullcontext()
 
     def submit(self, spec: BatchSpec, options: SubmitOptions) -> RunningBatchType:
         """Begin a run; raises SubmitError, with nothing started, when that is not possible."""

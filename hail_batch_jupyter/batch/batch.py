@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hail_batch_jupyter.batch.base_job import Job
@@ -184,9 +185,10 @@ class Batch(BatchStages):
         """
         if not self.backend.runs_specs:
             return self.backend._run(self, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)  # noqa: SLF001 - the name that hailtop's backends override
-        from hail_batch_jupyter.batch.run import run_batch
+        with nullcontext() if dry_run else self.backend.begin() as begun:
+            from hail_batch_jupyter.batch.run import run_batch
 
-        return run_batch(self, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)
+            return run_batch(self, dry_run, verbose, delete_scratch_on_exit, begun, **backend_kwargs)
 
     async def _async_run(self, dry_run: bool = False, verbose: bool = False, delete_scratch_on_exit: bool = True, **backend_kwargs: Any) -> Any:
         return await self.backend._async_run(self, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)  # noqa: SLF001 - as in run

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _DEFAULTS: dict[str, Any] = {"wait": True, "open": False, "disable_progress_bar": False, "callback": None, "token": None}
 
 
-def run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, **backend_kwargs: Any) -> RunningBatch | None:
-    """See `Batch.run`."""
+def run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, begun: Any = None, **backend_kwargs: Any) -> RunningBatch | None:
+    """See `Batch.run`; `begun` is what the backend's `begin` gave."""
     asked = _checked(batch, backend_kwargs)
     settle(batch)
     spec = compile_batch(batch.draft, verbose=verbose)
@@ -32,7 +32,7 @@ def run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit
         return batch.last_run
     notebook = in_notebook()
     spec = spec._replace(callback=asked["callback"], token=asked["token"])
-    options = SubmitOptions(keep_files=not delete_scratch_on_exit, detach=notebook or not asked["wait"])
+    options = SubmitOptions(keep_files=not delete_scratch_on_exit, detach=notebook or not asked["wait"], begun=begun)
     running: RunningBatch = batch.backend.submit(spec, options)
     _note_submitted(batch, spec, running)
     _show(running, notebook, asked["open"])

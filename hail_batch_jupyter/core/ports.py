@@ -36,10 +36,12 @@ class SubmitOptions(NamedTuple):
 
     keep_files  intermediate files stay after the run, so that a later run can take jobs over
     detach      the run goes on when the process that made it ends
+    begun       what the backend's `begin` gave, None when it was not asked
     """
 
     keep_files: bool = False
     detach: bool = False
+    begun: Any = None
 
 
 class Backend(Protocol):

@@ -1,7 +1,7 @@
 """The process that holds the engine of one run, started as a script so that its start costs little.
 
-Reads one JSON line from its standard input: values of `env` by job, the import path for Python jobs, the limits. When it is `tied`, the end of
-that input is the end of its maker, and of the run.
+It is started before it is known what it will run. Then it reads one JSON line from its standard input: the run directory, values of `env` by job, the
+import path for Python jobs, the limits. When it is `tied`, the end of that input is the end of its maker, and of the run.
 """
 
 from __future__ import annotations
@@ -119,19 +119,24 @@ def _put_away(scratch: str) -> str | None:
 
 
 def main() -> None:
-    """Entry of the process; argv[1] is the run directory.
+    """Entry of the process; without orders it ends.
 
-    Splits in two at once: the parent becomes the guard, the child runs the batch.
+    With them it splits in two: the parent becomes the guard, the child runs the batch.
     """
     os.closerange(3, _DESCRIPTORS)  # whatever the maker had open: locks, pipes; the jobs must not hold it
-    directory = Path(sys.argv[1])
     become_subreaper()  # before the first job, so that whatever leaves one comes to the runner or, after it, to the guard
+    line = _read_line(0)
+    if not line:
+        return
+    orders = json.loads(line)
+    directory = Path(orders["directory"])
+    _speak_into(directory / "runner.log")
     pid = os.fork()
     if pid:
         sys.exit(guard(directory, pid))
     become_subreaper()  # a child does not inherit it
     owner.write_owner(directory, os.getpid(), guard=os.getppid())
-    run(directory, json.loads(_read_line(0)))
+    run(directory, orders)
     _clean(directory)
 
 
@@ -147,13 +152,21 @@ def _clean(directory: Path) -> None:
         sys.stderr.write(f"old runs were not removed: {error}\n")
 
 
+def _speak_into(path: Path) -> None:
+    """Both outputs go to the log of the run; until now they went to the maker, who may be gone."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
 def _read_line(fd: int) -> bytes:
-    """One line, read without a buffer so that nothing behind it is lost."""
+    """One line, read without a buffer so that nothing behind it is lost; b'' when the input ends before the line does."""
     data = b""
     while not data.endswith(b"\n"):
         part = os.read(fd, 1 << 16)
         if not part:
-            break
+            return b""
         data += part
     return data
 

@@ -19,8 +19,8 @@ def encode(env: Mapping[str, str]) -> dict[bytes, bytes]:
     return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
 
 
-def spawn(argv: Sequence[str], env: Mapping[bytes, bytes], directory: str | None, log: str, *, stdin: int | None = None, path: str = os.defpath) -> int:
-    """Start `argv` in `directory` with both outputs appended to `log` and an empty or the given stdin; gives its pid.
+def spawn(argv: Sequence[str], env: Mapping[bytes, bytes], directory: str | None, log: str | int, *, stdin: int | None = None, path: str = os.defpath) -> int:
+    """Start `argv` in `directory` with both outputs appended to `log`, a path or a descriptor, and an empty or the given stdin; gives its pid.
 
     `path` is where a program without a folder is looked for.
 
@@ -28,7 +28,7 @@ def spawn(argv: Sequence[str], env: Mapping[bytes, bytes], directory: str | None
     Raises FileNotFoundError or PermissionError naming the program or the directory when it cannot be started.
     """
     program = argv[0] if os.sep in argv[0] else find_program(argv[0], path)
-    log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600) if isinstance(log, str) else log
     try:
         if directory is not None:
             os.chdir(directory)
@@ -44,7 +44,8 @@ def spawn(argv: Sequence[str], env: Mapping[bytes, bytes], directory: str | None
         ]
         return os.posix_spawn(program, list(argv), env, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_RESET)
     finally:
-        os.close(log_fd)
+        if log_fd != log:
+            os.close(log_fd)
 
 
 @lru_cache(maxsize=64)
