@@ -35,7 +35,7 @@ class ForkServer:
 
     def serve(self) -> None:
         """Answer until the client is gone; jobs that still run are the guard's or the client's to end."""
-        fds = [self._channel.fileno(), self._reaper.read_fd]
+        fds = [self._channel.fileno(), self._reaper.listen()]
         while True:
             ready = readable(fds, 3600.0)
             if fds[1] in ready:

@@ -46,7 +46,8 @@ class ProcessExecutor:
         self._reaper = Reaper()
         self._children = ChildCount()
         self._poll = select.poll()
-        self._poll.register(self._reaper.read_fd, select.POLLIN)
+        if not self._reaper.sleeps:
+            self._poll.register(self._reaper.listen(), select.POLLIN)
         self.helpers: set[int] = set()
 
     def start(self, attempts: Sequence[Attempt]) -> Iterator[Outcome]:
@@ -88,6 +89,7 @@ class ProcessExecutor:
             server = self._servers[warm] = ForkClient(self._python, self._env, self._sys_path, log, preload)
             self.helpers.add(server.pid)
             self._poll.register(server.fileno(), select.POLLIN)
+            self._poll.register(self._reaper.listen(), select.POLLIN)
         return server
 
     def wait(self, timeout_s: float) -> list[Outcome]:
@@ -96,8 +98,11 @@ class ProcessExecutor:
         deadline = time.monotonic() + timeout_s
         outcomes = self._ended()
         while True:
-            if not outcomes or self.helpers:
+            if self.helpers or not self._leaders or not self._reaper.sleeps:
                 outcomes += self._poll_for(0.0 if outcomes else deadline - time.monotonic())
+            elif not outcomes:
+                self._reaper.sleep(deadline - time.monotonic())
+                outcomes = self._ended()
             now = time.monotonic()
             if now >= self._next_look:
                 self._next_look = now + _LOOK_S

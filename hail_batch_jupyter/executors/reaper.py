@@ -1,4 +1,4 @@
-"""Waiting for children without polling: one signal wakes the loop, then the system tells who has ended and what it used."""
+"""Waiting for children without polling, and how each has ended and what it used, known before it is reaped."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _WAITID = {"x86_64": 247, "aarch64": 95, "riscv64": 95, "ppc64le": 272, "s390x": 281}
 """Number of waitid(2) on each machine: the call of the system tells the usage, too, that of its library does not."""
 _SIGINFO_BYTES, _RUSAGE_BYTES = 128, 144
+_SOON_S, _AGAIN_S = 0.0005, 0.1
+"""A timer that is over before the waiting began comes again."""
 _ENDED = struct.Struct("@8xi4xi4xi")
 """si_code, si_pid and si_status of a siginfo_t where a word has 64 bits."""
 _USED = struct.Struct("@5l")
@@ -32,15 +34,37 @@ class Exit(NamedTuple):
 
 
 class Reaper:
-    """Wakes a select loop when a child has ended and tells of it; must be made in the main thread."""
+    """Waits for the end of children, or wakes a select loop that waits for other things too; must be made in the main thread."""
 
     def __init__(self) -> None:
-        self.read_fd, self._write_fd = os.pipe()
-        os.set_blocking(self.read_fd, False)
-        os.set_blocking(self._write_fd, False)
-        self._peek = _system_peek()
-        signal.signal(signal.SIGCHLD, _nothing)
-        self._before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        self._calls = _calls()
+        self.read_fd = self._write_fd = self._before = -1
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether this system lets `sleep` wait."""
+        return self._calls is not None
+
+    def sleep(self, timeout_s: float) -> None:
+        """Wait for the end of a child, of which there must be one, for a signal, or for so long; a tenth of a second more when the time is very short.
+
+        The scheduler gives the core of the ended child to one that waits like this, but not to one that a signal wakes: 2 % more jobs a second.
+        """
+        assert self._calls is not None
+        if signal.getsignal(signal.SIGALRM) is not _nothing:
+            signal.signal(signal.SIGALRM, _nothing)
+        signal.setitimer(signal.ITIMER_REAL, max(timeout_s, _SOON_S), _AGAIN_S)
+        self._calls.wait()
+
+    def listen(self) -> int:
+        """The descriptor that can be read when a child has ended."""
+        if self.read_fd < 0:
+            self.read_fd, self._write_fd = os.pipe()
+            os.set_blocking(self.read_fd, False)
+            os.set_blocking(self._write_fd, False)
+            signal.signal(signal.SIGCHLD, _nothing)
+            self._before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        return self.read_fd
 
     def drain(self) -> None:
         """Forget the signal; `peek` tells which child has ended."""
@@ -55,26 +79,37 @@ class Reaper:
         Until then the system keeps it: its end can be written down and is not lost even if this process is killed in between.
         (Where the numbers of the system's calls are not known, the system has forgotten it at once.)
         """
-        return self._peek() if self._peek is not None else _reaped()
+        return self._calls.peek() if self._calls is not None else _reaped()
 
     def forget(self, pid: int) -> None:
         """Let the system forget a child that `peek` gave."""
-        if self._peek is not None:
+        if self._calls is not None:
             os.waitpid(pid, 0)
 
     def close(self) -> None:
-        """Give the signal back."""
-        signal.set_wakeup_fd(self._before)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.close(self.read_fd)
-        os.close(self._write_fd)
+        """Give the signals back."""
+        if signal.getsignal(signal.SIGALRM) is _nothing:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        if self.read_fd >= 0:
+            signal.set_wakeup_fd(self._before)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(self.read_fd)
+            os.close(self._write_fd)
 
 
 def _nothing(number: int, frame: Any) -> None:
-    """Only a signal that has a handler of Python's writes to the wakeup descriptor."""
+    """Only a signal that has a handler interrupts a call, or writes to the wakeup descriptor."""
 
 
-def _system_peek() -> Optional[Callable[[], Optional[Exit]]]:
+class _Calls(NamedTuple):
+    """waitid(2) for any child, which stays to be reaped: `peek` gives one that has ended, `wait` returns when there is one or a signal comes."""
+
+    peek: Callable[[], Optional[Exit]]
+    wait: Callable[[], None]
+
+
+def _calls() -> _Calls | None:
     number = _WAITID.get(os.uname().machine) if sys.platform == "linux" and sys.maxsize > 1 << 32 else None
     if number is None:
         return None
@@ -83,10 +118,10 @@ def _system_peek() -> Optional[Callable[[], Optional[Exit]]]:
     info, used = ctypes.create_string_buffer(_SIGINFO_BYTES), ctypes.create_string_buffer(_RUSAGE_BYTES)
     waitid = ctypes.CDLL(None).syscall
     waitid.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
-    arguments = (number, os.P_ALL, 0, ctypes.addressof(info), os.WEXITED | os.WNOHANG | os.WNOWAIT, ctypes.addressof(used))
+    at_info, at_used = ctypes.addressof(info), ctypes.addressof(used)
 
     def peek() -> Exit | None:
-        waitid(*arguments)
+        waitid(number, os.P_ALL, 0, at_info, os.WEXITED | os.WNOHANG | os.WNOWAIT, at_used)
         code, pid, status = _ENDED.unpack_from(info)
         if not pid:  # nobody has ended, or there is nobody
             return None
@@ -94,7 +129,10 @@ def _system_peek() -> Optional[Callable[[], Optional[Exit]]]:
         cpu_s = round(user_s + system_s + (user_us + system_us) / 1e6, 3)
         return Exit(pid, status if code == os.CLD_EXITED else 128 + status, Usage(rss * _RSS_UNIT, cpu_s))
 
-    return peek
+    def wait() -> None:
+        waitid(number, os.P_ALL, 0, at_info, os.WEXITED | os.WNOWAIT, None)
+
+    return _Calls(peek, wait)
 
 
 def _reaped() -> Exit | None:

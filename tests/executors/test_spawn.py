@@ -95,6 +95,7 @@ def reaper() -> Iterator[Reaper]:
         except ChildProcessError:
             break
     reaper = Reaper()
+    reaper.listen()
     yield reaper
     reaper.close()
 
@@ -142,6 +143,7 @@ def test_the_reaper_gives_the_signal_back() -> None:
     wakeup = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(wakeup)
     reaper = Reaper()
+    reaper.listen()
     reaper.close()
 
     assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
