@@ -1,5 +1,8 @@
 """Run no-op bash jobs from a process with much resident memory, as a notebook kernel with data has.
 
+A run of one job comes before the memory is filled: it loads the modules, whose time says nothing of the size of the process, but a lot of the
+processor's caches, which filling the memory has emptied.
+
 Arguments: RESULT MODULE COUNT RESIDENT_MB
 """
 
@@ -32,8 +35,11 @@ def ballast_up_to(resident_mb: int) -> bytearray:
 def main(result: str, module: str, count: int, resident_mb: int) -> None:
     """Time until `b.run(wait=False)` returns, and per job until all have ended."""
     hb = importlib.import_module(module)
-    ballast = ballast_up_to(resident_mb)
     backend = hb.LocalBackend(tmp_dir=tempfile.mkdtemp())
+    first = hb.Batch(name="first", backend=backend)
+    first.new_job(name="job").command("true")
+    first.run()
+    ballast = ballast_up_to(resident_mb)
     b = hb.Batch(name="big", backend=backend)
     for number in range(count):
         b.new_job(name=f"job{number}").command("true")

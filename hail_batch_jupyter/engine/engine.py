@@ -96,10 +96,10 @@ class Engine:
         self._settle(self._frontier.begin())
         next_look = 0.0
         while self._open:
-            if not self._one_by_one:
+            if self._files_to_see() and not self._one_by_one:
                 self._start_granted()  # the next jobs first: what ended can be worked on while they run
-            if self._finish_ended() or self._one_by_one:
-                self._start_granted()
+            self._finish_ended()
+            self._start_granted()
             self._journal.flush()
             if not self._open:
                 break
@@ -217,9 +217,11 @@ class Engine:
         elif attempt.job.timeout_s is not None:
             heapq.heappush(self._deadlines, (self._clock.monotonic() + attempt.job.timeout_s, outcome.attempt_id, False))
 
-    def _finish_ended(self) -> bool:
-        """Work on ended attempts, after their cores were given to the next; whether there was one."""
-        found = bool(self._ended)
+    def _files_to_see(self) -> bool:
+        """Whether an ended attempt has files to look for or to copy, which takes longer than to start the next."""
+        return any(job.outputs or job.promises or job.results for job in (trying.attempt.job for trying, _ in self._ended))
+
+    def _finish_ended(self) -> None:
         while self._ended:
             trying, outcome = self._ended.popleft()
             attempt = trying.attempt
@@ -235,8 +237,6 @@ class Engine:
                     self._localizer.recycle(attempt.job, attempt.log)
         for ending in self._finisher.finished():
             self._close(ending)
-            found = True
-        return found
 
     def _lost(self, attempt: Attempt, reason: str) -> None:
         job = attempt.job

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.executors.forkclient import ForkClient
 
 _NOT_STARTED = 127
+_ATTEMPT = procfs.ATTEMPT_VARIABLE.encode()
 _LOOK_S = 0.1
 """How often processes that left their job's group are looked for; for each job it would cost 0.1 ms."""
 
@@ -59,13 +60,14 @@ class ProcessExecutor:
 
     def _start(self, attempt: Attempt) -> Outcome | None:
         attempt_id = attempt.attempt_id
-        env = {**attempt.env, procfs.ATTEMPT_VARIABLE: attempt_id}
         if attempt.job.calls is not None:
             warm = (attempt.job.request.cpu_mcpu or 0) <= 1000
+            env = {**attempt.env, procfs.ATTEMPT_VARIABLE: attempt_id}
             self._server(warm).start(attempt._replace(env=env), self._scratch, self._done_path)
             return None
         try:
-            pid = spawn(attempt.argv, {**self._encoded, **encode(env)}, attempt.directory, attempt.log, path=env.get("PATH", self._path))
+            encoded = {**self._encoded, **encode(attempt.env), _ATTEMPT: attempt_id.encode()}
+            pid = spawn(attempt.argv, encoded, attempt.directory, attempt.log, path=attempt.env.get("PATH", self._path))
         except (OSError, ValueError) as error:  # a NUL in a command or a value is a ValueError
             return self._could_not_start(attempt, error)
         self._leaders[pid] = attempt

@@ -39,6 +39,7 @@ class Reaper:
     def __init__(self) -> None:
         self._calls = _calls()
         self.read_fd = self._write_fd = self._before = -1
+        self._timed = False
 
     @property
     def sleeps(self) -> bool:
@@ -51,7 +52,8 @@ class Reaper:
         The scheduler gives the core of the ended child to one that waits like this, but not to one that a signal wakes: 2 % more jobs a second.
         """
         assert self._calls is not None
-        if signal.getsignal(signal.SIGALRM) is not _nothing:
+        if not self._timed:
+            self._timed = True
             signal.signal(signal.SIGALRM, _nothing)
         signal.setitimer(signal.ITIMER_REAL, max(timeout_s, _SOON_S), _AGAIN_S)
         self._calls.wait()
@@ -88,7 +90,7 @@ class Reaper:
 
     def close(self) -> None:
         """Give the signals back."""
-        if signal.getsignal(signal.SIGALRM) is _nothing:
+        if self._timed:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
         if self.read_fd >= 0:
