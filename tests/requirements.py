@@ -53,6 +53,15 @@ def _node() -> str | None:
     return path if version and int(version.split(".")[0]) >= 20 else None
 
 
+def _docker() -> str | None:
+    """The daemon, which needs root and runc, and its client."""
+    return shutil.which("docker") if os.geteuid() == 0 and shutil.which("dockerd") and shutil.which("runc") else None
+
+
+def _podman() -> str | None:
+    return shutil.which("podman") if shutil.which("runc") else None
+
+
 def _front_end() -> str | None:
     return str(WIDGET) if WIDGET.exists() and EXTENSION.exists() else None
 
@@ -75,6 +84,8 @@ def _runs(python: str) -> bool:
 
 COMPONENTS = {
     "chromium": Component(_first_of("chromium", "chromium-browser", "google-chrome"), "`make test-deps` installs it"),
+    "docker": Component(_docker, "`make test-deps` installs it (its tests run as root)"),
+    "podman": Component(_podman, "`make test-deps` installs it"),
     "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),
     "axe-core": Component(_axe, "`make setup` installs it"),

@@ -37,11 +37,16 @@ class LocalBackend(Backend[RunningBatch]):
     shared_directory  the working directory of every job is the scratch folder itself
     strict            refuse a job that asks for more than there is, instead of running it alone with a warning
 
+    A job with an image runs in a container of docker or podman, see `docs/containers.md`; for these are
+
+    gsa_key_file            key of a service account, at /gsa-key/key.json; default: $HAIL_BATCH_GSA_KEY_FILE
+    extra_docker_run_flags  put behind ours, as one string; default: $HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS
+
     Raises UnitError for a malformed size or number of cores.
     """
 
     name = "local"
-    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot"})
+    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "image"})
     run_options = frozenset({"wait", "open", "disable_progress_bar", "callback", "token"})
 
     def __init__(
@@ -61,8 +66,9 @@ class LocalBackend(Backend[RunningBatch]):
         if parallelism is not None and parallelism < 1:
             raise ValueError(f"parallelism {parallelism} is not a number of jobs; use 1 or more, or None for as many as fit")
         self.tmp_dir = tmp_dir.rstrip("/") or "/"
-        self.gsa_key_file = gsa_key_file
-        self.extra_docker_run_flags = extra_docker_run_flags
+        self.gsa_key_file = os.environ.get("HAIL_BATCH_GSA_KEY_FILE") if gsa_key_file is None else gsa_key_file
+        flags = os.environ.get("HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS") if extra_docker_run_flags is None else extra_docker_run_flags
+        self.extra_docker_run_flags = flags
         self.shared_directory = shared_directory
         self.strict = strict
         self._cores = None if cores is None else parse_cpu(cores)
@@ -85,6 +91,7 @@ class LocalBackend(Backend[RunningBatch]):
         """
         capacity = self.capacity()
         self._check(spec, capacity)
+        containers = self._containers(spec)
         scratch_parent = None if options.keep_files else own_folder(self.tmp_dir)
         directory = self._make_run(spec, options, scratch_parent)
         facts = rundir.info(directory)
@@ -98,7 +105,7 @@ class LocalBackend(Backend[RunningBatch]):
             raise SubmitError(f"the scratch folder {facts.scratch!r} cannot be written ({error.strerror}); free space or choose another tmp_dir") from error
         with options.begun or Launch() as launch:
             try:
-                launch.give(directory, self._orders(spec, capacity), tied=not options.detach)
+                launch.give(directory, {**self._orders(spec, capacity), "containers": containers}, tied=not options.detach)
             except SubmitError:
                 rundir.remove(directory)
                 raise
@@ -128,6 +135,15 @@ class LocalBackend(Backend[RunningBatch]):
             "capacity": list(capacity),
         }
 
+    def _containers(self, spec: BatchSpec) -> dict[str, Any] | None:
+        """How the containers of this run are started, None for a run without."""
+        job = next((job for job in spec.jobs if job.image is not None), None)
+        if job is None:
+            return None
+        from hail_batch_jupyter.backends.containers import local_containers
+
+        return local_containers(job, self.extra_docker_run_flags, self.gsa_key_file)
+
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         beyond = []
         for transfer in spec.external:
@@ -145,9 +161,6 @@ class LocalBackend(Backend[RunningBatch]):
             warnings.warn(f"{beyond[0]}{more}: it runs alone on this machine", UserWarning, stacklevel=4)
 
     def _check_job(self, job: JobSpec) -> None:
-        if job.image is not None:
-            who = f"job {job.display_name!r} has the image {job.image!r}"
-            raise CapabilityError(f"{who}, and LocalBackend runs no containers; remove the image to run it on this machine")
         for transfer in job.inputs:
             _check_input(transfer.source, f"job {job.display_name!r}")
         for transfer in job.outputs:

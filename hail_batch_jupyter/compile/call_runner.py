@@ -25,6 +25,10 @@ def run_calls(calls_path: str, scratch: str) -> int:
     """
     with open(os.path.join(scratch, calls_path), "rb") as file:
         calls = pickle.load(file)
+    unfit = _unfit(calls[0].get("made_with", {})) if calls else ""
+    if unfit:
+        sys.stderr.write(unfit + "\n")
+        return 1
     if len(calls) == 1:
         return _run(calls[0], scratch)
     for call in calls:
@@ -32,6 +36,23 @@ def run_calls(calls_path: str, scratch: str) -> int:
         if status:
             return status
     return 0
+
+
+def _unfit(made_with: dict[str, str]) -> str:
+    """Why this interpreter cannot run what another one pickled, in one sentence; '' when it can. Says if dill differs, which mostly goes well."""
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    there = made_with.get("python", here)
+    if there != here:
+        remedy = f"use an image with Python {there}, or describe the batch with Python {here}"
+        return f"this job was described with Python {there} and runs with Python {here} ({sys.executable}), which cannot read its functions; {remedy}"
+    try:
+        import dill
+    except ImportError:
+        wanted = f"dill=={made_with['dill']}" if "dill" in made_with else "dill"
+        return f"this job needs the package dill, which {sys.executable} does not have; install it where the job runs: pip install {wanted}"
+    if dill.__version__ != made_with.get("dill", dill.__version__):
+        sys.stderr.write(f"this job was described with dill {made_with['dill']} and runs with dill {dill.__version__}; if it fails, use the same in both\n")
+    return ""
 
 
 def _run_apart(call: dict[str, Any], scratch: str) -> int:

@@ -9,6 +9,7 @@ import io
 import pickle
 import re
 import reprlib
+import sys
 import textwrap
 import warnings
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from hail_batch_jupyter.errors import BatchException, MissingPackageError
 
 RUNNER = "functions/call_runner.py"
 _PROTOCOL = 5
+_READABLE_PROTOCOL = 4
+"""An older Python must be able to read the list of calls, to say that it is too old for them."""
 _SHOWN_CHARACTERS = 20_000
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -47,7 +50,7 @@ class CallPacker:
         self._upload(RUNNER, _runner_source)
         calls = [self._call(job, call) for call in job.calls]
         relative = f"args/{self._paths.directory(job.uid)}.calls"
-        self._upload(relative, lambda: pickle.dumps(calls, _PROTOCOL))
+        self._upload(relative, lambda: pickle.dumps(calls, _READABLE_PROTOCOL))
         return ("python3", f"{SCRATCH}/{RUNNER}", f"{SCRATCH}/{relative}"), relative, self._uploads
 
     def _upload(self, relative: str, data: Callable[[], bytes]) -> None:
@@ -70,6 +73,7 @@ class CallPacker:
             "names": list(call.results),
             "forms": forms,
             "title": name_of(call.function),
+            "made_with": _versions(),
         }
 
     def _function(self, job: JobDraft, call: CallDraft) -> str:
@@ -104,6 +108,14 @@ class CallPacker:
         if ref.kind is FileKind.GROUP:
             return list(self._draft.jobs[ref.owner].groups[ref.name].members)
         return list(self._draft.inputs[ref.owner].members or {})
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """What a job's interpreter must be like."""
+    import dill
+
+    return {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "dill": dill.__version__}
 
 
 def dumps(value: Any, replace: Callable[[Any], Any]) -> bytes:

@@ -86,8 +86,8 @@ class Outcome(NamedTuple):
     """What an executor saw of an attempt.
 
     kind       'started' (with its pid), 'ended' (with exit_code or signal) or 'lost'
-    exit_code  0-255, or 128 + signal
-    reason     '' or one of 'out of memory', 'could not start: …', 'lost'
+    exit_code  0-255, or 128 + signal; None of an ended attempt whose command never began, through no fault of its own
+    reason     '' or one of 'out of memory', 'could not start: …', 'image not found: …', 'lost'
     alone      of an ended attempt: for certain no process that it started is left
     """
 

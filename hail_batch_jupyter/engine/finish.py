@@ -57,6 +57,8 @@ class Finisher:
             return Ending(job.job_id, attempt, JobState.ERROR, None, stopped)
         if stopped:
             return Ending(job.job_id, attempt, JobState.CANCELLED, None, stopped)
+        if outcome.exit_code is None:
+            return Ending(job.job_id, attempt, JobState.ERROR, None, outcome.reason)
         if outcome.exit_code:
             return Ending(job.job_id, attempt, JobState.FAILED, outcome.exit_code, outcome.reason or self._why(outcome.exit_code))
         files = promised_files_of(self._localizer.scratch, job)

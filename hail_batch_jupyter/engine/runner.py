@@ -21,7 +21,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hail_batch_jupyter.core.events import JobEvent
-from hail_batch_jupyter.core.ports import Capacity
+from hail_batch_jupyter.core.ports import Capacity, Executor
 from hail_batch_jupyter.core.spec import BatchSpec, from_json
 from hail_batch_jupyter.engine.capacity import Ledger
 from hail_batch_jupyter.engine.engine import Engine
@@ -72,7 +72,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     facts = rundir.info(directory)
     logs = str(directory / "logs")
     localizer = Localizer(facts.scratch, orders["shared_directory"])
-    executor = ProcessExecutor(str(directory), facts.scratch, os.environ, sys.executable, orders["sys_path"])
+    executor = _executor(directory, facts.scratch, orders)
     journal = JournalWriter(directory / "events.jsonl")
     finisher = Finisher(localizer, logs)
     env = {int(job_id): values for job_id, values in orders["env"].items()}
@@ -92,6 +92,16 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     journal.close()
     if rubbish is not None:
         remove_tree(rubbish)
+
+
+def _executor(directory: Path, scratch: str, orders: dict[str, Any]) -> Executor:
+    processes = ProcessExecutor(str(directory), scratch, os.environ, sys.executable, orders["sys_path"])
+    if orders["containers"] is None:
+        return processes
+    from hail_batch_jupyter.executors.container import ContainerExecutor
+    from hail_batch_jupyter.executors.container_command import Containers
+
+    return ContainerExecutor(processes, Containers(**orders["containers"]), directory, scratch)
 
 
 def _taken_over(spec: BatchSpec, directory: Path, localizer: Localizer) -> tuple[dict[int, JobEvent], str]:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from hail_batch_jupyter.executors.subreaper import children, kill_strays
+from hail_batch_jupyter.observe import procfs
 from hail_batch_jupyter.observe.recover import open_attempts
 from hail_batch_jupyter.observe.sweep import sweep
 
@@ -58,6 +59,9 @@ def _note_successes(directory: Path, ended: dict[int, int]) -> None:
         for pid, status in statuses.items():
             if pid in attempts and status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
                 done.write(f"{attempts[pid]}\n")
+    for pid in children():
+        if procfs.RUN_VARIABLE.encode() not in procfs.environment(pid):
+            os.kill(pid, signal.SIGCONT)  # what an engine keeps beside a container, and needs to end it
 
 
 def _stopped(pid: int) -> int | None:

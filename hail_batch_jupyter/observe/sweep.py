@@ -11,6 +11,7 @@ from typing import Callable
 
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe import procfs
+from hail_batch_jupyter.observe.containers import remove_containers
 from hail_batch_jupyter.observe.journal import read_events
 
 TERM_S = 2.0
@@ -24,19 +25,24 @@ def sweep(directory: Path) -> int:
     """End all processes of the run in `directory`: TERM, two seconds, KILL. Gives how many there were.
 
     They are known by the sessions that the journal names and, also outside of these, by the run's id in their environment.
+    Containers hear TERM through their clients, and are removed while what an engine keeps beside them still lives.
     """
     sessions = open_sessions(directory)
-    first = set(_members(directory.name, sessions))
-    _end(lambda: _members(directory.name, sessions), first)
-    return len(first)
 
+    def members() -> Iterable[int]:
+        return _members(directory.name, sessions)
 
-def _end(members: Callable[[], Iterable[int]], first: Iterable[int]) -> None:
+    first = set(members())
     for pid in first:
         _send(pid, signal.SIGTERM)
         _send(pid, signal.SIGCONT)  # a stopped process hears nothing else
-    if _gone(members, TERM_S):
-        return
+    _gone(members, TERM_S)
+    remove_containers(directory)
+    _kill(members)
+    return len(first)
+
+
+def _kill(members: Callable[[], Iterable[int]]) -> None:
     deadline = time.monotonic() + _KILL_S
     while time.monotonic() < deadline:
         left = list(members())
@@ -47,13 +53,12 @@ def _end(members: Callable[[], Iterable[int]], first: Iterable[int]) -> None:
         time.sleep(_PAUSE_S)
 
 
-def _gone(members: Callable[[], Iterable[int]], within_s: float) -> bool:
+def _gone(members: Callable[[], Iterable[int]], within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while list(members()):
         if time.monotonic() >= deadline:
-            return False
+            return
         time.sleep(_PAUSE_S)
-    return True
 
 
 def open_sessions(directory: Path) -> dict[int, int]:

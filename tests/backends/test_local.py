@@ -81,7 +81,6 @@ def test_a_missing_input_that_is_only_written_out_is_refused_at_submit(runs: Pat
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"image": "ubuntu"}, "has the image 'ubuntu', and LocalBackend runs no containers; remove the image"),
         ({"inputs": (Transfer("gs://b/x", f"{SCRATCH}/x"),)}, "reads 'gs://b/x', and LocalBackend reads files of this machine; download"),
         ({"outputs": (Transfer(f"{SCRATCH}/d1/x", "gs://b/x"),)}, "writes 'gs://b/x', and LocalBackend writes files of this machine; name a path"),
     ],

@@ -22,7 +22,7 @@ class Running:
         self.folder = folder
         self.calls: list[dict[str, Any]] = []
 
-    def call(self, function: Callable[..., Any], *args: Any, names: list[str] | None = None, forms: Any = ()) -> None:
+    def call(self, function: Callable[..., Any], *args: Any, names: list[str] | None = None, forms: Any = (), **more: Any) -> None:
         number = len(self.calls) + 1
         (self.folder / f"f{number}").write_bytes(dill.dumps(function, recurse=True))
         self.calls.append(
@@ -34,6 +34,7 @@ class Running:
                 "names": names or [f"result{number}"],
                 "forms": list(forms),
                 "title": "function",
+                **more,
             }
         )
 
@@ -154,3 +155,43 @@ def test_the_runner_needs_nothing_of_this_package(running: Running) -> None:
     running.run()
 
     assert running.value("result1") == []
+
+
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.mark.parametrize(
+    ("made_with", "status", "words"),
+    [
+        pytest.param(
+            {"python": "3.1", "dill": dill.__version__},
+            1,
+            f"this job was described with Python 3.1 and runs with Python {HERE} ({sys.executable}), which cannot read its functions; "
+            f"use an image with Python 3.1, or describe the batch with Python {HERE}\n",
+            id="another-python",
+        ),
+        pytest.param(
+            {"python": HERE, "dill": "0.0.1"},
+            0,
+            f"this job was described with dill 0.0.1 and runs with dill {dill.__version__}; if it fails, use the same in both\n",
+            id="another-dill",
+        ),
+        pytest.param({"python": HERE, "dill": dill.__version__}, 0, "", id="the-same"),
+    ],
+)
+def test_versions_that_differ_are_said_in_one_sentence(running: Running, made_with: dict[str, str], status: int, words: str) -> None:
+    running.call(lambda: 1, made_with=made_with)
+
+    done = running.run()
+
+    assert (done.returncode, done.stderr) == (status, words)
+
+
+def test_a_python_without_dill_says_what_to_install(running: Running) -> None:
+    running.call(lambda: 1, made_with={"python": HERE, "dill": "0.4.0"})
+    (running.folder / "calls").write_bytes(pickle.dumps(running.calls))
+
+    done = subprocess.run([sys.executable, "-I", "-S", call_runner.__file__, "calls", str(running.folder)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == f"this job needs the package dill, which {sys.executable} does not have; install it where the job runs: pip install dill==0.4.0\n"

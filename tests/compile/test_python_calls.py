@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
+import dill
 import pytest
 
 from hail_batch_jupyter.batch import Batch
@@ -32,6 +34,7 @@ def test_a_job_has_its_calls_and_a_command_for_places_without_a_warm_interpreter
         first[key] for key in ("results", "forms", "named", "title")
     )
     assert (second["names"], second["named"]) == (["a", "b"], True)
+    assert first["made_with"] == {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "dill": dill.__version__}
 
 
 def test_every_upload_has_a_place_of_its_own() -> None:
