@@ -116,14 +116,23 @@ test-python-%: setup
 	echo "unit tests on $$("$$VIRTUAL_ENV/bin/python" -VV)"; \
 	PATH="$$VIRTUAL_ENV/bin:$$PATH" python -m pytest -q -p no:cacheprovider -m 'not browser and not notebook and not slow and not kills'
 
+# Program -> the Debian package that brings it; each is needed by tests only.
+DEBIAN_PACKAGES := chromium=chromium dockerd=docker.io runc=runc podman=podman plink1.9=plink1.9
+# What these need beside them on such a system: a font for pictures.
+DEBIAN_EXTRAS := fonts-dejavu-core
+
 .PHONY: test-deps
-test-deps: ## install the Debian packages that some tests need (chromium)
-	@if command -v chromium >/dev/null; then echo 'chromium is installed'; exit 0; fi; \
-	command -v apt-get >/dev/null || { echo 'test-deps knows Debian only; install chromium with the package manager of this system' >&2; exit 1; }; \
-	become=; if [ "$$(id -u)" != 0 ]; then become=sudo; \
-		command -v sudo >/dev/null || { echo 'test-deps needs root; as root: apt-get install chromium fonts-dejavu-core' >&2; exit 1; }; fi; \
+test-deps: ## install the Debian packages that some tests need: chromium docker.io runc podman plink1.9
+	@missing=; for pair in $(DEBIAN_PACKAGES); do \
+		command -v "$${pair%%=*}" >/dev/null || missing="$$missing $${pair#*=}"; done; \
+	[ -n "$$missing" ] || { echo 'installed: $(foreach pair,$(DEBIAN_PACKAGES),$(lastword $(subst =, ,$(pair))))'; exit 0; }; \
+	install="apt-get install -y --no-install-recommends$$missing $(DEBIAN_EXTRAS)"; \
+	command -v apt-get >/dev/null || { echo "test-deps knows Debian only; missing here:$$missing" >&2; exit 1; }; \
+	become=; [ "$$(id -u)" = 0 ] || become=sudo; \
+	[ -z "$$become" ] || command -v sudo >/dev/null || { echo "test-deps needs root; as root: $$install" >&2; exit 1; }; \
+	echo "installing:$$missing"; \
 	$$become apt-get update -qq; \
-	$$become env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core
+	$$become env DEBIAN_FRONTEND=noninteractive $$install -qq -o DPkg::Lock::Timeout=300 >/dev/null
 
 .PHONY: bench
 bench: setup ## measure this project and its peers side by side; BENCH_ARGS="--quick" for a short look

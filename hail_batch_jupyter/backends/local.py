@@ -37,7 +37,7 @@ class LocalBackend(Backend[RunningBatch]):
     shared_directory  the working directory of every job is the scratch folder itself
     strict            refuse a job that asks for more than there is, instead of running it alone with a warning
 
-    A job with an image runs in a container of docker or podman, see `docs/containers.md`; for these are
+    A job with an image runs in a container of docker or podman, see the guide on containers; for these are
 
     gsa_key_file            key of a service account, at /gsa-key/key.json; default: $HAIL_BATCH_GSA_KEY_FILE
     extra_docker_run_flags  put behind ours, as one string; default: $HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS
