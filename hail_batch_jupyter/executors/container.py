@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hail_batch_jupyter.core.ports import Attempt, Outcome
+from hail_batch_jupyter.core.ports import Attempt, Executor, Outcome
 from hail_batch_jupyter.executors.container_command import Containers, container_name, run_client
-from hail_batch_jupyter.executors.process import ProcessExecutor
 from hail_batch_jupyter.observe.containers import ask, note_engine, remove_containers
 
 _ASKING = 8
 """Engines are asked about so many ended containers at once."""
+_SOON_S = 0.02
+"""While an engine is asked why a container ended, its answer is looked for so often."""
 _OF_ENGINE = 125
 """The client's exit code when the engine itself failed; a job may end with it as well."""
 _NEVER = "0001-01-01"
@@ -40,9 +40,8 @@ class ContainerExecutor:
     The end of an attempt that did not succeed is told when its container is gone, so that nothing writes any more.
     """
 
-    def __init__(self, processes: ProcessExecutor, containers: Containers, directory: Path, scratch: str) -> None:
+    def __init__(self, processes: Executor, containers: Containers, directory: Path, scratch: str) -> None:
         self._processes = processes
-        processes.listen()
         self._containers = containers
         self._directory = directory
         self._scratch = scratch
@@ -85,7 +84,7 @@ class ContainerExecutor:
     def wait(self, timeout_s: float) -> list[Outcome]:
         """What happened since the last call."""
         outcomes = []
-        for outcome in self._processes.wait(timeout_s):
+        for outcome in self._processes.wait(min(timeout_s, _SOON_S) if self._ending else timeout_s):
             if outcome.attempt_id not in self._open or outcome.kind == "started":
                 outcomes.append(outcome)
             else:
@@ -101,9 +100,7 @@ class ContainerExecutor:
         if outcome.exit_code == 0:
             self._pool.submit(self._remove, ended.name)
             return [outcome]
-        future = self._pool.submit(self._finish, ended, outcome, outcome.attempt_id in self._stopped)
-        future.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGCHLD))  # wakes the loop, which waits for children
-        self._ending.append(future)
+        self._ending.append(self._pool.submit(self._finish, ended, outcome, outcome.attempt_id in self._stopped))
         self._stopped.discard(outcome.attempt_id)
         return []
 

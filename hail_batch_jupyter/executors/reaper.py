@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -86,7 +87,8 @@ class Reaper:
     def forget(self, pid: int) -> None:
         """Let the system forget a child that `peek` gave."""
         if self._calls is not None:
-            os.waitpid(pid, 0)
+            with contextlib.suppress(ChildProcessError):  # a thread that started it may have been quicker
+                os.waitpid(pid, 0)
 
     def close(self) -> None:
         """Give the signals back."""
@@ -155,7 +157,8 @@ def reap_others(known: Collection[int]) -> None:
             return
         if info is None or info.si_pid in known:
             return
-        os.waitpid(info.si_pid, 0)
+        with contextlib.suppress(ChildProcessError):  # a thread that started it may have been quicker
+            os.waitpid(info.si_pid, 0)
 
 
 def readable(fds: list[int], timeout_s: float) -> set[int]:

@@ -27,7 +27,7 @@ SETTINGS = (
     argument("--cpu", metavar="CORES", help="cores: 2, 0.5 or 250m"),
     argument("--memory", metavar="SIZE", help="memory: 500Mi, 3.75G, or lowmem, standard, highmem"),
     argument("--storage", metavar="SIZE", help="disk: 20Gi"),
-    argument("--image", help="container image, for backends that run containers"),
+    argument("--image", help="container image that the job runs in"),
     argument("--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable of the job; its value is shown nowhere; may be repeated"),
     argument("--each", action="append", default=[], metavar="VAR=ITEMS", help="one job an item: alpha=alphas, seed=range(5), x=[0.1, 1]; may be repeated"),
     argument("--cross", action="store_true", help="every combination of several --each; without it they go side by side"),
