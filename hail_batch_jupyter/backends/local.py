@@ -12,7 +12,7 @@ from typing import Any
 
 from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.batch.backend import Backend
-from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
+from hail_batch_jupyter.core.ports import Capacity, Pool, PoolRequest, SubmitOptions
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
 from hail_batch_jupyter.core.units import Quantity, parse_bytes, parse_cpu
 from hail_batch_jupyter.engine import fingerprint
@@ -83,6 +83,12 @@ class LocalBackend(Backend[RunningBatch]):
     def begin(self) -> Launch:
         """Start the runner, so that it is ready when the batch is compiled."""
         return Launch()
+
+    def open_pool(self, request: PoolRequest) -> Pool:
+        """Warm processes for calls of functions, as many as fit; see `BatchPoolExecutor`."""
+        from hail_batch_jupyter.backends.local_pool import open_pool
+
+        return open_pool(request, self.capacity(), self.tmp_dir, self.strict)
 
     def submit(self, spec: BatchSpec, options: SubmitOptions) -> RunningBatch:
         """Write the run directory and start the runner; returns as soon as that lives.

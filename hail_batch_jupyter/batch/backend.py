@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hail_batch_jupyter.batch.batch import Batch
-    from hail_batch_jupyter.core.ports import SubmitOptions
+    from hail_batch_jupyter.core.ports import Pool, PoolRequest, SubmitOptions
     from hail_batch_jupyter.core.spec import BatchSpec
 
 RunningBatchType = TypeVar("RunningBatchType")
@@ -42,6 +42,10 @@ class Backend(Generic[RunningBatchType]):
     def submit(self, spec: BatchSpec, options: SubmitOptions) -> RunningBatchType:
         """Begin a run; raises SubmitError, with nothing started, when that is not possible."""
         raise NotImplementedError(f"{type(self).__name__} runs batches by _async_run only")
+
+    def open_pool(self, request: PoolRequest) -> Pool | None:
+        """Warm processes for calls of functions, which the caller closes; None where there are none, and each call is a batch."""
+        return None
 
     @property
     def runs_specs(self) -> bool:

@@ -64,7 +64,7 @@ class Batch(BatchStages):
         _check_batch_arguments(attributes, project, cancel_after_n_failures)
         super().__init__(BatchDraft(new_serial(), name, dict(attributes or {}), requester_pays_project=requester_pays_project))
         self.draft.cancel_after_n_failures = cancel_after_n_failures
-        self.backend: Backend[Any] = backend or _configured_backend()
+        self.backend: Backend[Any] = backend or configured_backend()
         self._default_shell = default_shell
         self._default_images = {"bash": default_image, "python": default_python_image}
         self._default_regions = default_regions
@@ -245,7 +245,8 @@ def _check_batch_arguments(attributes: Mapping[str, str] | None, project: str | 
         warnings.warn("'project' is deprecated; use Batch(requester_pays_project=…), or the project of the backend", UserWarning, stacklevel=3)
 
 
-def _configured_backend() -> Backend[Any]:
+def configured_backend() -> Backend[Any]:
+    """The backend that the settings name."""
     from hail_batch_jupyter.config import configured
     from hail_batch_jupyter.core.registry import backend_class
 

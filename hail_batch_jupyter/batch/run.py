@@ -35,7 +35,7 @@ def run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit
     options = SubmitOptions(keep_files=not delete_scratch_on_exit, detach=notebook or not asked["wait"], begun=begun)
     running: RunningBatch = batch.backend.submit(spec, options)
     _note_submitted(batch, spec, running)
-    _show(running, notebook, asked["open"])
+    _show(running, notebook and not asked["disable_progress_bar"], asked["open"])
     if asked["wait"]:
         _wait(batch, running, notebook)
     return running

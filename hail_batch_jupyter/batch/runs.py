@@ -105,7 +105,11 @@ def _raise_own(running: RunningBatch, relative: str, failure: JobFailedError) ->
 
 def load_value(path: Path) -> Any:
     """The value in a result file."""
-    data = path.read_bytes()
+    return value_of(path.read_bytes())
+
+
+def value_of(data: bytes) -> Any:
+    """The value that a job or a call of a pool pickled."""
     if b"dill._dill" not in data:
         return pickle.loads(data)
     import dill

@@ -83,7 +83,7 @@ def _run(call: dict[str, Any], scratch: str) -> int:
     try:
         values = _values(call, scratch)
         for index, path in enumerate(paths):
-            _write(path, _pickled(values[index]))
+            _write(path, pickled(values[index]))
         for index, form, path in call["forms"]:
             _write(os.path.join(scratch, path), (_FORMS[form](values[index]) + "\n").encode())
     except BaseException as error:  # noqa: BLE001 - whatever ends the function ends this job, and its maker wants to see it
@@ -93,13 +93,9 @@ def _run(call: dict[str, Any], scratch: str) -> int:
 
 def _values(call: dict[str, Any], scratch: str) -> list[Any]:
     with open(os.path.join(scratch, call["function"]), "rb") as file:
-        function = _loaded(file.read())
+        function = loaded(file.read())
     args, kwargs = _unpickled(call["arguments"], scratch)
-    value = function(*args, **kwargs)
-    if hasattr(value, "__await__") and hasattr(value, "send"):
-        import asyncio
-
-        value = asyncio.run(value)
+    value = awaited(function(*args, **kwargs))
     if not call["named"]:
         return [value]
     missing = [name for name in call["names"] if name not in value]
@@ -108,25 +104,34 @@ def _values(call: dict[str, Any], scratch: str) -> list[Any]:
     return [value[name] for name in call["names"]]
 
 
+def awaited(value: Any) -> Any:
+    """The value; that of a coroutine, which is run to its end."""
+    if not (hasattr(value, "__await__") and hasattr(value, "send")):
+        return value
+    import asyncio
+
+    return asyncio.run(value)
+
+
 def _failed(error: BaseException, paths: list[str]) -> int:
-    lines = _traceback_lines(error)
+    lines = traceback_lines(error)
     sys.stderr.write("".join(lines))
-    data = _pickled_error(error, lines)
+    data = pickled_error(error, lines)
     for path in paths:
         _write(path, data)
     code = error.code if isinstance(error, SystemExit) else 1
     return code if isinstance(code, int) and 0 < code < 256 else 1
 
 
-def _traceback_lines(error: BaseException) -> list[str]:
-    """The traceback from the function on; what runs it tells nobody anything."""
+def traceback_lines(error: BaseException, runners: tuple[str, ...] = (__file__,)) -> list[str]:
+    """The traceback from the function on; what runs it, which is in the files `runners`, tells nobody anything."""
     frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename == __file__ and frame.tb_next is not None:
+    while frame is not None and frame.tb_frame.f_code.co_filename in runners and frame.tb_next is not None:
         frame = frame.tb_next
     return traceback.format_exception(type(error), error, frame)
 
 
-def _pickled(value: Any) -> bytes:
+def pickled(value: Any) -> bytes:
     """A value as bytes: plain pickle where that can, else dill."""
     try:
         return pickle.dumps(value, _PROTOCOL)
@@ -137,13 +142,13 @@ def _pickled(value: Any) -> bytes:
         return data
 
 
-def _pickled_error(error: BaseException, lines: list[str]) -> bytes:
+def pickled_error(error: BaseException, lines: list[str]) -> bytes:
     """The exception and its traceback; one that cannot travel becomes a RuntimeError with its text."""
     try:
-        data = _pickled((error, lines))
-        _loaded(data)
+        data = pickled((error, lines))
+        loaded(data)
     except Exception:  # noqa: BLE001 - exceptions of any class may fail to be made again
-        data = _pickled((RuntimeError(f"{type(error).__name__}: {error}"), lines))
+        data = pickled((RuntimeError(f"{type(error).__name__}: {error}"), lines))
     return data
 
 
@@ -157,8 +162,8 @@ def _write(path: str, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-def _loaded(data: bytes) -> Any:
-    """What `_pickled` wrote."""
+def loaded(data: bytes) -> Any:
+    """What `pickled` wrote."""
     if _BY_DILL not in data:
         return pickle.loads(data)
     import dill
@@ -180,7 +185,7 @@ def _unpickled(data: bytes, scratch: str) -> Any:
             return {name: os.path.join(scratch, path) for name, path in where}
         if where not in known:
             with open(os.path.join(scratch, where), "rb") as file:
-                known[where] = _loaded(file.read())
+                known[where] = loaded(file.read())
         return known[where]
 
     unpickler = dill.Unpickler(io.BytesIO(data), ignore=True)

@@ -80,9 +80,9 @@ class CallPacker:
         known = self._stored.get(id(call.function))
         if known is None:
             try:
-                data = dumps(call.function, _refuse)
+                data = dumps(call.function, refuse_files)
             except Exception as error:
-                raise _unserialisable(job, call, error) from error
+                raise unserialisable(f"job {job}: function {name_of(call.function)!r} cannot be sent to a job", call, error) from error
             known = self._stored[id(call.function)] = f"functions/{hashlib.sha256(data).hexdigest()[:16]}"
             self._upload(known, lambda: data)
         return known
@@ -91,7 +91,7 @@ class CallPacker:
         try:
             return dumps((call.args, call.kwargs), self._replaced)
         except Exception as error:
-            raise _unserialisable(job, call, error) from error
+            raise unserialisable(f"job {job}: function {name_of(call.function)!r} cannot be sent to a job", call, error) from error
 
     def _replaced(self, value: Any) -> tuple[str, Any] | None:
         """What stands for a file in the pickle; see `call_runner`."""
@@ -133,29 +133,33 @@ def dumps(value: Any, replace: Callable[[Any], Any]) -> bytes:
     return file.getvalue()
 
 
-def _refuse(value: Any) -> None:
+def refuse_files(value: Any) -> None:
+    """For `dumps` where no file of a batch may be.
+
+    Raises BatchException for one.
+    """
     if isinstance(value, Reference):
         raise BatchException(f"it uses {value.file_ref.name or 'an input'!r}, a file or result of the batch, without taking it as an argument")
 
 
-def _unserialisable(job: JobDraft, call: CallDraft, error: Exception) -> BatchException:
+def unserialisable(what: str, call: CallDraft, error: Exception) -> BatchException:
+    """The error to raise when a call cannot be pickled: `what` failed, which object is to blame, and what to do."""
     if isinstance(error, MissingPackageError):
         return error
-    title = name_of(call.function)
-    where, what, reason = _culprit(call, error)
+    where, culprit, reason = _culprit(call, error)
     remedy = "make it inside the function" if where.startswith(("its global", "its closure")) else "pass plain data instead"
     if isinstance(reason, BatchException):
         remedy = "pass the file or result as an argument of the call"
-    found = f"{where} is a {type(what).__name__}, which " if where else ""
+    found = f"{where} is a {type(culprit).__name__}, which " if where else ""
     first = (str(reason) or type(reason).__name__).split("\n")[0]
-    return BatchException(f"job {job}: function {title!r} cannot be sent to a job: {found}cannot be pickled ({first}); {remedy}")
+    return BatchException(f"{what}: {found}cannot be pickled ({first}); {remedy}")
 
 
 def _culprit(call: CallDraft, error: Exception) -> tuple[str, Any, Exception]:
     """Which object it was, in words, by trying each alone."""
     for where, value in _suspects(call):
         try:
-            dumps(value, _refuse if where.startswith("its") else _ignore)
+            dumps(value, refuse_files if where.startswith("its") else _ignore)
         except Exception as refusal:  # noqa: BLE001 - as for functions
             return where, value, refusal
     return "", None, error

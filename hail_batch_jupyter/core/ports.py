@@ -120,3 +120,70 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End everything that still runs and give back what is held."""
+
+
+class PoolFunction(NamedTuple):
+    """A function that a pool is to call: a number of its own, its pickle, and its name for people."""
+
+    number: int
+    data: bytes
+    title: str
+
+
+class PoolOutcome(NamedTuple):
+    """What became of a call.
+
+    kind    'value' (`data` is its pickle), 'error' (`data` is a pickle of the exception and the lines of its traceback) or 'lost' (`reason` says why)
+    output  the end of what the call printed
+    """
+
+    kind: str
+    data: bytes = b""
+    output: bytes = b""
+    reason: str = ""
+
+
+class PoolTask(Protocol):
+    """A call for a pool; its methods are called from a thread of the pool and return at once."""
+
+    function: PoolFunction
+    arguments: bytes
+
+    def begin(self) -> bool:
+        """Called when the call is about to start; False if it must not any more."""
+
+    def end(self, outcome: PoolOutcome) -> None:
+        """Called once, with what became of the call, also of one that was stopped."""
+
+
+class PoolRequest(NamedTuple):
+    """What a pool is made for.
+
+    cpu_mcpu    what one call takes; None is the backend's usual
+    env         beside the environment of this process
+    keep_files  its files stay when it ends
+    """
+
+    name: str
+    cpu_mcpu: Optional[int]
+    env: Mapping[str, str]
+    keep_files: bool = False
+
+
+class Pool(Protocol):
+    """Warm processes that call functions; every method may be called from any thread and returns at once but for `wait`."""
+
+    directory: str
+    n_workers: int
+
+    def submit(self, task: PoolTask) -> None:
+        """Have the call made as soon as a process is free; those that wait keep their order."""
+
+    def stop(self, task: PoolTask) -> None:
+        """End a call that runs, with its process; without effect on one that has ended."""
+
+    def close(self, *, now: bool) -> None:
+        """Take no more calls and end when the present ones have ended; with `now` these are lost. Idempotent."""
+
+    def wait(self, timeout_s: Optional[float] = None) -> bool:
+        """Whether, within the time, no process of the pool is left."""

@@ -15,6 +15,7 @@ BACKENDS = {
 }
 HOOKS = {
     "show_run": "hail_batch_jupyter.jupyter.display:show_run",
+    "show_pool": "hail_batch_jupyter.jupyter.pool_view:show_pool",
 }
 
 

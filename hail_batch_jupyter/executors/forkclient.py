@@ -6,28 +6,33 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.ports import Attempt, Outcome
 from hail_batch_jupyter.executors.forkserver import ONE_THREAD
 from hail_batch_jupyter.executors.spawn import encode, spawn
 
-_MAIN = "import sys; sys.path[0] = sys.argv[1]; from hail_batch_jupyter.executors.forkserver import main; main()"
+_MAIN = "import sys; sys.path[0] = sys.argv[1]; from hail_batch_jupyter.executors.{} import main; main()"
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class ForkClient:
     """One fork server and the attempts it was given."""
 
+    server = "forkserver"
+    """The module whose `main` is the server."""
+    directory: Optional[str] = "/"
+    """Where it starts; None, for a caller with threads, is the caller's own (see `spawn`)."""
+
     def __init__(self, python: str, env: Mapping[str, str], sys_path: Sequence[str], log: str, preload: bool) -> None:
         self._env = {**ONE_THREAD, **env} if preload else dict(env)
-        self.attempts: dict[str, Attempt] = {}
+        self.attempts: set[str] = set()
         self.retired = False
         self._pending = b""
         here, there = socket.socketpair()
         there.set_inheritable(True)
-        self.pid = spawn([python, "-c", _MAIN, _PACKAGE_PARENT, str(there.fileno())], encode(self._env), "/", log)
+        self.pid = spawn([python, "-c", _MAIN.format(self.server), _PACKAGE_PARENT, str(there.fileno())], encode(self._env), self.directory, log)
         there.close()
         self._channel = here
         self._send({"op": "configure", "sys_path": list(sys_path), "preload": preload})
@@ -38,7 +43,7 @@ class ForkClient:
 
     def start(self, attempt: Attempt, scratch: str, done: str) -> None:
         """Ask for a process; 'started' and 'ended' come through `outcomes`."""
-        self.attempts[attempt.attempt_id] = attempt
+        self.attempts.add(attempt.attempt_id)
         env = {**self._env, **attempt.env}
         calls = f"{scratch}/{attempt.job.calls}"
         request = {"op": "start", "id": attempt.attempt_id, "calls": calls, "scratch": scratch, "done": done}
@@ -63,7 +68,7 @@ class ForkClient:
             self.retired = True
             return None
         if kind == "ended":
-            self.attempts.pop(message["id"], None)
+            self.attempts.discard(message["id"])
             return Outcome(message["id"], kind, message["exit_code"], pid=message["pid"], usage=Usage(*message["usage"]))
         return Outcome(message["id"], kind, pid=message["pid"])
 

@@ -44,15 +44,20 @@ class ForkServer:
                 return
 
     def _receive(self) -> bool:
-        data = self._channel.recv(1 << 18)
+        data = self._read()
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
-            request = json.loads(line)
-            if request["op"] == "start":
-                self._start(request)
-            else:
-                self._configure(request)
+            self._obey(json.loads(line))
         return bool(data)
+
+    def _read(self) -> bytes:
+        return self._channel.recv(1 << 18)
+
+    def _obey(self, request: dict[str, Any]) -> None:
+        if request["op"] == "start":
+            self._start(request)
+        else:
+            self._configure(request)
 
     def _configure(self, request: dict[str, Any]) -> None:
         sys.path[:] = request["sys_path"]
@@ -79,13 +84,18 @@ class ForkServer:
             self._channel.close()
             known = set(sys.modules) if self._preloads else None
             become_job(request["directory"], request["log"], request["env"])
-            status = importlib.import_module("hail_batch_jupyter.compile.call_runner").run_calls(request["calls"], request["scratch"])
-            if not status:
-                _append(request["done"], request["id"] + "\n")
+            status = self._work(request)
             if known is not None:
                 os.write(report, json.dumps(installed_modules(known)).encode()[: 1 << 16])
         finally:
             leave(status)
+
+    def _work(self, request: dict[str, Any]) -> int:
+        """What the forked process is for; gives its exit status."""
+        status: int = importlib.import_module("hail_batch_jupyter.compile.call_runner").run_calls(request["calls"], request["scratch"])
+        if not status:
+            _append(request["done"], request["id"] + "\n")
+        return status
 
     def _reap(self) -> None:
         self._reaper.drain()

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from hail_batch_jupyter.executors.reaper import reap_others
 from hail_batch_jupyter.observe import procfs
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 """Source: prctl(2)."""
 _CHILDREN = "/proc/self/task/{}/children"
@@ -22,10 +23,19 @@ _PAUSE_S = 0.001
 
 def become_subreaper() -> None:
     """Make orphans of this process's descendants its children; without effect where the system cannot."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when the thread that forked it ends; without effect where the system cannot."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def kill_orphans(running: Collection[str], known: Collection[int]) -> None:
