@@ -16,11 +16,16 @@ from hail_batch_jupyter.batch.stage import JobStage
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
+    from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
 
-__all__ = ["Backend", "Batch", "BatchException", "JobStage", "LocalBackend", "PythonResult", "Resource", "ResourceFile", "ResourceGroup"]
+__all__ = ["Backend", "Batch", "BatchException", "BatchPoolExecutor", "JobStage", "LocalBackend", "PythonResult", "Resource", "ResourceFile", "ResourceGroup"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "BatchPoolExecutor":
+        from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
+
+        return BatchPoolExecutor
     if name != "LocalBackend":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from hail_batch_jupyter.core.registry import backend_class

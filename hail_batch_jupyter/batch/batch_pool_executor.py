@@ -87,7 +87,7 @@ class BatchPoolExecutor(Executor):
         from hail_batch_jupyter.batch.pool_batches import BatchPool
 
         name = self.name
-        return BatchPool(self.backend, request, self.image, self.cpus_per_job, lambda function: f"{name}-{function}-{_token()}")
+        return BatchPool(self.backend, request, self.image, self.cpus_per_job, lambda function: f"{name}-{function.rpartition('.')[2]}-{_token()}")
 
     # what it knows
 
@@ -134,9 +134,7 @@ class BatchPoolExecutor(Executor):
         """
         return self._submit(self._packer.function(fn), self._packer.arguments(fn, args, kwargs))
 
-    def map(  # type: ignore[override]  # hailtop's timeout counts for each result, and its iterables are positional only here, too
-        self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
-    ) -> Generator[Any, None, None]:
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Generator[Any, None, None]:
         """Call `fn` with the items of the iterables, up to the end of the shortest; gives the values in order, each within `timeout` seconds.
 
         All calls are made at once. With a `chunksize` above 1 each call takes about so many items, and the iterables must be equally long.
@@ -175,13 +173,17 @@ class BatchPoolExecutor(Executor):
     def _submit(self, function: PoolFunction, arguments: bytes) -> BatchPoolFuture:
         future = BatchPoolFuture(self._pool, self._book, function, arguments)
         self._book.add(future)
-        self._pool.submit(future)
+        try:
+            self._pool.submit(future)
+        except BaseException:
+            future.cancel()
+            raise
         if self._view is not None:
             self._view.touch()
         elif in_notebook() and threading.current_thread() is threading.main_thread():
             from hail_batch_jupyter.core.registry import hook
 
-            self._view = hook("show_pool")(self.name, self._book)
+            self._view = hook("show_pool")(self.name, self._book.counts)
         return future
 
     # the end

@@ -88,7 +88,7 @@ class BatchPoolFuture(Future[Any]):
         """Settle the future, unless it was cancelled."""
         if not self._claim():
             return
-        self.arguments = b""
+        self.function, self.arguments = self.function._replace(data=b""), b""  # somebody may hold the future for long
         self._output = outcome.output
         value, error = self._read(outcome)
         self.set_running_or_notify_cancel()
@@ -106,7 +106,7 @@ class BatchPoolFuture(Future[Any]):
         return True
 
     def _read(self, outcome: PoolOutcome) -> tuple[Any, ValueError | None]:
-        from hail_batch_jupyter.batch.runs import value_of
+        from hail_batch_jupyter.batch.runs import of_own_class, value_of
 
         if outcome.kind == "lost":
             return None, ValueError(f"submitted job failed: {self.function.title!r}: {outcome.reason}")
@@ -118,7 +118,7 @@ class BatchPoolFuture(Future[Any]):
             return None, failure
         if outcome.kind == "value":
             return value, None
-        error, lines = value
+        cause, lines = value
         failure = ValueError("submitted job failed:\n" + "".join(lines).rstrip())
-        failure.__cause__ = error
+        failure.__cause__ = of_own_class(cause)
         return None, failure

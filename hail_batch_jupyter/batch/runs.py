@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ def _raise_own(running: RunningBatch, relative: str, failure: JobFailedError) ->
         return
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], BaseException) and isinstance(value[1], list):
         error, lines = value
-        raise error from RemoteTraceback("\n" + "".join(lines).rstrip() + f"\n\n{str(failure).splitlines()[0]}")
+        raise of_own_class(error) from RemoteTraceback("\n" + "".join(lines).rstrip() + f"\n\n{str(failure).splitlines()[0]}")
 
 
 def load_value(path: Path) -> Any:
@@ -119,6 +120,15 @@ def value_of(data: bytes) -> Any:
     except AttributeError:
         # dill looks for the value's class in this process's __main__ first; the value brings its own.
         return dill.loads(data, ignore=True)
+
+
+def of_own_class(error: BaseException) -> BaseException:
+    """The exception as one of the class that the notebook or script defines, not of the copy that came with it, so that `except` finds it."""
+    own = getattr(sys.modules["__main__"], type(error).__qualname__, None)
+    if type(error).__module__ == "__main__" and isinstance(own, type) and own is not type(error):
+        with suppress(TypeError):  # their memory may be laid out differently
+            error.__class__ = own
+    return error
 
 
 def _relative(batch: Batch, ref: FileRef, job: JobSpec) -> str:

@@ -87,6 +87,8 @@ class ForkServer:
             status = self._work(request)
             if known is not None:
                 os.write(report, json.dumps(installed_modules(known)).encode()[: 1 << 16])
+        except Exception:  # noqa: BLE001 - the edge of a process; its log is where the user looks
+            sys.excepthook(*sys.exc_info())
         finally:
             leave(status)
 

@@ -85,8 +85,8 @@ class WorkerPool:
         self._wake()
 
     def wait(self, timeout_s: Optional[float] = None) -> bool:
-        """See `core.ports.Pool`."""
-        return self._ended.wait(timeout_s)
+        """See `core.ports.Pool`; in a callback of a call, which runs in the pool's own thread, it does not wait."""
+        return self._ended.wait(0 if threading.current_thread() is self._thread else timeout_s)
 
     def _wake(self) -> None:
         if self._asleep:
@@ -223,7 +223,8 @@ class WorkerPool:
         if task is not None and worker.refused:
             self._waiting.appendleft(task)
         elif task is not None:
-            _tell(task, outcome or end_in_words(ended, worker.log))
+            log = worker.log if ended.exit_code is not None else f"{self.directory}server.log"
+            _tell(task, outcome or end_in_words(ended, log))
 
     def _end(self) -> None:
         """Let the workers go, then the server, and fail what is left."""
@@ -233,13 +234,13 @@ class WorkerPool:
         for worker in self._workers.values():
             worker.close()
         self._let_go()
-        self._bell.close()
-        self._ringer.close()
         for task in left:
             _tell(task, PoolOutcome("lost", reason="the pool was closed before the call had ended"))
         self._forget()
 
     def _forget(self) -> None:
+        self._bell.close()
+        self._ringer.close()
         if not self._keep:
             shutil.rmtree(self.directory, ignore_errors=True)
         _POOLS.discard(self)
@@ -258,7 +259,8 @@ class WorkerPool:
 
     def abandon(self) -> None:
         """In a process that was forked from the pool's: hold nothing open that tells the workers of the pool's end."""
-        self._closing = True
+        self._closing, self._lock, self._ended = True, threading.Lock(), threading.Event()
+        self._ended.set()
         for worker in self._workers.values():
             worker.close()
         if self._server is not None:

@@ -11,13 +11,15 @@ from hail_batch_jupyter.core.units import format_bytes
 from hail_batch_jupyter.executors.pool_worker import OUTPUT_BYTES
 
 _LINES = 20
+_OWN = os.path.dirname(__file__) + os.sep
+"""Frames of a crash that tell nobody anything."""
 _CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
 
 def end_in_words(ended: Outcome, log: str) -> PoolOutcome:
     """What the call of a worker that ended gets: how the worker ended, what helps, and the last lines that it wrote."""
     output = _tail(log)
-    last = output.decode(errors="replace").strip().splitlines()[-_LINES:]
+    last = [line for line in output.decode(errors="replace").strip().splitlines() if _OWN not in line][-_LINES:]
     said = "\n".join(["; it had written:", *last]) if last else "; it had written nothing"
     return PoolOutcome("lost", output=output, reason=_cause(ended) + said)
 

@@ -65,6 +65,11 @@ class Feed:
             self._told, self._told_clock, self._told_note = states, _moving(self._clock(snapshot)), content["run"]["note"]
             self._send(content, buffer)
 
+    @property
+    def title(self) -> str:
+        """What it tells about."""
+        return f"run {self.running.id}"
+
     def tick(self) -> bool:
         """Send what changed, if anything and if it is time; gives False when the run has ended and all is told."""
         with self._lock:

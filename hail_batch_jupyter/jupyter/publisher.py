@@ -6,27 +6,37 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable
-
-from hail_batch_jupyter.jupyter.feed import Feed
+from typing import Protocol
 
 INTERVAL_S = 0.26
 """A little more than a quarter of a second, so that no second sees more than four messages of a run."""
 
 
+class Telling(Protocol):
+    """What tells about something that goes on."""
+
+    @property
+    def title(self) -> str:
+        """What it tells about."""
+
+    def tick(self) -> bool:
+        """Tell what is new; False when that has ended."""
+
+
 class Publisher:
-    """Ticks feeds until their runs have ended; the thread sleeps while there is nothing to watch.
+    """Ticks feeds until what they tell about has ended; the thread sleeps while there is nothing to watch.
 
     Nothing is printed from the thread: output of threads lands under whatever cell ran last.
     """
 
     def __init__(self) -> None:
-        self._feeds: dict[Feed, Callable[[], None]] = {}
+        self._feeds: dict[Telling, Callable[[], None]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopped = False
 
-    def watch(self, feed: Feed, ended: Callable[[], None]) -> None:
-        """Tick the feed from now on; `ended` is called once, on the thread, when its run has ended and all is told."""
+    def watch(self, feed: Telling, ended: Callable[[], None]) -> None:
+        """Tick the feed from now on; `ended` is called once, on the thread, when that has ended and all is told."""
         with self._changed:
             self._feeds[feed] = ended
             if self._thread is None:
@@ -60,16 +70,16 @@ class Publisher:
             for feed in feeds:
                 self._tick(feed)
 
-    def _tick(self, feed: Feed) -> None:
+    def _tick(self, feed: Telling) -> None:
         try:
             if feed.tick():
                 return
             self._forget(feed)()
         except Exception:  # the edge of a thread: other runs are still to be told
             self._forget(feed)
-            logging.getLogger(__name__).exception("run %s is no longer shown live; %%batch_attach shows it again", feed.running.id)
+            logging.getLogger(__name__).exception("%s is no longer shown live; %%batch_attach shows a run again", feed.title)
 
-    def _forget(self, feed: Feed) -> Callable[[], None]:
+    def _forget(self, feed: Telling) -> Callable[[], None]:
         with self._changed:
             return self._feeds.pop(feed, _nothing)
 
