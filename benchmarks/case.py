@@ -72,6 +72,7 @@ class Scale:
     hailtop_outputs: int = 4
     snakemake_jobs: int = 100
     dask_tasks: int = 500
+    pool_calls: int = 1000
     ballast_jobs: int = 200
     hailtop_ballast_jobs: int = 20
     ballast_mb: int = 2048
@@ -90,6 +91,7 @@ QUICK = Scale(
     hailtop_outputs=2,
     snakemake_jobs=10,
     dask_tasks=100,
+    pool_calls=200,
     ballast_jobs=50,
     hailtop_ballast_jobs=10,
     widget_window_s=5,

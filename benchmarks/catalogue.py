@@ -13,6 +13,7 @@ GROUPS: tuple[Group, ...] = (
     Group("chain", "Chain of no-op bash jobs"),
     Group("python", "Python jobs"),
     Group("output", "A job with one written output against a job without"),
+    Group("pool", "Calls of x -> x + 1 with a warm executor, chunksize 1"),
     Group("parent", "Starting a run from a small and from a big process"),
     Group("import", "Imports", passes_per_round=6, warm_up=True),
     Group("cell", "Notebook cells", passes_per_round=2),

@@ -26,8 +26,12 @@ def _job_cases(scale: Scale) -> list[Case]:
         _case("ours-chain", TOOL, "chain", NOTE, "noop_jobs.py", MODULE, scale.chain, "chain"),
         _case("ours-single", f"{TOOL}, one job", "chain", "fixed cost of a run", "noop_jobs.py", MODULE, 1, "chain"),
         _case("ours-python", TOOL, "python", f"{NOTE}; a fresh process each", "python_jobs.py", MODULE, scale.jobs),
+        _case("ours-pool", "BatchPoolExecutor, a named function", "pool", "list(pool.map(f, …))", "pool_calls.py",
+              f"{MODULE}:BatchPoolExecutor", scale.pool_calls, "named"),
+        _case("ours-pool-lambda", "BatchPoolExecutor, a lambda", "pool", "list(pool.map(f, …))", "pool_calls.py",
+              f"{MODULE}:BatchPoolExecutor", scale.pool_calls, "lambda"),
         _case("ours-output", TOOL, "output", NOTE, "written_outputs.py", MODULE, scale.outputs),
-    ]
+    ]  # fmt: skip
 
 
 def _parent_cases(scale: Scale) -> list[Case]:

@@ -76,13 +76,13 @@ def _let_go(pid: int) -> None:
 
 
 def _reap() -> None:
-    """Let the system forget runners that have ended."""
-    for pid, pipe in list(_STARTED.items()):
+    """Let the system forget runners that have ended; several threads may do this at once."""
+    for pid in list(_STARTED):
         try:
             ended, _ = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
             ended = pid
         if ended:
-            del _STARTED[pid]
+            pipe = _STARTED.pop(pid, None)
             if pipe is not None:
                 os.close(pipe)

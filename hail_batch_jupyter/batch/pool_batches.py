@@ -94,7 +94,7 @@ class BatchPool:
         try:
             submitted = self._submit(task) if task.begin() else None
         except Exception as error:  # noqa: BLE001 - the edge of a thread; the user finds it in the future
-            submitted, reason = None, f"its batch could not be submitted ({error})"
+            submitted, reason = None, f"its batch could not be submitted ({_words(error)})"
         else:
             reason = "it was cancelled"
         with self._changed:
@@ -149,7 +149,7 @@ class BatchPool:
             if not self._request.keep_files:
                 _clean(running)
         except Exception as error:  # noqa: BLE001 - the edge of a thread; the user finds it in the future
-            return PoolOutcome("lost", output=output, reason=f"what its batch {running.id} left cannot be fetched ({error})")
+            return PoolOutcome("lost", output=output, reason=f"what its batch {running.id} left cannot be fetched ({_words(error)})")
         return outcome
 
 
@@ -169,6 +169,10 @@ def _outcome(result: PythonResult, output: bytes) -> PoolOutcome:
     except BaseException as error:  # noqa: BLE001 - what the function raised, whatever it was
         return PoolOutcome("error", pickled_error(error, [str(error.__cause__).strip()]), output)
     raise AssertionError("a job that failed gave a value")
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, BatchException) else f"{type(error).__name__}: {error}"
 
 
 def _clean(running: RunningBatch) -> None:

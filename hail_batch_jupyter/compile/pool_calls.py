@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import weakref
+import threading
 from collections.abc import Callable
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ from hail_batch_jupyter.core.draft import CallDraft
 from hail_batch_jupyter.core.ports import PoolFunction
 
 _PROTOCOL = 5
+_KEPT = 32
+_LARGE_BYTES = 1 << 20
+"""What is larger and has to be pickled for each call anyway is not kept."""
 _BY_NAME_IN_MAIN = b"__main__"
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...))
 _NUMBERS = itertools.count(1)
@@ -46,7 +49,8 @@ class PoolPacker:
     """Pickles calls; every method may be called from any thread."""
 
     def __init__(self) -> None:
-        self._known: weakref.WeakKeyDictionary[FunctionType, _Packed] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._known: dict[FunctionType, _Packed] = {}
 
     def function(self, function: Callable[..., Any]) -> PoolFunction:
         """The function as it is now: with the globals and closure variables that it uses, when it is defined in a notebook or script.
@@ -55,13 +59,22 @@ class PoolPacker:
         """
         if not isinstance(function, FunctionType):
             return PoolFunction(next(_NUMBERS), _function_bytes(function), name_of(function))
-        known = self._known.get(function)
+        with self._lock:
+            known = self._known.get(function)
         if known is not None and known.holds():
             return known.function
         data = _function_bytes(function)
         packed = known.function if known and known.function.data == data else PoolFunction(next(_NUMBERS), data, name_of(function))
-        self._known[function] = _watched(packed, function)
+        self._keep(function, _watched(packed, function))
         return packed
+
+    def _keep(self, function: FunctionType, packed: _Packed) -> None:
+        with self._lock:
+            self._known.pop(function, None)
+            if packed.lasting or len(packed.function.data) < _LARGE_BYTES:
+                self._known[function] = packed
+            if len(self._known) > _KEPT:
+                del self._known[next(iter(self._known))]
 
     def arguments(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """The arguments as they are now.

@@ -216,11 +216,14 @@ class WorkerPool:
             self._server = None
 
     def _bury(self, worker: WorkerLink, ended: Outcome) -> None:
-        """The worker has died; its call fails, unless it was answered before or never reached it."""
+        """The worker has died; its call fails, unless it was answered before or never reached it.
+
+        Only a worker that has answered before is believed not to have died of the call: one that cannot start would be tried for ever.
+        """
         task, outcome = worker.task, worker.receive_all()
         self._unwatch(worker)
         worker.close()
-        if task is not None and worker.refused:
+        if task is not None and worker.refused and worker.n_answered:
             self._waiting.appendleft(task)
         elif task is not None:
             log = worker.log if ended.exit_code is not None else f"{self.directory}server.log"

@@ -16,7 +16,7 @@ class WorkerLink:
     """One worker: what it is doing, and what is on the way from and to it.
 
     silent   the other end is closed
-    refused  it was closed before it could take anything of the call
+    refused  it was closed before it took anything of the call
     watched  the pool's thread waits for its socket
     """
 
@@ -30,6 +30,8 @@ class WorkerLink:
         self.refused = False
         self.watched = True
         self.unsent: list[memoryview] = []
+        self.n_answered = 0
+        self._small = True
         self._channel = channel
         self._known: dict[int, None] = {}
         self._received = bytearray()
@@ -41,8 +43,8 @@ class WorkerLink:
         function = b"" if number in self._known else data
         remember(self._known, number, None)
         head = HEADER.pack(number, len(function), len(task.arguments))
-        small = len(function) + len(task.arguments) < _CHUNK_BYTES
-        parts = [head + function + task.arguments] if small else [head, function, task.arguments]
+        self._small = len(function) + len(task.arguments) < _CHUNK_BYTES // 2
+        parts = [head + function + task.arguments] if self._small else [head, function, task.arguments]
         self.unsent = [memoryview(part) for part in parts if part]
         self.refused = not self.send_more()
 
@@ -82,8 +84,10 @@ class WorkerLink:
             data = self._channel.recv(_LARGE_CHUNK_BYTES if len(self._received) > _CHUNK_BYTES else _CHUNK_BYTES)
         except BlockingIOError:
             return False
-        except OSError:
+        except OSError as error:
             data = b""
+            # The other end was closed with something unread: a small call is read in one piece, so none of it was.
+            self.refused |= isinstance(error, ConnectionResetError) and self._small
         self.silent = not data
         self._received += data
         return bool(data)
@@ -99,6 +103,7 @@ class WorkerLink:
         with memoryview(received) as view:
             outcome = PoolOutcome("value" if kind == VALUE else "error", bytes(view[ANSWER.size : end]), bytes(view[end:]))
         self._received = bytearray()
+        self.n_answered += 1
         return outcome
 
     def close(self) -> None:

@@ -513,7 +513,13 @@ def python(script: str) -> str:
     import textwrap
 
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -662,3 +668,8 @@ def test_a_failure_ends_an_async_map_and_cancels_the_rest(warm: BatchPoolExecuto
     with pytest.raises(ValueError, match="KeyError"):
         asyncio.run(work())
     wait_until(lambda: warm.finished_future_count == 4)
+
+
+def test_several_threads_may_submit_batches_at_once() -> None:
+    with BatchPoolExecutor(backend=NoPool()) as pool:
+        assert list(pool.map(increment, range(24))) == list(range(1, 25))
