@@ -40,7 +40,7 @@ class PoolBook:
         self._open: dict[BatchPoolFuture, None] = {}
         self._all: weakref.WeakSet[BatchPoolFuture] = weakref.WeakSet()
         self._closed = False
-        self._submitted = self._succeeded = self._failed = self._cancelled = self._ended_before = 0
+        self._submitted = self._succeeded = self._failed = self._cancelled = self._running = self._ended_before = 0
         self._began_s = self._ended_s = 0.0
 
     def add(self, future: BatchPoolFuture) -> None:
@@ -57,9 +57,15 @@ class PoolBook:
             self._all.add(future)
             self._submitted += 1
 
-    def note_end(self, future: BatchPoolFuture, kind: str) -> None:
+    def note_begin(self) -> None:
+        """Note that a call began; its end is noted with `begun`."""
+        with self._changed:
+            self._running += 1
+
+    def note_end(self, future: BatchPoolFuture, kind: str, begun: bool) -> None:
         """Note that a call succeeded ('value'), was 'cancelled' or failed (anything else)."""
         with self._changed:
+            self._running -= begun
             self._open.pop(future, None)
             self._succeeded += kind == "value"
             self._cancelled += kind == "cancelled"
@@ -101,6 +107,5 @@ class PoolBook:
         """What there is to tell now."""
         with self._changed:
             busy_s = (time.monotonic() if self._open else self._ended_s) - self._began_s
-            n_running = sum(future.running() for future in list(self._open))
             n_in_busy = self._ended - self._ended_before
-            return PoolCounts(self._submitted, self._succeeded, self._failed, self._cancelled, n_running, busy_s, n_in_busy)
+            return PoolCounts(self._submitted, self._succeeded, self._failed, self._cancelled, self._running, busy_s, n_in_busy)

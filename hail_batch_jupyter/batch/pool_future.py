@@ -40,10 +40,12 @@ class BatchPoolFuture(Future[Any]):
         """Stop the call, also one that runs; True if this stopped it, False if it had ended or was cancelled before."""
         if not self._claim():
             return False
-        super().cancel()
-        self.set_running_or_notify_cancel()
-        self._book.note_end(self, "cancelled")
         self._pool.stop(self)
+        try:
+            super().cancel()
+            self.set_running_or_notify_cancel()
+        finally:
+            self._book.note_end(self, "cancelled", self._begun)
         return True
 
     def result(self, timeout: float | None = None) -> Any:
@@ -81,8 +83,12 @@ class BatchPoolFuture(Future[Any]):
 
     def begin(self) -> bool:
         """Note that the call is about to start; False if it was cancelled."""
-        self._begun = bool(self._unsettled)
-        return self._begun
+        if not self._unsettled:
+            return False
+        if not self._begun:  # a call that did not reach its worker begins again
+            self._begun = True
+            self._book.note_begin()
+        return True
 
     def end(self, outcome: PoolOutcome) -> None:
         """Settle the future, unless it was cancelled."""
@@ -92,11 +98,13 @@ class BatchPoolFuture(Future[Any]):
         self._output = outcome.output
         value, error = self._read(outcome)
         self.set_running_or_notify_cancel()
-        if error is None:
-            self.set_result(value)
-        else:
-            self.set_exception(error)
-        self._book.note_end(self, "value" if error is None else "error")
+        try:  # callbacks may raise what is no Exception
+            if error is None:
+                self.set_result(value)
+            else:
+                self.set_exception(error)
+        finally:
+            self._book.note_end(self, "value" if error is None else "error", self._begun)
 
     def _claim(self) -> bool:
         try:

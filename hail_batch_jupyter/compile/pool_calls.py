@@ -13,6 +13,7 @@ from hail_batch_jupyter.compile.code_digest import global_names
 from hail_batch_jupyter.compile.python_calls import dumps, name_of, refuse_files, unserialisable
 from hail_batch_jupyter.core.draft import CallDraft
 from hail_batch_jupyter.core.ports import PoolFunction
+from hail_batch_jupyter.errors import BatchException
 
 _PROTOCOL = 5
 _KEPT = 32
@@ -55,8 +56,10 @@ class PoolPacker:
     def function(self, function: Callable[..., Any]) -> PoolFunction:
         """The function as it is now: with the globals and closure variables that it uses, when it is defined in a notebook or script.
 
-        Raises BatchException naming what cannot be pickled.
+        Raises BatchException naming what cannot be pickled, or what is no function.
         """
+        if not callable(function):
+            raise BatchException(f"{function!r} cannot be called, because it is a {type(function).__name__}; pass the function itself, without calling it")
         if not isinstance(function, FunctionType):
             return PoolFunction(next(_NUMBERS), _function_bytes(function), name_of(function))
         with self._lock:

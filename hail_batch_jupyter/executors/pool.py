@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import socket
+import sys
 import threading
 import weakref
 from collections import deque
@@ -271,8 +272,12 @@ class WorkerPool:
 
 
 def _tell(task: Optional[PoolTask], outcome: PoolOutcome) -> None:
-    if task is not None:
+    if task is None:
+        return
+    try:
         task.end(outcome)
+    except BaseException:  # noqa: BLE001 - a callback may raise anything, and other calls are still to be told
+        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
 
 _POOLS: weakref.WeakSet[WorkerPool] = weakref.WeakSet()

@@ -177,6 +177,7 @@ def test_a_function_is_called_as_it_is_when_the_call_is_made(warm: BatchPoolExec
         pytest.param(lambda pool: pool.submit(increment, number=(x for x in ())), "argument 'number' is a generator", id="keyword"),
         pytest.param(lambda pool: pool.map(increment, [1, (x for x in ())]), "argument 1 is a generator", id="map"),
         pytest.param(lambda pool: pool.submit(with_generator()), "its closure variable 'numbers' is a generator.*make it inside the function", id="closure"),
+        pytest.param(lambda pool: pool.submit(increment(1)), "2 cannot be called, because it is a int; pass the function itself", id="no function"),
         pytest.param(lambda pool: pool.submit(increment, hb.Batch().new_job().ofile), "a call of 'increment' cannot be sent.*'ofile'", id="file of a batch"),
     ],
 )
@@ -308,6 +309,23 @@ def test_callbacks_are_called_with_the_future_also_when_it_is_done_already_and_m
     assert chain == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_callback_that_raises_harms_neither_the_pool_nor_other_calls(warm: BatchPoolExecutor, tmp_path: Path) -> None:
+    held = warm.submit(wait_for, str(tmp_path / "go"))
+    for error in (ValueError("mine"), SystemExit(3), KeyboardInterrupt()):
+        held.add_done_callback(functools.partial(throw, error))
+        (tmp_path / "go").touch()
+        assert held.result() == str(tmp_path / "go")
+        held = warm.submit(wait_for, str(tmp_path / "go"))
+
+    assert warm.submit(increment, 1).result() == 2
+    wait_until(lambda: warm.finished_future_count == 5)
+
+
+def throw(error: BaseException, future: Future[Any]) -> None:
+    raise error
+
+
 def test_a_timeout_leaves_the_call_going(pool: BatchPoolExecutor, tmp_path: Path) -> None:
     future = pool.submit(wait_for, str(tmp_path / "go"))
     with pytest.raises(TimeoutError):
@@ -413,12 +431,13 @@ def test_closing_the_generator_cancels_the_rest(warm: BatchPoolExecutor, tmp_pat
 
 
 def test_the_timeout_of_map_counts_for_each_value(warm: BatchPoolExecutor, tmp_path: Path) -> None:
-    values = warm.map(lambda n: n if n == 0 else wait_for(str(tmp_path / "never")), range(2), timeout=0.2)
+    assert warm.submit(increment, 1).result() == 2
+    values = warm.map(lambda n: n if n == 0 else wait_for(str(tmp_path / "never")), range(2), timeout=2)
     assert next(values) == 0
 
     with pytest.raises(TimeoutError):
         next(values)
-    wait_until(lambda: warm.finished_future_count == 2)
+    wait_until(lambda: warm.finished_future_count == 3)
 
 
 # the end
