@@ -37,9 +37,10 @@ _LETTERS = string.ascii_lowercase + string.digits
 class BatchPoolExecutor(Executor):
     """Calls functions elsewhere: in warm processes of this machine, or as batches of one job where the backend has no such processes.
 
-    >>> with BatchPoolExecutor() as pool:
-    ...     list(pool.map(lambda x: x + 1, range(4)))
+    >>> pool = BatchPoolExecutor()
+    >>> list(pool.map(lambda x: x + 1, range(4)))
     [1, 2, 3, 4]
+    >>> pool.shutdown()
 
     Functions and arguments go by dill, as they are when the call is made. A warm process keeps the modules that it imported.
 

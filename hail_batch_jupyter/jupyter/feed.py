@@ -70,6 +70,11 @@ class Feed:
         """What it tells about."""
         return f"run {self.running.id}"
 
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over, told or not."""
+        return self.running.snapshot().ended_ms is not None
+
     def tick(self) -> bool:
         """Send what changed, if anything and if it is time; gives False when the run has ended and all is told."""
         with self._lock:

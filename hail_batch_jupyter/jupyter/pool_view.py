@@ -62,11 +62,16 @@ class PoolView:
             self._watched = True
             PUBLISHER.watch(self, self._end_watch)
 
+    @property
+    def ended(self) -> bool:
+        """Whether no call is open, told or not."""
+        return not _is_busy(self._counts())
+
     def tick(self) -> bool:
         """Bring the line up to date if it is time; False when no call is open."""
         if time.monotonic() - self._told_s >= INTERVAL_S:
             self._publish(update=True)
-        return _is_busy(self._counts())
+        return not self.ended
 
     def flush(self) -> None:
         """Bring the line up to date now."""
@@ -75,7 +80,7 @@ class PoolView:
     def _end_watch(self) -> None:
         self._watched = False
         self.flush()
-        if _is_busy(self._counts()):  # a call was made since the tick
+        if not self.ended:  # a call was made since the tick
             self.touch()
 
     def _publish(self, update: bool) -> None:

@@ -19,6 +19,10 @@ class Telling(Protocol):
     def title(self) -> str:
         """What it tells about."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether that is over, told or not."""
+
     def tick(self) -> bool:
         """Tell what is new; False when that has ended."""
 
@@ -46,9 +50,9 @@ class Publisher:
             self._changed.notify()
 
     def finish_ended(self, *_: object) -> None:
-        """Tell at once all there is of runs that have ended, so that what is saved with a cell that waited for one is its end."""
+        """Tell at once all there is of what has ended, so that what is saved with a cell that waited for it is its end."""
         for feed in list(self._feeds):
-            while feed in self._feeds and feed.running.snapshot().ended_ms is not None:
+            while feed in self._feeds and feed.ended:
                 self._tick(feed)
 
     def stop(self) -> None:
