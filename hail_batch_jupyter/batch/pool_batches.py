@@ -111,12 +111,12 @@ class BatchPool:
 
     def _submit(self, task: PoolTask) -> _Submitted:
         batch = Batch(self._batch_name(task.function.title), self._backend, default_python_image=self._image)
-        job = batch.new_python_job(task.function.title)
+        job = batch.new_python_job(task.function.title.rpartition(".")[2])
         if self._cpus is not None:
             job.cpu(self._cpus)
         for name, value in self._request.env.items():
             job.env(name, value)
-        result = job.call(_call_pickled, task.function.data, task.arguments)
+        result = job.call(_CALL, task.function.data, task.arguments)
         options: Mapping[str, Any] = {"wait": False, "disable_progress_bar": True}
         known = {name: value for name, value in options.items() if name in self._backend.run_options}
         running = batch.run(delete_scratch_on_exit=False, **known)
@@ -183,9 +183,16 @@ def _clean(running: RunningBatch) -> None:
         running.delete()
 
 
-def _call_pickled(function: bytes, arguments: bytes) -> Any:
-    """What the job of a call runs; it goes there by value, so that nothing but dill is needed."""
-    import dill
+def caller() -> Callable[[bytes, bytes], Any]:
+    """What the job of a call runs; made in here so that it is pickled by value, because where it runs there may be dill, but not this package."""
 
-    args, kwargs = dill.loads(arguments, ignore=True)
-    return dill.loads(function, ignore=True)(*args, **kwargs)
+    def call_pickled(function: bytes, arguments: bytes) -> Any:
+        import dill
+
+        args, kwargs = dill.loads(arguments, ignore=True)
+        return dill.loads(function, ignore=True)(*args, **kwargs)
+
+    return call_pickled
+
+
+_CALL = caller()

@@ -19,6 +19,8 @@ import pytest
 
 import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor, BatchPoolFuture, chunk, cpu_spec_to_float
+from hail_batch_jupyter.batch.pool_batches import caller
+from hail_batch_jupyter.compile.pool_calls import PoolPacker
 from hail_batch_jupyter.core.ports import PoolRequest
 from hail_batch_jupyter.errors import BatchException, SubmitError, UnitError
 from hail_batch_jupyter.observe import rundir
@@ -687,6 +689,20 @@ def test_a_failure_ends_an_async_map_and_cancels_the_rest(warm: BatchPoolExecuto
     with pytest.raises(ValueError, match="KeyError"):
         asyncio.run(work())
     wait_until(lambda: warm.finished_future_count == 4)
+
+
+def test_what_runs_a_call_in_a_job_needs_dill_and_not_this_package() -> None:
+    packer = PoolPacker()
+    call = [packer.function(caller()).data, packer.function(chunk(operator.add)).data, packer.arguments(chunk, ([1, 2], [3, 4]), {})]
+    script = f"""
+        import sys
+        sys.modules["hail_batch_jupyter"] = None
+        import dill
+        call, function, arguments = {call!r}
+        print(dill.loads(call)(function, arguments))
+    """
+
+    assert python(script) == "[4, 6]\n"
 
 
 def test_several_threads_may_submit_batches_at_once() -> None:

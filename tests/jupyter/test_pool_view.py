@@ -91,6 +91,15 @@ def test_a_later_cell_shows_the_same_line_again(kernel: Kernel) -> None:
     assert second[-1]["data"]["text/plain"].startswith("mine: 2 of 2 calls done")
 
 
+def test_calls_that_are_batches_show_one_line_and_no_run(kernel: Kernel) -> None:
+    kernel.run("class Plain(LocalBackend):\n    def open_pool(self, request): return None")
+    messages = kernel.run("with BatchPoolExecutor(name='batches', backend=Plain()) as other:\n    print(list(other.map(abs, [-1, -2, 3])))")
+
+    assert len([one for one in messages if one["msg_type"] == "display_data"]) == 1
+    assert lines(messages)[-1].startswith("batches: 3 of 3 calls done in ")
+    assert "".join(one["content"]["text"] for one in messages if one["msg_type"] == "stream") == "[1, 2, 3]\n"
+
+
 def test_calls_made_in_callbacks_show_nothing_of_their_own(kernel: Kernel) -> None:
     kernel.run("pool.submit(abs, -1).result()")
     code = "import threading\nseen = threading.Event()\ndef again(f): pool.submit(abs, -5).add_done_callback(lambda g: seen.set())\n"
