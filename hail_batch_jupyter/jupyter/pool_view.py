@@ -13,11 +13,10 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any  # IPython carries no types
 
-from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.units import format_duration
 from hail_batch_jupyter.jupyter.display import current_shell, publish
 from hail_batch_jupyter.jupyter.publisher import PUBLISHER
-from hail_batch_jupyter.jupyter.words import COLORS, GLYPHS, plural
+from hail_batch_jupyter.jupyter.words import COLORS, glyph_html, plural
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.pool_book import PoolCounts
@@ -106,7 +105,7 @@ def _is_busy(counts: PoolCounts) -> bool:
 
 
 def pool_text(name: str, counts: PoolCounts) -> str:
-    """'BatchPoolExecutor-x1y2: 12 of 100 calls done in 3.1 s; 2 running, 1 failed; 3.9/s'."""
+    """'BatchPoolExecutor-x1y2: 12 of 100 calls done after 3.1 s; 2 running, 1 failed; 4.2/s'."""
     return f"{name}: {'; '.join(_parts(counts))}"
 
 
@@ -114,7 +113,7 @@ def _parts(counts: PoolCounts) -> list[str]:
     kinds = [(counts.running, "running"), (counts.failed, "failed"), (counts.cancelled, "cancelled")]
     rate = counts.n_in_busy / counts.busy_s if counts.busy_s > 0 else 0.0
     parts = [
-        f"{counts.ended} of {plural(counts.submitted, 'call')} done in {format_duration(counts.busy_s)}",
+        f"{counts.succeeded} of {plural(counts.submitted, 'call')} done {'after' if _is_busy(counts) else 'in'} {format_duration(counts.busy_s)}",
         ", ".join(f"{number} {word}" for number, word in kinds if number),
         f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate else "",
     ]
@@ -123,19 +122,18 @@ def _parts(counts: PoolCounts) -> list[str]:
 
 def pool_html(name: str, counts: PoolCounts) -> str:
     """The line as HTML in the colours of the theme: no script, no style sheet, all text escaped."""
-    state = JobState.RUNNING if _is_busy(counts) else JobState.FAILED if counts.failed else JobState.CANCELLED if counts.cancelled else JobState.SUCCESS
-    glyph = f'<span aria-hidden="true" style="color:{COLORS[state]};width:1em">{GLYPHS[state]}</span>'
+    word = "running" if _is_busy(counts) else "failed" if counts.failed else "cancelled" if counts.cancelled else "succeeded"
     words = "".join(f"<span>{escape(part)}</span>" for part in _parts(counts))
     style = (
         "display:flex;flex-wrap:wrap;align-items:center;gap:2px 10px;font-family:var(--jp-ui-font-family,sans-serif);"
         "font-size:var(--jp-ui-font-size1,13px);font-variant-numeric:tabular-nums;color:var(--jp-ui-font-color1,inherit)"
     )
-    return f'<div style="{style}">{glyph}{_bar(name, counts)}<b>{escape(name)}</b>{words}</div>'
+    return f'<div style="{style}">{glyph_html(word)}{_bar(name, counts)}<b>{escape(name)}</b>{words}</div>'
 
 
 def _bar(name: str, counts: PoolCounts) -> str:
-    kinds = [(counts.succeeded, JobState.SUCCESS), (counts.failed, JobState.FAILED), (counts.cancelled, JobState.CANCELLED), (counts.running, JobState.RUNNING)]
+    kinds = [(counts.succeeded, "succeeded"), (counts.failed, "failed"), (counts.cancelled, "cancelled"), (counts.running, "running")]
     total = max(1, counts.submitted)
-    pieces = "".join(f'<span style="width:{100 * number / total:.2f}%;background:{COLORS[state]}"></span>' for number, state in kinds if number)
+    pieces = "".join(f'<span style="width:{100 * number / total:.2f}%;background:{COLORS[word]}"></span>' for number, word in kinds if number)
     label = f'role="progressbar" aria-label="calls of {escape(name)}" aria-valuemin="0" aria-valuemax="{counts.submitted}" aria-valuenow="{counts.ended}"'
     return f'<span {label} style="display:inline-flex;width:{_BAR_PX}px;height:8px;background:#8885">{pieces}</span>'

@@ -25,9 +25,9 @@ POOL = "from hail_batch_jupyter.batch import BatchPoolExecutor, LocalBackend\nfr
     ("counts", "text"),
     [
         (PoolCounts(), "p: 0 of 0 calls done in 0.0 s"),
-        (PoolCounts(submitted=1, running=1, busy_s=0.5), "p: 0 of 1 call done in 0.5 s; 1 running"),
-        (PoolCounts(100, 10, 2, 1, 2, 4.0, 13), "p: 13 of 100 calls done in 4.0 s; 2 running, 2 failed, 1 cancelled; 3.2/s"),
-        (PoolCounts(9000, 8999, 0, 0, 1, 2.0, 4000), "p: 8999 of 9000 calls done in 2.0 s; 1 running; 2,000/s"),
+        (PoolCounts(submitted=1, running=1, busy_s=0.5), "p: 0 of 1 call done after 0.5 s; 1 running"),
+        (PoolCounts(100, 10, 2, 1, 2, 4.0, 13), "p: 10 of 100 calls done after 4.0 s; 2 running, 2 failed, 1 cancelled; 3.2/s"),
+        (PoolCounts(9000, 8999, 0, 0, 1, 2.0, 4000), "p: 8999 of 9000 calls done after 2.0 s; 1 running; 2,000/s"),
     ],
 )
 def test_the_line_says_what_there_is(counts: PoolCounts, text: str) -> None:
@@ -73,7 +73,7 @@ def test_the_line_moves_while_a_cell_blocks_the_kernel_and_not_too_often(kernel:
         "futures = [pool.submit(wait_for, tmp + '/go') for _ in range(3)]\nfor n in range(100): pool.submit(wait_for, tmp + '/go')\nfutures[0].result()"
     )
     kernel.listen(lambda one: "2 running" in str(one["content"].get("data", {}).get("text/plain", "")))
-    kernel.listen(lambda one: "done in 1." in str(one["content"].get("data", {}).get("text/plain", "")))
+    kernel.listen(lambda one: "done after 1." in str(one["content"].get("data", {}).get("text/plain", "")))
     (tmp_path / "go").touch()
     messages = kernel.finish(request)
 
