@@ -90,5 +90,6 @@ COMPONENTS = {
     "node": Component(_node, "`make setup` installs it"),
     "axe-core": Component(_axe, "`make setup` installs it"),
     "built front end": Component(_front_end, "`make build` makes it"),
+    "plink": Component(_first_of("plink1.9", "plink"), "`make test-deps` installs it"),
     "python3.9": Component(lambda: python_of("3.9"), "the oldest Python that jobs may meet is tested where it is present", expected=False),
 }

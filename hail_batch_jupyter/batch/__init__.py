@@ -10,24 +10,44 @@ from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.batch.batch import Batch
+from hail_batch_jupyter.batch.docker import build_python_image
 from hail_batch_jupyter.batch.exceptions import BatchException
 from hail_batch_jupyter.batch.resource import PythonResult, Resource, ResourceFile, ResourceGroup
 from hail_batch_jupyter.batch.stage import JobStage
+from hail_batch_jupyter.batch.utils import concatenate, plink_merge
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
     from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
 
-__all__ = ["Backend", "Batch", "BatchException", "BatchPoolExecutor", "JobStage", "LocalBackend", "PythonResult", "Resource", "ResourceFile", "ResourceGroup"]
+__all__ = [
+    "Backend",
+    "Batch",
+    "BatchException",
+    "BatchPoolExecutor",
+    "JobStage",
+    "LocalBackend",
+    "PythonResult",
+    "Resource",
+    "ResourceFile",
+    "ResourceGroup",
+    "build_python_image",
+    "concatenate",
+    "plink_merge",
+]
+
+_HOMES = {"BatchPoolExecutor": "batch_pool_executor", "LocalBackend": "backend"}
+"""Name -> module of this package that has it; imported when first used."""
+
+_MODULES = frozenset({"globals", "hail_genetics_images", "job"})
+"""Modules of this package that nothing above imports, and that are names of it all the same."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "BatchPoolExecutor":
-        from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
+    import importlib
 
-        return BatchPoolExecutor
-    if name != "LocalBackend":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from hail_batch_jupyter.core.registry import backend_class
-
-    return backend_class("local")
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 RunningBatchType = TypeVar("RunningBatchType")
 
 _LAZY = {"LocalBackend": "local"}
+_IMAGES = {"HAIL_GENETICS_HAIL_IMAGE": "hail_image", "HAIL_GENETICS_HAILTOP_IMAGE": "hailtop_image"}
+"""Constant -> function that gives it: found only when asked for, because not every Python has an image."""
 
 
 class Backend(Generic[RunningBatchType]):
@@ -114,6 +116,10 @@ def finish(coroutine: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _IMAGES:
+        from hail_batch_jupyter.batch import hail_genetics_images
+
+        return getattr(hail_genetics_images, _IMAGES[name])()
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from hail_batch_jupyter.core.registry import backend_class
