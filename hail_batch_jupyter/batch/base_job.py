@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
+from hail_batch_jupyter.batch.hailtop_names import HailtopNames
 from hail_batch_jupyter.batch.resource import JobResourceFile, PythonResult, Resource, ResourceGroup
 from hail_batch_jupyter.batch.settings import Settings
 from hail_batch_jupyter.batch.stage import JobStage, jobs_among
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 J = TypeVar("J", bound="Job")
 
 
-class Job(Settings):
+class Job(Settings, HailtopNames):
     """One job of a batch; made by `Batch.new_bash_job` and `Batch.new_python_job` only.
 
     Any other name after the dot, and anything in brackets, is a file of the job: `job.ofile`, `job['ofile']`.
@@ -161,25 +162,6 @@ class Job(Settings):
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise BatchException(f"job {self.job_draft} cannot be pickled; pass its files or results to a function instead, such as job.ofile")
-
-    # names of hailtop that existing code touches
-
-    @property
-    def _job_id(self) -> int | None:
-        return self.job_draft.job_id
-
-    @property
-    def _submitted(self) -> bool:
-        return self.job_draft.submitted
-
-    @property
-    def _dependencies(self) -> set[Job]:
-        uids = {*self.job_draft.depends_on, *(ref.owner for ref in self.job_draft.reads if ref.made_by_job)}
-        return {self.job_batch.job_of(uid) for uid in uids}
-
-    @property
-    def _mentioned(self) -> set[str]:
-        return {name for name, file in self.job_draft.files.items() if file.defined}
 
 
 def stays_inside(name: str) -> bool:

@@ -33,6 +33,7 @@ class BatchFiles:
         self._refs: list[FileRef] = []
         self._handles: dict[int, Job] = {}
         self._staged: dict[int, Job] = {}
+        self._read: dict[int, InputResourceFile | ResourceGroup] = {}
         self._last_uid = 0
 
     @property
@@ -95,6 +96,14 @@ class BatchFiles:
             raise ForeignJobError(f"undefined resource: {what} belongs to {theirs}, not to {self.title}; it must be from the same batch")
         return resource.file_ref
 
+    def resource_of(self, ref: FileRef) -> Resource:
+        """What people write for the file.
+
+        Raises BatchException if its job was dropped.
+        """
+        found: Resource = self.job_of(ref.owner)[ref.name] if ref.made_by_job else self._read[ref.owner]
+        return found[ref.member] if ref.member and isinstance(found, ResourceGroup) else found
+
     # checks
 
     def check_readable(self, ref: FileRef, asker: JobDraft) -> None:
@@ -124,7 +133,8 @@ class BatchFiles:
         """
         uid = self.new_uid()
         self.draft.inputs[uid] = InputDraft(uid, checked_path(path))
-        return self._input(FileRef(FileKind.INPUT, uid))
+        file = self._read[uid] = self._input(FileRef(FileKind.INPUT, uid))
+        return file
 
     def read_input_group(self, **kwargs: str | PathLike[str]) -> ResourceGroup:
         """Files from outside that go together, one a keyword; `group.bed` is a member, and the text of the group its root."""
@@ -132,7 +142,8 @@ class BatchFiles:
         self.draft.inputs[uid] = InputDraft(uid, members={member: checked_path(path) for member, path in kwargs.items()})
         ref = FileRef(FileKind.INPUT_GROUP, uid)
         members = {member: self._input(FileRef(FileKind.INPUT_GROUP, uid, "", member)) for member in kwargs}
-        return ResourceGroup(self._as_batch(), ref, self.new_token(GROUP, ref), dict(members))
+        group = self._read[uid] = ResourceGroup(self._as_batch(), ref, self.new_token(GROUP, ref), dict(members))
+        return group
 
     def _input(self, ref: FileRef) -> InputResourceFile:
         return InputResourceFile(self._as_batch(), ref, self.new_token(FILE, ref))

@@ -198,8 +198,8 @@ def test_names_of_hailtop_that_existing_code_touches(b: hb.Batch) -> None:
     setattr(k, "_machine_type", "n1")  # noqa: B010 - as code for hailtop does it, whose name is private
 
     of_batch = {"_jobs": [j, k], "_backend": b.backend, "_unsubmitted_jobs": [j, k]}
-    of_j = {"_mentioned": {"o"}, "_job_id": None, "_submitted": False}
-    of_k = {"_dependencies": {j}, "_cpu": "1", "_memory": "1Gi", "_storage": "2Gi", "_image": "i", "_preemptible": False, "_regions": None}
+    of_j = {"_mentioned": {j.o}, "_internal_outputs": {j.o}, "_external_outputs": set(), "_client_job": None, "_job_id": None, "_submitted": False}
+    of_k = {"_dependencies": {j}, "_inputs": {j.o}, "_cpu": "1", "_memory": "1Gi", "_storage": "2Gi", "_image": "i", "_preemptible": False, "_regions": None}
     for owner, names in ((b, of_batch), (j, of_j), (k, of_k)):
         assert {name: getattr(owner, name) for name in names} == names
     assert b.compile().jobs[1].request.machine_type == "n1"
