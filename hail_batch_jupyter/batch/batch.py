@@ -43,6 +43,9 @@ class Batch(BatchStages):
     cancel_after_n_failures  cancel the rest of a run when so many jobs have failed
     """
 
+    bash_job_class: type[BashJob] = BashJob
+    """What `new_bash_job` makes."""
+
     def __init__(
         self,
         name: str | None = None,
@@ -148,7 +151,7 @@ class Batch(BatchStages):
     def _new_job(self, kind: str, name: str | None, attributes: Mapping[str, str] | None, shell: str | None, replaces: Job | None) -> Job:
         uid = self.new_uid() if replaces is None else replaces.job_draft.uid
         draft = JobDraft(uid, kind, name, dict(attributes) if attributes else {})
-        job = BashJob(self, draft) if kind == "bash" else PythonJob(self, draft)
+        job = self.bash_job_class(self, draft) if kind == "bash" else PythonJob(self, draft)
         draft.image = self._default_images[kind]
         draft.shell = (shell or self._default_shell) if kind == "bash" else None
         for setter, value in self._defaults.items():

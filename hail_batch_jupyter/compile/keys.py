@@ -41,7 +41,10 @@ class Keys:
     def _of_file(self, ref: FileRef, reader: JobDraft) -> str:
         if not ref.made_by_job:
             sources = self._paths.staged(ref.owner).sources
-            return f"input {ref.member} {sorted(sources.items())}" if ref.kind is FileKind.INPUT_GROUP else f"input {sources['']}"
+            if ref.kind is FileKind.INPUT_GROUP:
+                return f"input {ref.member} {sorted(sources.items())}"
+            extension = self._draft.inputs[ref.owner].extension
+            return f"input {sources['']}{' as ' + extension if extension else ''}"
         owner = self._draft.jobs[ref.owner]
         names = [f"{part.member}={file_name(owner, part)}" for part in parts_of(owner, ref)]
         whose = "own" if ref.owner == reader.uid else self._keys[ref.owner]

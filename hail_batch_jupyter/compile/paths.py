@@ -61,7 +61,7 @@ class Paths:
         sources = {member: absolute_source(path) for member, path in given.items()}
         token = _token("\0".join(["input", str(found.uid), *sources.values()]), self._taken)
         if found.members is None:
-            return StagedInput(sources, {"": f"inputs/{token}/{base_name(sources[''])}"})
+            return StagedInput(sources, {"": f"inputs/{token}/{base_name(sources[''])}{found.extension}"})
         names = _distinct({member: base_name(source) for member, source in sources.items()})
         return StagedInput(sources, {"": f"inputs/{token}", **{member: f"inputs/{token}/{name}" for member, name in names.items()}})
 

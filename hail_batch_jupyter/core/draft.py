@@ -40,11 +40,15 @@ class GroupDraft:
 
 @dataclass
 class InputDraft:
-    """A file, folder or group read from outside; `members` is None for a single file."""
+    """A file, folder or group read from outside; `members` is None for a single file.
+
+    extension  what a single file's name gets at its end, in the place where jobs see it
+    """
 
     uid: int
     path: str = ""
     members: dict[str, str] | None = None
+    extension: str = ""
 
 
 @dataclass
