@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Resource(Reference):
     """A file, group or result of one batch; made by the batch and its jobs only."""
 
+    __slots__ = ()
+
     from_batch: Batch
 
     @property
@@ -47,6 +49,8 @@ class Resource(Reference):
 class ResourceFile(Resource, str):
     """A file; its text is a token that a command replaces with the path."""
 
+    __slots__ = ("file_ref", "from_batch")
+
     def __new__(cls, batch: Batch, ref: FileRef, token: str) -> Self:
         made = str.__new__(cls, token)
         made.from_batch = batch
@@ -57,9 +61,13 @@ class ResourceFile(Resource, str):
 class InputResourceFile(ResourceFile):
     """A file, or folder, from outside the batch."""
 
+    __slots__ = ()
+
 
 class JobResourceFile(ResourceFile):
     """A file that a job makes."""
+
+    __slots__ = ()
 
     def add_extension(self, extension: str) -> JobResourceFile:
         """Append `extension`, such as '.txt', to the file's name; before or after its use in commands.
@@ -84,6 +92,8 @@ class JobResourceFile(ResourceFile):
 
 class PythonResult(Resource, str):
     """What a call of a Python job gives."""
+
+    __slots__ = ("file_ref", "from_batch")
 
     def __new__(cls, batch: Batch, ref: FileRef, token: str) -> Self:
         made = str.__new__(cls, token)

@@ -16,6 +16,8 @@ TaskResourceFile = JobResourceFile
 class InputResourceFile(resource.InputResourceFile):
     """A file, or folder, from outside the pipeline."""
 
+    __slots__ = ()
+
     def add_extension(self, extension: str) -> Self:
         """Append `extension`, such as '.txt', to the name under which tasks see the file.
 
