@@ -74,12 +74,12 @@ class Job(Settings, HailtopNames):
         return found
 
     def _new_resource(self, name: str) -> Resource:
-        if not isinstance(name, str) or not name or "\0" in name or (("/" in name or name in (".", "..")) and not stays_inside(name)):
+        if not (isinstance(name, str) and (name.isidentifier() or ("\0" not in name and stays_inside(name)))):
             raise BatchException(f"{name!r} cannot be a file of a job; use a name such as 'out' or 'plots/a.png'")
         draft, batch = self.job_draft, self.job_batch
         if name in draft.groups:
             return self._new_group(name)
-        if any(name in call.results for call in draft.calls):
+        if draft.calls and any([name in call.results for call in draft.calls]):
             ref = FileRef(FileKind.RESULT, draft.uid, name)
             return PythonResult(batch, ref, batch.new_token(RESULT, ref))
         ref = FileRef(FileKind.FILE, draft.uid, name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from hail_batch_jupyter.batch.base_job import Job
 from hail_batch_jupyter.batch.resource import PythonResult, Resource
 from hail_batch_jupyter.batch.stage import JobStage
-from hail_batch_jupyter.compile.arguments import hidden, leaves
+from hail_batch_jupyter.compile.arguments import all_plain, hidden, leaves
 from hail_batch_jupyter.core.draft import CallDraft
 from hail_batch_jupyter.errors import BatchException, ForeignJobError
 
@@ -69,9 +71,8 @@ class PythonJob(Job):
             raise BatchException(f"job {draft} already has a file or result {name!r}; give it another name")
 
     def _check_signature(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        try:
-            signature = inspect.signature(function)
-        except (ValueError, TypeError):
+        signature = _signature_of(function)
+        if signature is None:
             return
         try:
             signature.bind(*args, **kwargs)
@@ -80,6 +81,8 @@ class PythonJob(Job):
             raise BatchException(f"Cannot call {name} with the supplied arguments: {error}; it takes {name}{signature}") from error
 
     def _files_among(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[FileRef]:
+        if all_plain(args, kwargs):
+            return []
         name, refs = function_name(function), []
         for leaf in leaves(args, kwargs):
             if isinstance(leaf, Resource):
@@ -98,6 +101,24 @@ class PythonJob(Job):
 
     def _is_handle(self, value: Any) -> bool:
         return isinstance(value, (Job, JobStage, type(self.job_batch)))
+
+
+_SIGNATURES: WeakKeyDictionary[Any, tuple[Any, Any, Any, inspect.Signature]] = WeakKeyDictionary()
+"""Plain function -> what its signature follows from, and the signature: finding it takes longer than all else that a call does."""
+
+
+def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """The parameters of the function, None where they cannot be known."""
+    if type(function) is FunctionType and not function.__dict__:
+        made_of = (function.__code__, function.__defaults__, function.__kwdefaults__)
+        known = _SIGNATURES.get(function)
+        if known is None or any([was is not now for was, now in zip(known, made_of, strict=False)]):
+            known = _SIGNATURES[function] = (*made_of, inspect.signature(function))
+        return known[-1]
+    try:
+        return inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
 
 
 def function_name(function: Any) -> str:

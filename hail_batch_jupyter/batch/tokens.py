@@ -36,12 +36,12 @@ def split_tokens(text: str) -> list[str | Token]:
     if "__" not in text:
         return [text] if text else []
     pieces: list[str | Token] = []
-    at = 0
-    for match in _TOKEN.finditer(text):
-        if match.start() > at:
-            pieces.append(text[at : match.start()])
-        pieces.append(Token(match[1], int(match[2]), int(match[3])))
-        at = match.end()
-    if at < len(text):
-        pieces.append(text[at:])
+    parts = _TOKEN.split(text)
+    for at in range(0, len(parts) - 1, 4):
+        before, kind, serial, number = parts[at : at + 4]
+        if before:
+            pieces.append(before)
+        pieces.append(Token(kind, int(serial), int(number)))
+    if parts[-1]:
+        pieces.append(parts[-1])
     return pieces

@@ -13,6 +13,11 @@ _LOOKED_AT = 1000
 """So many parts of other objects are looked at; what is missed here is found when the arguments are pickled."""
 
 
+def all_plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether the arguments are text and numbers only, so that no file can be among them."""
+    return all([type(value) in _PLAIN for value in args]) and all([type(value) in _PLAIN for value in kwargs.values()])
+
+
 def references(call: CallDraft) -> list[Reference]:
     """The files among the arguments, in order, each as often as it is there."""
     return [leaf for leaf in leaves(call.args, call.kwargs) if isinstance(leaf, Reference)]

@@ -15,6 +15,11 @@ class FileKind(str, Enum):
     GROUP = "group"
     RESULT = "result"
 
+    __hash__ = str.__hash__  # Enum's own is no C function, and every look for a file hashes its kind
+
+
+_MADE_BY_JOB = (FileKind.FILE, FileKind.GROUP, FileKind.RESULT)
+
 
 class FileRef(NamedTuple):
     """Names a file by who makes it, never by where it lies; `compile.paths` knows where.
@@ -32,7 +37,7 @@ class FileRef(NamedTuple):
     @property
     def made_by_job(self) -> bool:
         """True for what a job of the batch makes, False for the batch's inputs."""
-        return self.kind in (FileKind.FILE, FileKind.GROUP, FileKind.RESULT)
+        return self.kind in _MADE_BY_JOB
 
     @property
     def whole(self) -> FileRef:

@@ -292,3 +292,17 @@ def test_a_function_is_stored_once_however_often_it_is_called(b: Batch) -> None:
     names = [upload.dest.split("/")[1] for upload in b.compile().uploads]
 
     assert {name: names.count(name) for name in names} == {"functions": 2, "args": 3}
+
+
+def test_a_function_that_was_changed_is_checked_anew(b: Batch) -> None:
+    def given(x: int) -> int:
+        return x
+
+    p = b.new_python_job()
+    p.call(given, 1)
+    given.__defaults__ = (1,)
+    p.call(given)
+    given.__code__ = (lambda: 0).__code__
+
+    with pytest.raises(BatchException, match=r"Cannot call .*given with the supplied arguments"):
+        p.call(given, 1)
