@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+BUILT = {"bash": "bash jobs", "chain": "a file along a chain", "scatter": "scatter and gather", "python": "Python jobs"}
+"""Shape of what is described -> words for it; this project and its peer describe the same."""
+
 Values = dict[str, float]
 """One sample: names that end in their unit (`jobs_per_s`, `start_ms`, `rss_mb`) with their numbers."""
 
@@ -79,6 +82,7 @@ class Scale:
     widget_jobs: int = 10_000
     widget_window_s: int = 10
     snapshot_jobs: int = 50_000
+    built_jobs: int = 10_000
 
 
 FULL = Scale()
@@ -95,4 +99,5 @@ QUICK = Scale(
     ballast_jobs=50,
     hailtop_ballast_jobs=10,
     widget_window_s=5,
+    built_jobs=2_000,
 )

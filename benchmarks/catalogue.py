@@ -9,6 +9,7 @@ from benchmarks.ours import our_cases
 from benchmarks.peers import peer_cases
 
 GROUPS: tuple[Group, ...] = (
+    Group("build", "Describing jobs, without running them", passes_per_round=2),
     Group("bash", "Independent no-op bash jobs"),
     Group("chain", "Chain of no-op bash jobs"),
     Group("python", "Python jobs"),

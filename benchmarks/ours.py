@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.bounded import own_python, run_script
-from benchmarks.case import Case, NotAvailable, Scale, Values
+from benchmarks.case import BUILT, Case, NotAvailable, Scale, Values
 from benchmarks.imports import timed_import
 
 MODULE = "hail_batch_jupyter.batch"
@@ -17,7 +17,7 @@ SPARE_FACTOR = 2
 
 def our_cases(scale: Scale) -> list[Case]:
     """Every case of this project: jobs, imports, notebook cells, widget."""
-    return [*_job_cases(scale), *_parent_cases(scale), *_import_cases(), *_notebook_cases(scale)]
+    return [*_build_cases(scale), *_job_cases(scale), *_parent_cases(scale), *_import_cases(), *_notebook_cases(scale)]
 
 
 def _job_cases(scale: Scale) -> list[Case]:
@@ -32,6 +32,10 @@ def _job_cases(scale: Scale) -> list[Case]:
               f"{MODULE}:BatchPoolExecutor", scale.pool_calls, "lambda"),
         _case("ours-output", TOOL, "output", NOTE, "written_outputs.py", MODULE, scale.outputs),
     ]  # fmt: skip
+
+
+def _build_cases(scale: Scale) -> list[Case]:
+    return [_case(f"ours-build-{shape}", f"{TOOL}, {words}", "build", "", "build_jobs.py", MODULE, scale.built_jobs, shape) for shape, words in BUILT.items()]
 
 
 def _parent_cases(scale: Scale) -> list[Case]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.case import Outcome
+from benchmarks.case import BUILT, Outcome
 
 SAME_WITHIN = 1.10
 """'No more than' between two measurements of one thing: ten per cent is what repetitions differ by."""
@@ -66,7 +66,14 @@ def _fixed(number: float) -> Callable[[Medians], float]:
     return lambda _: number
 
 
+def _built(shape: str, words: str) -> Target:
+    return Target(f"describing {words}, at least twice hailtop's speed", "jobs/s",
+                  lambda m: m(f"ours-build-{shape}", "built_jobs_per_s"),
+                  lambda m: 2 * m(f"hailtop-build-{shape}", "built_jobs_per_s"), at_least=True)  # fmt: skip
+
+
 TARGETS: tuple[Target, ...] = (
+    *[_built(shape, words) for shape, words in BUILT.items()],
     Target("no-op bash jobs, at least 85 % of the plain bash loop", "jobs/s",
            lambda m: m("ours", "jobs_per_s"), lambda m: 0.85 * m("spawn-bash", "jobs_per_s"), at_least=True),
     Target("Python jobs, each in a fresh process", "jobs/s",

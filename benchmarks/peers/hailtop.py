@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.bounded import run_script
-from benchmarks.case import Case, Scale, Values
+from benchmarks.case import BUILT, Case, Scale, Values
 from benchmarks.environments import Environment
 from benchmarks.imports import timed_import
 
@@ -29,6 +29,7 @@ def cases(scale: Scale) -> list[Case]:
     """The same work as this project's cases, in smaller numbers where it is slow."""
     small, big = scale.hailtop_ballast_jobs, scale.ballast_mb
     return [
+        *[_build_case(scale, shape, words) for shape, words in BUILT.items()],
         _case("hailtop", "bash", "noop_jobs.py", scale.jobs, "independent"),
         _case("hailtop-chain", "chain", "noop_jobs.py", scale.chain, "chain"),
         _case("hailtop-python", "python", "python_jobs.py", scale.hailtop_python_jobs),
@@ -44,6 +45,13 @@ def _case(name: str, group: str, script: str, *arguments: str | int, remark: str
         return run_script(HAILTOP.python, script, directory, MODULE, *arguments, timeout_s=180)
 
     return Case(name, TOOL + remark, group, measure, NOTE, HAILTOP.ensure)
+
+
+def _build_case(scale: Scale, shape: str, words: str) -> Case:
+    def measure(directory: Path) -> Values:
+        return run_script(HAILTOP.python, "build_jobs.py", directory, MODULE, scale.built_jobs, shape, timeout_s=180)
+
+    return Case(f"hailtop-build-{shape}", f"{TOOL}, {words}", "build", measure, "", HAILTOP.ensure)
 
 
 def _import(directory: Path) -> Values:

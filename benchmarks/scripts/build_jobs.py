@@ -1,4 +1,7 @@
-"""Describing jobs and nothing more; runs with this package and with hailtop: MODULE COUNT SHAPE."""
+"""Describe jobs with a hailtop-like batch module, without running them.
+
+Arguments: RESULT MODULE COUNT bash|chain|scatter|python
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -47,17 +51,17 @@ def python(b: Any, count: int) -> None:
         b.new_python_job(f"j{number}").call(increment, number)
 
 
-def main() -> None:
-    """Print the jobs per second as JSON."""
-    module, count, shape = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+def main(result: str, module: str, count: int, shape: str) -> None:
+    """Describe a few jobs first, so that imports are not measured, then `count`."""
     hb = importlib.import_module(module)
-    b = hb.Batch(backend=hb.LocalBackend())
     build = {"bash": bash, "chain": chain, "scatter": scatter, "python": python}[shape]
     build(hb.Batch(backend=hb.LocalBackend()), 100)
-    began = time.perf_counter()
+    b = hb.Batch(backend=hb.LocalBackend())
+    started_s = time.perf_counter()
     build(b, count)
-    print(json.dumps({"built_jobs_per_s": count / (time.perf_counter() - began)}))
+    elapsed_s = time.perf_counter() - started_s
+    Path(result).write_text(json.dumps({"built_jobs_per_s": count / elapsed_s, "jobs": count}))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

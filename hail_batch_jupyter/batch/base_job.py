@@ -79,7 +79,7 @@ class Job(Settings, HailtopNames):
         draft, batch = self.job_draft, self.job_batch
         if name in draft.groups:
             return self._new_group(name)
-        if draft.calls and any([name in call.results for call in draft.calls]):
+        if draft.calls and any(name in call.results for call in draft.calls):
             ref = FileRef(FileKind.RESULT, draft.uid, name)
             return PythonResult(batch, ref, batch.new_token(RESULT, ref))
         ref = FileRef(FileKind.FILE, draft.uid, name)

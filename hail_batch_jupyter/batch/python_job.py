@@ -112,7 +112,7 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
     if type(function) is FunctionType and not function.__dict__:
         made_of = (function.__code__, function.__defaults__, function.__kwdefaults__)
         known = _SIGNATURES.get(function)
-        if known is None or any([was is not now for was, now in zip(known, made_of, strict=False)]):
+        if known is None or any(was is not now for was, now in zip(known, made_of, strict=False)):
             known = _SIGNATURES[function] = (*made_of, inspect.signature(function))
         return known[-1]
     try:

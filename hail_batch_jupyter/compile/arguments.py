@@ -15,7 +15,7 @@ _LOOKED_AT = 1000
 
 def all_plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether the arguments are text and numbers only, so that no file can be among them."""
-    return all([type(value) in _PLAIN for value in args]) and all([type(value) in _PLAIN for value in kwargs.values()])
+    return all(type(value) in _PLAIN for value in (*args, *kwargs.values()))
 
 
 def references(call: CallDraft) -> list[Reference]:
