@@ -62,7 +62,7 @@ def test_every_public_name_has_a_row() -> None:
     assert sorted((methods | modules | package) - ROWS.keys()) == []
 
 
-def test_every_row_has_one_of_three_words_and_says_why() -> None:
-    assert {word for word, _ in ROWS.values()} == {"same", "better", "different"}
+def test_every_row_has_one_of_four_words_and_says_why() -> None:
+    assert {word for word, _ in ROWS.values()} == {"same", "better", "different", "more"}
     assert [name for name, (word, note) in ROWS.items() if (word == "same") is bool(note)] == []
     assert len(ROWS) == TEXT.count("\n| `")
