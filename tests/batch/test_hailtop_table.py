@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import hail_batch_jupyter.batch as hb
-from hail_batch_jupyter.batch import job, resource
+from hail_batch_jupyter.batch import batch_pool_executor, job, resource
 from tests.batch.test_signatures import FUNCTIONS, MODULES, SIGNATURES
 from tests.requirements import ROOT
 
@@ -16,9 +16,6 @@ ROW = re.compile(r"^\| `([\w.]+)` \| (\w+) \| (.*)\|$", re.MULTILINE)
 TEXT = (ROOT / "docs" / "hailtop.md").read_text(encoding="utf-8")
 ROWS = {name: (word, note.strip()) for name, word, note in ROW.findall(TEXT)}
 ABSENT = [name for name, (_, note) in ROWS.items() if note.startswith("Not there")]
-OWN_MODULE = {"BatchPoolExecutor": "batch_pool_executor", "BatchPoolFuture": "batch_pool_executor"}
-"""Classes of the table that belong together with one name of the package."""
-
 PARTS = {"BatchPoolExecutor": r"BatchPool|batch_pool_executor", "ServiceBackend": r"ServiceBackend|from_batch_id"}
 """Name of the package -> rows that go with it."""
 
@@ -28,10 +25,10 @@ def found(name: str) -> Any:
     owner, _, attribute = name.rpartition(".")
     if owner == "hb":
         return getattr(hb, attribute)
-    for place in (hb, job, resource):
+    for place in (hb, job, resource, batch_pool_executor):
         if hasattr(place, owner):
             return getattr(getattr(place, owner), attribute)
-    return getattr(getattr(hb, OWN_MODULE.get(owner, owner)), attribute)
+    return getattr(getattr(hb, owner), attribute)
 
 
 def offered(name: str) -> bool:
