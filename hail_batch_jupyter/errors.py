@@ -11,6 +11,9 @@ BatchException (Exception)
 │  └─ RunLiveError                                       another run of this batch goes on
 ├─ RunLostError                                          the run directory is gone or cannot be read
 ├─ StorageError (OSError)                                .uri
+│  └─ MissingFileError (FileNotFoundError)
+├─ ServiceError                                          .status, .method, .path, .body of a refusal by a batch service
+│  └─ NotAuthenticatedError
 ├─ JobFailedError (subprocess.CalledProcessError)        .failed, .logs
 ├─ RemoteTraceback                                       the cause of an exception that came from a job
 └─ MissingPackageError (ImportError)                     what to install
@@ -85,6 +88,29 @@ class StorageError(BatchException, OSError):
     def __init__(self, msg: str, uri: str = "") -> None:
         super().__init__(msg)
         self.uri = uri
+
+
+class MissingFileError(StorageError, FileNotFoundError):
+    """A file that is to be read and is not there."""
+
+
+class ServiceError(BatchException):
+    """A batch service refused a request, or could not be reached.
+
+    status        what it answered, 0 without an answer
+    method, path  of the request        body   what it said
+    """
+
+    def __init__(self, msg: str, status: int = 0, method: str = "", path: str = "", body: str = "") -> None:
+        super().__init__(msg)
+        self.status = status
+        self.method = method
+        self.path = path
+        self.body = body
+
+
+class NotAuthenticatedError(ServiceError):
+    """The service does not know who asks."""
 
 
 class JobFailedError(BatchException, subprocess.CalledProcessError):

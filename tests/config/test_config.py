@@ -4,17 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hail_batch_jupyter.config import configured, keep_runs_days, keep_runs_gb, variable_of
+from hail_batch_jupyter.config import configured, configured_list, keep_runs_days, keep_runs_gb, variable_of
 from hail_batch_jupyter.errors import ConfigError
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the configuration files, with none in it."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.delenv("HAIL_BATCH_BACKEND", raising=False)
-    (tmp_path / "hail").mkdir()
-    return tmp_path / "hail"
 
 
 def test_argument_environment_profile_file_and_fallback_come_in_this_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +66,19 @@ def test_a_setting_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch,
         ConfigError, match=f"batch/keep_runs_days is '{text}', and it is a number of 0 or more, or inf; mend it with `HAIL_BATCH_KEEP_RUNS_DAYS`"
     ):
         keep_runs_days()
+
+
+def test_the_former_name_of_the_file_becomes_its_present_one(folder: Path) -> None:
+    (folder / "config.yaml").write_text("[batch]\nbackend = service\n")
+
+    assert configured("batch", "backend") == "service"
+    assert [path.name for path in folder.iterdir()] == ["config.ini"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_list_has_commas_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configured_list("batch", "regions") is None
+    monkeypatch.setenv("HAIL_BATCH_REGIONS", "us-east1, us-central1,")
+
+    assert configured_list("batch", "regions") == ["us-east1", "us-central1"]
+    assert configured_list("batch", "regions", []) == []

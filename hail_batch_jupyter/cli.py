@@ -1,0 +1,112 @@
+"""The command line: `hail-batch-jupyter …`, which is also `python -m hail_batch_jupyter …`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from hail_batch_jupyter.config import active_profile, profile_file, values_in_files
+from hail_batch_jupyter.config.files import create_profile, delete_profile, load_profile, profiles, set_value, unset_value
+from hail_batch_jupyter.config.variables import VARIABLES, shown, variable
+from hail_batch_jupyter.errors import BatchException
+
+_PROFILES: dict[str, tuple[Callable[[str], None], str]] = {
+    "load": (load_profile, "make a profile the active one"),
+    "create": (create_profile, "make an empty profile"),
+    "delete": (delete_profile, "remove a profile and its settings"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit status: 0, 1 when it could not be done, 2 for words that mean nothing here."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except BatchException as error:
+        print(f"hail-batch-jupyter: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"hail-batch-jupyter: {error.filename or 'the file'}: {error.strerror}; free space, or change who may write there", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("hail-batch-jupyter", description="Batch jobs from notebooks.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_config(commands.add_parser("config", help="settings, in the same files as `hailctl config`"))
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    names = "\n".join(f"  {known.name:<45} {known.meaning}" for known in VARIABLES.values())
+    parser.epilog, parser.formatter_class = f"settings:\n{names}", argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=words)
+        made.set_defaults(command=command)
+        return made
+
+    setting = add("set", _set, "write a setting")
+    setting.add_argument("name", metavar="NAME")
+    setting.add_argument("value", metavar="VALUE")
+    add("get", _get, "print a setting").add_argument("name", metavar="NAME")
+    add("unset", _unset, "forget a setting").add_argument("name", metavar="NAME")
+    add("list", _list, "print all settings that have a value").add_argument("section", metavar="SECTION", nargs="?")
+    add("config-location", _location, "print where the settings of the active profile are")
+    _add_profiles(commands.add_parser("profile", help="settings under a name, which lie over the default ones"))
+
+
+def _add_profiles(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands.add_parser("list", help="print the profiles, with a star before the active one").set_defaults(command=_list_profiles)
+    for name, (_, words) in _PROFILES.items():
+        made = commands.add_parser(name, help=words)
+        made.add_argument("profile", metavar="PROFILE")
+        made.set_defaults(command=_change_profile, change=name)
+
+
+def _set(arguments: argparse.Namespace) -> int:
+    set_value(arguments.name, arguments.value)
+    return 0
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    value = values_in_files().get(variable(arguments.name).place)
+    if value is None:
+        print(f"hail-batch-jupyter: {arguments.name} has no value; give it one with: hail-batch-jupyter config set {arguments.name} VALUE", file=sys.stderr)
+        return 1
+    print(shown(value))
+    return 0
+
+
+def _unset(arguments: argparse.Namespace) -> int:
+    if unset_value(arguments.name) is None:
+        print(f"hail-batch-jupyter: {arguments.name} has no value in profile {active_profile()!r}; nothing was changed", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    for (section, option), value in sorted(values_in_files().items()):
+        if arguments.section in (None, section):
+            print(f"{option if section == 'global' else f'{section}/{option}'}={shown(value)}")
+    return 0
+
+
+def _location(_: argparse.Namespace) -> int:
+    print(profile_file(active_profile()))
+    return 0
+
+
+def _list_profiles(_: argparse.Namespace) -> int:
+    active = active_profile()
+    for name in profiles():
+        print(f"{'*' if name == active else ' '} {name}")
+    return 0
+
+
+def _change_profile(arguments: argparse.Namespace) -> int:
+    _PROFILES[arguments.change][0](arguments.profile)
+    return 0

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.requirements import ROOT
+
+
+def command(folder: Path, *words: str) -> tuple[int, str, str]:
+    """Exit status, output and errors of a command with its configuration below `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HAIL_")}
+    environment = {**kept, "XDG_CONFIG_HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-m", "hail_batch_jupyter", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, cwd=folder)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_settings_are_written_listed_and_forgotten(tmp_path: Path) -> None:
+    assert command(tmp_path, "config", "set", "batch/billing_project", "lab-a") == (0, "", "")
+    assert command(tmp_path, "config", "set", "domain", "lab.org") == (0, "", "")
+    assert command(tmp_path, "config", "get", "batch/billing_project") == (0, "lab-a\n", "")
+    assert command(tmp_path, "config", "list") == (0, "batch/billing_project=lab-a\ndomain=lab.org\n", "")
+    assert command(tmp_path, "config", "list", "batch") == (0, "batch/billing_project=lab-a\n", "")
+    assert command(tmp_path, "config", "unset", "domain") == (0, "", "")
+    status, output, errors = command(tmp_path, "config", "get", "domain")
+    assert (status, output) == (1, "")
+    assert "domain has no value; give it one with: hail-batch-jupyter config set domain VALUE" in errors
+
+
+def test_profiles_are_made_loaded_and_listed(tmp_path: Path) -> None:
+    assert command(tmp_path, "config", "profile", "create", "work")[0] == 0
+    assert command(tmp_path, "config", "profile", "load", "work")[0] == 0
+    assert command(tmp_path, "config", "profile", "list")[1] == "  default\n* work\n"
+    assert command(tmp_path, "config", "config-location")[1] == f"{tmp_path}/hail/work.ini\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["config", "set", "batch/backends", "local"], 1, "there is no setting 'batch/backends'; did you mean batch/backend"),
+        (["config", "set", "batch/backend", "cloud"], 1, "it must be one of local, service"),
+        (["config", "profile", "load", "work"], 1, "there is no profile 'work'; the profiles are: default"),
+        (["config", "unset", "domain"], 1, "has no value in profile 'default'"),
+        (["confg"], 2, "config"),
+        ([], 2, "COMMAND"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(tmp_path: Path, words: list[str], status: int, told: str) -> None:
+    done = command(tmp_path, *words)
+
+    assert (done[0], done[1]) == (status, "")
+    assert told in done[2]
+    assert "Traceback" not in done[2]
+
+
+def test_help_names_every_setting(tmp_path: Path) -> None:
+    from hail_batch_jupyter.config.variables import VARIABLES
+
+    status, output, _ = command(tmp_path, "config", "--help")
+
+    assert status == 0
+    assert [name for name in VARIABLES if name not in output] == []
