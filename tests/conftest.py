@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.recorder import Recorder
 from tests.requirements import ROOT, requires
 
 RUN = b"HAIL_BATCH_JUPYTER_RUN"
@@ -91,6 +93,23 @@ def runs(all_runs: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     folder = Path(tempfile.mkdtemp(prefix=f"{stem}-", dir=all_runs))
     monkeypatch.setenv(RUNS, str(folder))
     return folder
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    """A recording batch service that settings and environment point to; nothing of the user's settings is seen."""
+    recorder = Recorder()
+    for name in [name for name in os.environ if name.startswith("HAIL_") and name != RUNS]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "tokens.json").write_text(json.dumps({"default": recorder.token}))
+    place = {"HAIL_TERRA": "1", "HAIL_LOCATION": "gce", "HAIL_DOMAIN": f"127.0.0.1:{recorder.port}", "HAIL_TOKENS_FILE": str(tmp_path / "tokens.json")}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HAIL_BATCH_BILLING_PROJECT", "lab-a")
+    monkeypatch.setenv("HAIL_BATCH_REMOTE_TMPDIR", f"file://{tmp_path}/remote")
+    yield recorder
+    recorder.close()
 
 
 @pytest.fixture

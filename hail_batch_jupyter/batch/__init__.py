@@ -18,6 +18,7 @@ from hail_batch_jupyter.batch.utils import concatenate, plink_merge
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
+    from hail_batch_jupyter.backends.service import ServiceBackend
     from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
 
 __all__ = [
@@ -31,12 +32,13 @@ __all__ = [
     "Resource",
     "ResourceFile",
     "ResourceGroup",
+    "ServiceBackend",
     "build_python_image",
     "concatenate",
     "plink_merge",
 ]
 
-_HOMES = {"BatchPoolExecutor": "batch_pool_executor", "LocalBackend": "backend"}
+_HOMES = {"BatchPoolExecutor": "batch_pool_executor", "LocalBackend": "backend", "ServiceBackend": "backend"}
 """Name -> module of this package that has it; imported when first used."""
 
 _MODULES = frozenset({"globals", "hail_genetics_images", "job"})

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from hail_batch_jupyter.batch.uris import checked_path
+from hail_batch_jupyter.errors import CapabilityError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 RunningBatchType = TypeVar("RunningBatchType")
 
-_LAZY = {"LocalBackend": "local"}
+_LAZY = {"LocalBackend": "local", "ServiceBackend": "service"}
 _IMAGES = {"HAIL_GENETICS_HAIL_IMAGE": "hail_image", "HAIL_GENETICS_HAILTOP_IMAGE": "hailtop_image"}
 """Constant -> function that gives it: found only when asked for, because not every Python has an image."""
 
@@ -26,11 +27,15 @@ class Backend(Generic[RunningBatchType]):
 
     capabilities  options of jobs that it has, such as 'timeout'
     run_options   keywords beside those of every backend that `Batch.run` takes for it
+    remote        its runs belong to a service: an interrupt leaves them, a failed job is told and not raised, and later runs of a batch are appended
+    regions       where jobs may run that name no region, None for anywhere
     """
 
     name: str = ""
     capabilities: frozenset[str] = frozenset()
     run_options: frozenset[str] = frozenset()
+    remote: bool = False
+    regions: list[str] | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ARG004 - they are for __init__
         if cls.submit is Backend.submit and cls._async_run is Backend._async_run:
@@ -49,17 +54,19 @@ class Backend(Generic[RunningBatchType]):
         """Warm processes for calls of functions, which the caller closes; None where there are none, and each call is a batch."""
         return None
 
+    def attach(self, batch_id: int) -> RunningBatchType:
+        """The handle on a batch that a service has."""
+        raise CapabilityError(f"{type(self).__name__} has no batches with numbers; use ServiceBackend()")
+
     @property
     def runs_specs(self) -> bool:
         """Whether `submit` is what runs a batch here."""
         return type(self).submit is not Backend.submit
 
     async def _async_run(self, batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, **backend_kwargs: Any) -> RunningBatchType | None:
-        import asyncio
+        from hail_batch_jupyter.batch.run import async_run_batch
 
-        from hail_batch_jupyter.batch.run import run_batch
-
-        running = await asyncio.to_thread(run_batch, batch, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)
+        running = await async_run_batch(batch, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)
         return cast("RunningBatchType | None", running)
 
     def _run(self, batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, **backend_kwargs: Any) -> RunningBatchType | None:

@@ -70,18 +70,39 @@ class Batch(BatchStages):
         self.backend: Backend[Any] = backend or configured_backend()
         self._default_shell = default_shell
         self._default_images = {"bash": default_image, "python": default_python_image}
-        self._default_regions = default_regions
+        self._default_regions = self.backend.regions if default_regions is None else default_regions
         self._defaults: dict[str, Any] = {
             "memory": default_memory,
             "cpu": default_cpu,
             "storage": default_storage,
-            "regions": default_regions,
+            "regions": self._default_regions,
             "timeout": default_timeout,
             "spot": default_spot,
         }
         self._defaults = {setter: value for setter, value in self._defaults.items() if value is not None}
         self._project = project
         self.runs: list[Run] = []
+
+    @staticmethod
+    def from_batch_id(batch_id: int, *args: Any, **kwargs: Any) -> Batch:
+        """A Batch whose jobs are added to a batch of the service; the other arguments are those of Batch.
+
+        Raises BatchException without a ServiceBackend, and ServiceError when the service has no such batch.
+        """
+        batch = Batch(*args, **kwargs)
+        if not batch.backend.remote:
+            raise BatchException(f"from_batch_id({batch_id!r}) needs a batch of a service; pass backend=ServiceBackend(…)")
+        batch.last_run = batch.backend.attach(batch_id)
+        return batch
+
+    @staticmethod
+    async def async_from_batch_id(batch_id: int, *args: Any, **kwargs: Any) -> Batch:
+        """As `from_batch_id`, for a running loop."""
+        import asyncio
+
+        return await asyncio.to_thread(Batch.from_batch_id, batch_id, *args, **kwargs)
+
+    _async_from_batch_id = async_from_batch_id
 
     # what the batch is called
 
@@ -192,6 +213,10 @@ class Batch(BatchStages):
             from hail_batch_jupyter.batch.run import run_batch
 
             return run_batch(self, dry_run, verbose, delete_scratch_on_exit, begun, **backend_kwargs)
+
+    async def async_run(self, dry_run: bool = False, verbose: bool = False, delete_scratch_on_exit: bool = True, **backend_kwargs: Any) -> Any:
+        """As `run`, for a running loop, which goes on meanwhile; cancelling the task does what an interrupt of `run` does."""
+        return await self._async_run(dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)
 
     async def _async_run(self, dry_run: bool = False, verbose: bool = False, delete_scratch_on_exit: bool = True, **backend_kwargs: Any) -> Any:
         return await self.backend._async_run(self, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)  # noqa: SLF001 - as in run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hail_batch_jupyter.batch.runs import Run, settle
 from hail_batch_jupyter.compile.compiler import compile_batch
@@ -11,34 +11,86 @@ from hail_batch_jupyter.core.ports import SubmitOptions
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
-    from hail_batch_jupyter.core.spec import BatchSpec
     from hail_batch_jupyter.observe.running import RunningBatch
 
 _DEFAULTS: dict[str, Any] = {"wait": True, "open": False, "disable_progress_bar": False, "callback": None, "token": None}
 
 
-def run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, begun: Any = None, **backend_kwargs: Any) -> RunningBatch | None:
-    """See `Batch.run`; `begun` is what the backend's `begin` gave."""
+class _Begun(NamedTuple):
+    """A run, and whether it began now."""
+
+    running: RunningBatch
+    fresh: bool
+
+
+def run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, launch: Any = None, **backend_kwargs: Any) -> RunningBatch | None:
+    """See `Batch.run`; `launch` is what the backend's `begin` gave."""
     asked = _checked(batch, backend_kwargs)
-    settle(batch)
-    spec = compile_batch(batch.draft, verbose=verbose)
+    begun = _begin(batch, asked, dry_run, verbose, delete_scratch_on_exit, launch)
+    if begun is None:
+        return None
+    if begun.fresh and asked["wait"]:
+        try:
+            begun.running.wait()
+        except KeyboardInterrupt:
+            _interrupted(batch, begun.running)
+            raise
+        _ended(batch, begun.running)
+    return begun.running
+
+
+async def async_run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, **backend_kwargs: Any) -> RunningBatch | None:
+    """As `run_batch`, while the loop that awaits it goes on; cancelling the task does what an interrupt does."""
+    import asyncio
+
+    asked = _checked(batch, backend_kwargs)
+    begun = await asyncio.to_thread(_begin, batch, asked, dry_run, verbose, delete_scratch_on_exit)
+    if begun is None:
+        return None
+    if begun.fresh and asked["wait"]:
+        try:
+            await begun.running.async_wait()
+        except asyncio.CancelledError:
+            await asyncio.to_thread(_interrupted, batch, begun.running)
+            raise
+        await asyncio.to_thread(_ended, batch, begun.running)
+    return begun.running
+
+
+def _begin(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, launch: Any = None) -> _Begun | None:
+    """Compile and submit; None where there is nothing to wait for."""
+    remote = batch.backend.remote
+    if not remote:
+        settle(batch)
+    spec = compile_batch(batch.draft, verbose=verbose, appended=remote)
     if dry_run:
         from hail_batch_jupyter.batch.dry_run import preview
 
         say(preview(spec))
         return None
-    if not spec.jobs and not spec.external:
-        say("Batch completed successfully!\n")
-        return batch.last_run
+    last = batch.last_run
+    if not spec.jobs and not spec.external and not (remote and last is None):
+        _say_nothing_to_do(remote)
+        return None if last is None else _Begun(last, False)
     notebook = in_notebook()
     spec = spec._replace(callback=asked["callback"], token=asked["token"])
-    options = SubmitOptions(keep_files=not delete_scratch_on_exit, detach=notebook or not asked["wait"], begun=begun)
+    follows = last if remote else None
+    options = SubmitOptions(keep_files=not delete_scratch_on_exit, detach=notebook or not asked["wait"], begun=launch, follows=follows)
     running: RunningBatch = batch.backend.submit(spec, options)
-    _note_submitted(batch, spec, running)
+    _note_submitted(batch, running)
+    if remote and not asked["disable_progress_bar"]:
+        say(f"Submitted batch {running.id}, see {running.url}\n")
     _show(running, notebook and not asked["disable_progress_bar"], asked["open"])
-    if asked["wait"]:
-        _wait(batch, running, notebook)
-    return running
+    return _Begun(running, True)
+
+
+def _say_nothing_to_do(remote: bool) -> None:
+    if remote:
+        import logging
+
+        logging.getLogger(__name__).warning("the batch has no new jobs, so nothing was submitted; add jobs with new_job")
+    else:
+        say("Batch completed successfully!\n")
 
 
 def _checked(batch: Batch, backend_kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -54,13 +106,16 @@ def _checked(batch: Batch, backend_kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**_DEFAULTS, **backend_kwargs}
 
 
-def _note_submitted(batch: Batch, spec: BatchSpec, running: RunningBatch) -> None:
-    described = {job.uid: batch.draft.jobs[job.uid] for job in spec.jobs}
-    for job in spec.jobs:
-        described[job.uid].job_id = job.job_id
-        described[job.uid].submitted = True
-    batch.runs.append(Run(running, described, settled=False))
-    earlier = [uid for uid, draft in batch.draft.jobs.items() if uid not in described and draft.submitted]
+def _note_submitted(batch: Batch, running: RunningBatch) -> None:
+    drafts = batch.draft.jobs
+    described = {job.uid: drafts[job.uid] for job in running.spec.jobs if job.uid in drafts}
+    for job in running.spec.jobs:
+        if job.uid in described:
+            described[job.uid].job_id = job.job_id
+            described[job.uid].submitted = True
+            described[job.uid].kept_in = running.remote_scratch if running.kept else None
+    batch.runs.append(Run(running, described, settled=batch.backend.remote))
+    earlier = [uid for uid, draft in drafts.items() if uid not in described and draft.submitted]
     batch.reorder([*earlier, *described])
 
 
@@ -75,22 +130,25 @@ def _show(running: RunningBatch, notebook: bool, open_page: bool) -> None:
         webbrowser.open(running.url)
 
 
-def _wait(batch: Batch, running: RunningBatch, notebook: bool) -> None:
-    """Wait for the end, note it, and raise JobFailedError if a job failed."""
-    try:
+def _interrupted(batch: Batch, running: RunningBatch) -> None:
+    """End the run of a script that is interrupted; one in a notebook or on a service goes on."""
+    if batch.backend.remote:
+        say(f"Stopped waiting; batch {running.id} goes on. last_run.cancel() of the batch ends it.\n")
+    elif in_notebook():
+        say(f"Stopped waiting; run {running.id} goes on. %batch_cancel, or last_run.cancel() of the batch, ends it.\n")
+    else:
+        say("Cancelling the run …\n")
+        running.cancel()
         running.wait()
-    except KeyboardInterrupt:
-        if notebook:
-            say(f"Stopped waiting; run {running.id} goes on. %batch_cancel, or last_run.cancel() of the batch, ends it.\n")
-        else:
-            say("Cancelling the run …\n")
-            running.cancel()
-            running.wait()
-            settle(batch)
-        raise
-    finally:
-        if running.last_known_status()["complete"]:
-            settle(batch)
+        settle(batch)
+
+
+def _ended(batch: Batch, running: RunningBatch) -> None:
+    """Note the end of a run and tell it; raises JobFailedError if a job failed on this machine."""
+    if batch.backend.remote:
+        say(f"batch {running.id} complete: {running.last_known_status()['state']}\n")
+        return
+    settle(batch)
     failure = running.error()
     if failure is not None:
         raise failure

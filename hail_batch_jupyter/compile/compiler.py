@@ -39,8 +39,10 @@ class Links(NamedTuple):
     outputs: dict[int, list[OutputDraft]]
 
 
-def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = False) -> BatchSpec:
+def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = False, appended: bool = False) -> BatchSpec:
     """What a run of the batch is to do; with `only_new` without the jobs that had their run.
+
+    An `appended` run goes on where the jobs of earlier runs are: it may wait for one that has not ended.
 
     Raises CycleError, GraphError for a job that was dropped, and BatchException for a file of an earlier run that is gone, or
     for what cannot be pickled.
@@ -51,7 +53,7 @@ def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = F
     keys = _keys(draft, paths, links, order)
     chosen = [uid for uid in order if not (only_new and draft.jobs[uid].submitted)]
     first = 1 + max([job.job_id or 0 for job in draft.jobs.values() if job.submitted], default=0) if only_new else 1
-    making = _Making(draft, paths, links, keys, {uid: first + n for n, uid in enumerate(chosen)}, verbose)
+    making = _Making(draft, paths, links, keys, {uid: first + n for n, uid in enumerate(chosen)}, verbose, appended)
     jobs = tuple([making.job(draft.jobs[uid]) for uid in chosen])
     return BatchSpec(
         name=draft.name,
@@ -148,13 +150,14 @@ def _external(draft: BatchDraft, paths: Paths) -> list[Transfer]:
 class _Making:
     """Makes the specs of chosen jobs, one after the other, and gathers the bytes that they need."""
 
-    def __init__(self, draft: BatchDraft, paths: Paths, links: Links, keys: dict[int, str], ids: dict[int, int], verbose: bool) -> None:
+    def __init__(self, draft: BatchDraft, paths: Paths, links: Links, keys: dict[int, str], ids: dict[int, int], verbose: bool, appended: bool) -> None:
         self._draft = draft
         self._paths = paths
         self._links = links
         self._keys = keys
         self._ids = ids
         self._verbose = verbose
+        self._appended = appended
         self._uploads: list[Upload] = []
         self._packer: CallPacker | None = None
 
@@ -166,7 +169,7 @@ class _Making:
         """The spec of a job."""
         uid, directory = job.uid, self._paths.directory(job.uid)
         needs, inputs = self._sources(job)
-        command, calls = self._command(job)
+        command, calls, code = self._command(job)
         cpu = None if job.cpu is None else parse_cpu(job.cpu)
         promises = {path: None for ref in self._links.promised[uid] if ref.kind is not FileKind.RESULT for path in self._paths.all_of(ref)}
         return JobSpec(
@@ -195,21 +198,23 @@ class _Making:
             attributes=dict(job.attributes),
             user_code=job.source or self._shown(job),
             uid=uid,
+            code=code,
         )
 
-    def _command(self, job: JobDraft) -> tuple[tuple[str, ...], str | None]:
+    def _command(self, job: JobDraft) -> tuple[tuple[str, ...], str | None, tuple[str, ...]]:
         if job.kind == "bash":
             command, upload = bash_command(job, self._paths, self._verbose)
-            if upload is not None:
-                self._uploads.append(upload)
-            return command, None
+            if upload is None:
+                return command, None, ()
+            self._uploads.append(upload)
+            return command, None, (upload.dest[len(SCRATCH) + 1 :],)
         if self._packer is None:
             from hail_batch_jupyter.compile.python_calls import CallPacker
 
             self._packer = CallPacker(self._draft, self._paths)
-        command, calls, uploads = self._packer.pack(job)
+        command, code, uploads = self._packer.pack(job)
         self._uploads.extend(uploads)
-        return command, calls
+        return command, code[0], code
 
     def _sources(self, job: JobDraft) -> tuple[tuple[str, ...], tuple[Transfer, ...]]:
         """Files of jobs of this run, and transfers for everything else that the job reads."""
@@ -234,7 +239,7 @@ class _Making:
     def _kept(self, ref: FileRef, reader: JobDraft) -> list[Transfer]:
         """Files of a job of an earlier run, which are there only if that run kept them."""
         owner = self._draft.jobs[ref.owner]
-        if self._draft.finished.get(owner.job_id or 0) != JobState.SUCCESS.value:
+        if not self._appended and self._draft.finished.get(owner.job_id or 0) != JobState.SUCCESS.value:
             return []
         if owner.kept_in is None:
             name = file_name(owner, ref)
@@ -267,7 +272,7 @@ class _Making:
 
     def _finished(self, uid: int, child: JobDraft) -> int:
         parent = self._draft.jobs[uid]
-        if parent.job_id not in self._draft.finished:
+        if parent.job_id not in self._draft.finished and not self._appended:
             raise BatchException(f"job {child} waits for job {parent} of an earlier run, which has not ended; wait for that run first")
         assert parent.job_id is not None
         return parent.job_id
@@ -295,6 +300,7 @@ def _request(job: JobDraft, cpu: int | None) -> Request:
         storage_bytes=None if job.storage is None else parse_bytes(job.storage, "storage"),
         machine_type=job.machine_type,
         spot=job.spot,
+        asked=tuple([(name, text) for name, text in (("cpu", job.cpu), ("memory", job.memory), ("storage", job.storage)) if text is not None]),
     )
 
 

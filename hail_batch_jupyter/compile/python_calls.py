@@ -41,8 +41,8 @@ class CallPacker:
         self._written: set[str] = set()
         self._uploads: list[Upload] = []
 
-    def pack(self, job: JobDraft) -> tuple[tuple[str, ...], str, list[Upload]]:
-        """The command of a job where no warm interpreter is at hand, the path of its calls, and what must lie in scratch for it.
+    def pack(self, job: JobDraft) -> tuple[tuple[str, ...], tuple[str, ...], list[Upload]]:
+        """The command of a job where no warm interpreter is at hand, its files (that of its calls first), and which of them are new.
 
         Raises BatchException naming what cannot be pickled.
         """
@@ -51,7 +51,8 @@ class CallPacker:
         calls = [self._call(job, call) for call in job.calls]
         relative = f"args/{self._paths.directory(job.uid)}.calls"
         self._upload(relative, lambda: pickle.dumps(calls, _READABLE_PROTOCOL))
-        return ("python3", f"{SCRATCH}/{RUNNER}", f"{SCRATCH}/{relative}"), relative, self._uploads
+        code = (relative, RUNNER, *dict.fromkeys([call["function"] for call in calls]))
+        return ("python3", f"{SCRATCH}/{RUNNER}", f"{SCRATCH}/{relative}"), code, self._uploads
 
     def _upload(self, relative: str, data: Callable[[], bytes]) -> None:
         if relative not in self._written:

@@ -37,11 +37,13 @@ class SubmitOptions(NamedTuple):
     keep_files  intermediate files stay after the run, so that a later run can take jobs over
     detach      the run goes on when the process that made it ends
     begun       what the backend's `begin` gave, None when it was not asked
+    follows     the handle on the run of the same batch that this one is appended to, where the backend appends
     """
 
     keep_files: bool = False
     detach: bool = False
     begun: Any = None
+    follows: Any = None
 
 
 class Backend(Protocol):
@@ -55,6 +57,28 @@ class Backend(Protocol):
 
         Raises SubmitError when the run could not begin; then nothing was started.
         """
+
+
+class FileSystem(Protocol):
+    """Bytes at URIs of one kind; every method may be called from several threads at once.
+
+    Each raises StorageError, whose `uri` has no secrets, when the place cannot be reached or written.
+    """
+
+    def write(self, uri: str, data: bytes) -> None:
+        """Make or replace a file, whole or not at all; folders above it are made."""
+
+    def upload(self, path: str, uri: str) -> None:
+        """Copy a file or folder of this machine to `uri`, each file whole or not at all. Raises MissingFileError if there is none."""
+
+    def read(self, uri: str) -> bytes:
+        """The bytes of a file. Raises MissingFileError if there is none."""
+
+    def exists(self, uri: str) -> bool:
+        """Whether a file or folder is there."""
+
+    def remove(self, uri: str) -> None:
+        """Remove a file, or a folder with all that is in it; again does nothing more."""
 
 
 class Capacity(NamedTuple):

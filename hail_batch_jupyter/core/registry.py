@@ -12,6 +12,7 @@ BACKEND_GROUP = "hail_batch_jupyter.backends"
 
 BACKENDS = {
     "local": "hail_batch_jupyter.backends.local:LocalBackend",
+    "service": "hail_batch_jupyter.backends.service:ServiceBackend",
 }
 HOOKS = {
     "show_run": "hail_batch_jupyter.jupyter.display:show_run",

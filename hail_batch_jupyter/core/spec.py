@@ -36,7 +36,10 @@ class Upload(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Resources asked for; None means that the user said nothing."""
+    """Resources asked for; None means that the user said nothing.
+
+    asked  (cpu | memory | storage, text) of what the user wrote, for services that read the same units
+    """
 
     cpu_mcpu: int | None = None
     memory_bytes: int | None = None
@@ -44,6 +47,7 @@ class Request(NamedTuple):
     machine_type: str | None = None
     spot: bool | None = None
     gpus: int = 0
+    asked: tuple[tuple[str, str], ...] = ()
 
 
 class JobSpec(NamedTuple):
@@ -60,6 +64,7 @@ class JobSpec(NamedTuple):
     promises    its own files, relative to scratch, that must be there after success (others read them, or they are written out)
     results     for a Python job: paths of its results, relative to scratch
     calls       for a Python job: path of its pickled calls, relative to scratch
+    code        files of its own among the uploads: the script, the functions and arguments; relative to scratch
     user_code   the command as the user wrote it, for people to read
     """
 
@@ -88,6 +93,7 @@ class JobSpec(NamedTuple):
     attributes: Mapping[str, str] = NOTHING
     user_code: str = ""
     uid: int = 0
+    code: tuple[str, ...] = ()
 
     @property
     def display_name(self) -> str:
@@ -157,12 +163,13 @@ def from_json(data: Mapping[str, Any]) -> BatchSpec:
 
 def _job_from_json(data: Mapping[str, Any]) -> JobSpec:
     values = dict(data)
-    for key in ("command", "needs", "promises", "results"):
+    for key in ("command", "needs", "promises", "results", "code"):
         values[key] = tuple(values.get(key, ()))
     for key in ("inputs", "outputs"):
         values[key] = tuple(Transfer(*item) for item in values.get(key, ()))
     values["parents"] = tuple(Edge(*item) for item in values.get("parents", ()))
-    values["request"] = Request(**values.get("request", {}))
+    request = values.get("request", {})
+    values["request"] = Request(**{**request, "asked": tuple((name, text) for name, text in request.get("asked", ()))})
     if values.get("regions") is not None:
         values["regions"] = tuple(values["regions"])
     values["cloudfuse"] = tuple((a, b, c) for a, b, c in values.get("cloudfuse", ()))

@@ -13,6 +13,7 @@ from hail_batch_jupyter.core.ports import BatchPort
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, JobFailedError, RunLostError
+from hail_batch_jupyter.observe.awaiting import Awaiting
 from hail_batch_jupyter.observe.failure import job_failed_error
 from hail_batch_jupyter.observe.status import batch_status, job_status
 from hail_batch_jupyter.observe.watch import watch
@@ -22,7 +23,7 @@ _SLICE_S = 0.2
 _ALIVE_EVERY_S = 1.0
 
 
-class RunningBatch:
+class RunningBatch(Awaiting):
     """A run as seen from outside, while it goes on and after it.
 
     Every method may be called from any thread. What is known is kept in one snapshot that only moves forward.
@@ -50,6 +51,7 @@ class RunningBatch:
         self.url: str | None = None
         self.backend = backend
         self.runs_on = runs_on
+        self.remote_scratch: str | None = None
         self.close_if_dead: Callable[[], bool] = lambda: False
         self._port = port
         self._lock = threading.Lock()
@@ -140,9 +142,13 @@ class RunningBatch:
         Can be interrupted at any time; that does not touch the run. Raises TimeoutError after `timeout_s`, and
         RunLostError when the runner was killed.
         """
+        return self.wait_unless(threading.Event(), timeout_s, job_ids)
+
+    def wait_unless(self, stop: threading.Event, timeout_s: float | None = None, job_ids: Sequence[int] | None = None) -> dict[str, Any]:
+        """As `wait`; gives the last known status soon after `stop` is set."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         checked = time.monotonic()
-        while True:
+        while not stop.is_set():
             now = time.monotonic()
             slice_s = _SLICE_S if deadline is None else max(0.0, min(_SLICE_S, deadline - now))
             if self._settled(job_ids, slice_s):
@@ -152,6 +158,7 @@ class RunningBatch:
             if now - checked > _ALIVE_EVERY_S:
                 checked = now
                 self._check_alive()
+        return self.last_known_status()
 
     def _settled(self, job_ids: Sequence[int] | None, within_s: float) -> bool:
         if job_ids is None:

@@ -59,7 +59,8 @@ def test_quantities_reach_the_spec(b: Batch) -> None:
     b.new_job().cpu("250m").memory("500Mi").storage("1G").spot(False).timeout("2m").n_max_attempts(4)
     job = b.compile().jobs[0]
 
-    assert Request(250, 500 << 20, 10**9, None, False) == job.request
+    asked = (("cpu", "250m"), ("memory", "500Mi"), ("storage", "1G"))
+    assert Request(250, 500 << 20, 10**9, None, False, asked=asked) == job.request
     assert (job.timeout_s, job.n_max_attempts) == (120.0, 4)
 
 

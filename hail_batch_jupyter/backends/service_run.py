@@ -1,0 +1,111 @@
+"""The handle on a batch of a service: what RunningBatch offers, and what the service itself says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hail_batch_jupyter.client.port import ServicePort
+from hail_batch_jupyter.client.session import Service, Submitted
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec
+from hail_batch_jupyter.errors import BatchException, RunLostError, ServiceError
+from hail_batch_jupyter.observe.running import CONTAINERS, RunningBatch
+
+
+class ServiceRun(RunningBatch):
+    """Jobs that were submitted to a batch of a service, and the batch that they are in.
+
+    `spec` holds the jobs of this submission with the numbers that the service gave them; `status`, `jobs`, `get_job` and the
+    logs are of the whole batch.
+
+    token       what made the submission happen once
+    scratches   shared folders of this and of earlier submissions to the batch
+    kept_files  URIs of intermediate files that stay after their jobs
+    """
+
+    def __init__(self, service: Service, submitted: Submitted, spec: BatchSpec, *, token: str, page_url: str, remote: str, kept: bool) -> None:
+        port = ServicePort(service, submitted.batch_id, [job.job_id for job in spec.jobs])
+        super().__init__(submitted.batch_id, spec, port, kept=kept)
+        self.url = f"{page_url}/batches/{submitted.batch_id}"
+        self.runs_on = "the batch service"
+        self.token = token
+        self.remote_scratch = remote or None
+        self.kept_files: frozenset[str] = frozenset()
+        self.scratches: tuple[str, ...] = ()
+        self.is_created = True
+        self.used_fast_path = submitted.fast
+        self._service = service
+        self._status: dict[str, Any] = {}
+
+    @property
+    def _submission_info(self) -> ServiceRun:
+        """hailtop's name for what tells how the jobs were posted."""
+        return self
+
+    def status(self) -> dict[str, Any]:
+        """What the service says of the batch now."""
+        status = self._service.batch(self.id)
+        self._status = {"attributes": {}, **status}
+        return dict(self._status)
+
+    def last_known_status(self) -> dict[str, Any]:
+        """The last `status()`, asked for if there was none."""
+        return dict(self._status) if self._status else self.status()
+
+    def jobs(self, q: str | None = None, version: int | None = None, last_job_id: int | None = None) -> Iterator[dict[str, Any]]:
+        """One dict a job of the batch; `q` is a query in the service's language of that version (1)."""
+        return self._service.jobs(self.id, q or "", version or 1, last_job_id)
+
+    def get_job(self, job_id: int) -> dict[str, Any]:
+        """All that the service knows of a job.
+
+        Raises BatchException when the batch has no such job.
+        """
+        try:
+            return {"attributes": {}, **self._service.job(self.id, job_id)}
+        except ServiceError as error:
+            if error.status != 404:
+                raise
+            raise BatchException(f"batch {self.id} has no job {job_id}; its jobs are numbered from 1, see jobs()") from error
+
+    def get_job_log(self, job_id: int) -> dict[str, str]:
+        """Container name -> the whole log as text."""
+        texts = {name: self._service.log(self.id, job_id, name).decode(errors="replace") for name in CONTAINERS}
+        return {name: text for name, text in texts.items() if text or name == "main"}
+
+    def attempts(self, job_id: int) -> list[dict[str, Any]]:
+        """The attempts of a job."""
+        return self._service.attempts(self.id, job_id)
+
+    def debug_info(self) -> dict[str, Any]:
+        """The status of the batch, and log and status of each job; a request for each, so slow for large batches."""
+        jobs = [{"log": self.get_job_log(entry["job_id"]), "status": self.get_job(entry["job_id"])} for entry in self.jobs()]
+        return {"status": self.status(), "jobs": jobs}
+
+    def wait(
+        self,
+        timeout_s: float | None = None,
+        job_ids: Sequence[int] | None = None,
+        *,
+        disable_progress_bar: bool = False,
+        description: str = "",
+        progress: object = None,
+        starting_job: int = 1,
+    ) -> dict[str, Any]:
+        """As RunningBatch.wait; the last four are taken for hailtop's callers, and nothing is drawn."""
+        return super().wait(timeout_s, job_ids)
+
+    def file(self, relative: str) -> Path:
+        """The file at a path below scratch, where the shared folder is one of this machine.
+
+        Raises RunLostError with a remedy for every other one.
+        """
+        uri = f"{self.remote_scratch}/{relative.removeprefix(SCRATCH + '/')}"
+        if not uri.startswith("file://") or uri not in self.kept_files:
+            raise RunLostError(f"{relative!r} of batch {self.id} is not on this machine; write it out with write_output")
+        return Path(uri.removeprefix("file://"))
+
+    def cost_text(self) -> str:
+        """What the batch cost so far."""
+        return f"${float(self.last_known_status().get('cost') or 0.0):.4f} on {self.runs_on}"

@@ -1,0 +1,98 @@
+"""The requests of the Batch Service's REST API as values; nothing is sent here.
+
+Source: the Batch Service's protocol, chapters 5 to 9 and 15.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+_V1 = "/api/v1alpha"
+
+
+class Call(NamedTuple):
+    """One request; `body` is JSON, b'' for none."""
+
+    method: str
+    path: str
+    body: bytes = b""
+
+
+def create_fast(body: bytes) -> Call:
+    """A batch with all its jobs, in one request."""
+    return Call("POST", f"{_V1}/batches/create-fast", body)
+
+
+def create(body: bytes) -> Call:
+    """A batch whose jobs come later."""
+    return Call("POST", f"{_V1}/batches/create", body)
+
+
+def update_fast(batch_id: int, body: bytes) -> Call:
+    """More jobs for a batch, in one request."""
+    return Call("POST", f"{_V1}/batches/{batch_id}/update-fast", body)
+
+
+def create_update(batch_id: int, body: bytes) -> Call:
+    """Room for more jobs in a batch."""
+    return Call("POST", f"{_V1}/batches/{batch_id}/updates/create", body)
+
+
+def create_jobs(batch_id: int, update_id: int, bunch: bytes) -> Call:
+    """Some jobs of an update; again does nothing more."""
+    return Call("POST", f"{_V1}/batches/{batch_id}/updates/{update_id}/jobs/create", bunch)
+
+
+def commit(batch_id: int, update_id: int) -> Call:
+    """Let the jobs of an update run; again does nothing more."""
+    return Call("PATCH", f"{_V1}/batches/{batch_id}/updates/{update_id}/commit")
+
+
+def get_batch(batch_id: int) -> Call:
+    """State and counters of a batch."""
+    return Call("GET", f"{_V1}/batches/{batch_id}")
+
+
+def cancel(batch_id: int) -> Call:
+    """Cancel a batch; again does nothing more."""
+    return Call("PATCH", f"{_V1}/batches/{batch_id}/job-groups/0/cancel")
+
+
+def delete(batch_id: int) -> Call:
+    """Cancel a batch and forget it."""
+    return Call("DELETE", f"{_V1}/batches/{batch_id}")
+
+
+def list_jobs(batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None) -> Call:
+    """A page of the jobs of a batch with numbers above `last_job_id`; `q` is of the query language of that version."""
+    query: dict[str, Any] = {"q": q, "recursive": "True"}
+    if last_job_id is not None:
+        query["last_job_id"] = last_job_id
+    return Call("GET", f"/api/v{version}alpha/batches/{batch_id}/job-groups/0/jobs?{urlencode(query)}")
+
+
+def get_job(batch_id: int, job_id: int) -> Call:
+    """All that the service knows of a job."""
+    return Call("GET", f"{_V1}/batches/{batch_id}/jobs/{job_id}")
+
+
+def attempts(batch_id: int, job_id: int) -> Call:
+    """The attempts of a job."""
+    return Call("GET", f"{_V1}/batches/{batch_id}/jobs/{job_id}/attempts")
+
+
+def container_log(batch_id: int, job_id: int, container: str, attempt_id: str | None = None) -> Call:
+    """The log of a container of a job."""
+    query = "" if attempt_id is None else f"?{urlencode({'attempt_id': attempt_id})}"
+    return Call("GET", f"{_V1}/batches/{batch_id}/jobs/{job_id}/log/{container}{query}")
+
+
+def default_region() -> Call:
+    """The region of jobs that name none; plain text."""
+    return Call("GET", f"{_V1}/default_region")
+
+
+def supported_regions() -> Call:
+    """The regions that jobs may name."""
+    return Call("GET", f"{_V1}/supported_regions")

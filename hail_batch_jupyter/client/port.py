@@ -1,0 +1,139 @@
+"""A batch of a service as a BatchPort: polls its counters, and looks at jobs when these moved."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, takewhile
+from typing import Any
+
+from hail_batch_jupyter.client.session import Service
+from hail_batch_jupyter.core.answers import Counters, counters, job_events, milliseconds, reason_of
+from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
+from hail_batch_jupyter.core.state import BROKEN, JobState
+
+_SHORTEST_S = 0.1
+_LONGEST_S = 5.0
+_GROWTH = 1.4
+_RUNNING_SHOWN = 200
+"""So many running jobs are looked at in each poll, four requests; the others are seen when they end."""
+_REASONS = 20
+"""For so many failed jobs the reason is asked for, a request each."""
+
+
+class ServicePort:
+    """One submission to a batch: the jobs with these numbers.
+
+    Polls are further apart the longer nothing happens, and at least twice as far as a poll takes.
+    """
+
+    def __init__(self, service: Service, batch_id: int, job_ids: Sequence[int]) -> None:
+        self._service = service
+        self._batch_id = batch_id
+        self._known = BatchSnapshot.empty(job_ids)
+        self._events: list[JobEvent] = []
+        self._counters: Counters | None = None
+        self._reasons = 0
+        self._lock = threading.Lock()
+        self._pause_s = _SHORTEST_S
+        self._due = 0.0
+
+    def events(self, after: int, timeout_s: float) -> Sequence[JobEvent]:
+        """Events after that number; the service is asked no more often than the pauses say."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._poll_if_due()
+            if len(self._events) > after:
+                return self._events[after:]
+            now = time.monotonic()
+            if now >= deadline:
+                return []
+            time.sleep(min(max(self._due - now, 0.01), deadline - now))
+
+    def ended(self, timeout_s: float) -> bool:
+        """Whether the batch is complete, as soon as it is known."""
+        deadline = time.monotonic() + timeout_s
+        while self._known.ended_ms is None:
+            left_s = deadline - time.monotonic()
+            self.events(self._known.seq, max(0.0, left_s))
+            if left_s <= 0:
+                break
+        return self._known.ended_ms is not None
+
+    def log(self, job_id: int, container: str = "main", attempt: int | None = None, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of the last attempt's log; the service gives whole logs only."""
+        data = self._service.log(self._batch_id, job_id, container)
+        begin = max(0, len(data) + start) if start < 0 else start
+        return data[begin:] if length is None else data[begin : begin + length]
+
+    def cancel(self) -> None:
+        """Cancel the whole batch."""
+        self._service.cancel(self._batch_id)
+        self._due = 0.0
+
+    def alive(self) -> bool:
+        """Whether the service works on the batch."""
+        return self._known.ended_ms is None
+
+    def delete(self) -> None:
+        """Delete the whole batch."""
+        self._service.delete(self._batch_id)
+
+    def _poll_if_due(self) -> None:
+        with self._lock:
+            began = time.monotonic()
+            if self._known.ended_ms is not None or began < self._due:
+                return
+            known = self._known.seq
+            self._poll()
+            self._pause_s = _SHORTEST_S if self._known.seq > known else min(self._pause_s * _GROWTH, _LONGEST_S)
+            ended = time.monotonic()
+            self._due = ended + max(self._pause_s, 2 * (ended - began))
+
+    def _poll(self) -> None:
+        status = self._service.batch(self._batch_id)
+        now_ms = int(time.time() * 1000)
+        if self._known.started_ms is None:
+            self._note([JobEvent(0, milliseconds(status.get("time_created")) or now_ms, 0, phase="start")])
+        if status["state"] == "cancelled" and not self._known.cancelled:
+            self._note([JobEvent(0, now_ms, 0, phase="cancel")])
+        moved = counters(status)
+        if moved != self._counters:
+            self._note(self._of_entries(self._unfinished(), now_ms))
+            self._counters = moved
+        elif not status["complete"]:
+            running = self._service.jobs(self._batch_id, q="running")
+            self._note(self._of_entries(islice(running, _RUNNING_SHOWN), now_ms))
+        if status["complete"]:
+            self._note([JobEvent(0, milliseconds(status.get("time_completed")) or now_ms, 0, phase="end")])
+
+    def _unfinished(self) -> Iterator[dict[str, Any]]:
+        """Entries from the first job that has not ended to the last of this submission."""
+        jobs = self._known.jobs
+        first = next((view.job_id for view in jobs if not view.state.complete), None)
+        if first is not None:
+            entries = self._service.jobs(self._batch_id, last_job_id=first - 1)
+            yield from takewhile(lambda entry: bool(entry["job_id"] <= jobs[-1].job_id), entries)
+
+    def _of_entries(self, entries: Iterable[dict[str, Any]], now_ms: int) -> list[JobEvent]:
+        """What entries, of which no two are of one job, say that is new."""
+        jobs, found = self._known.jobs, list[JobEvent]()
+        first = jobs[0].job_id if jobs else 0
+        for entry in entries:
+            index = entry["job_id"] - first
+            if 0 <= index < len(jobs) and jobs[index].state.value != entry["state"]:
+                reason = self._reason(entry["job_id"], JobState(entry["state"]))
+                found += job_events(jobs[index], entry, now_ms, reason)
+        return found
+
+    def _reason(self, job_id: int, state: JobState) -> str:
+        if state not in BROKEN or self._reasons >= _REASONS:
+            return ""
+        self._reasons += 1
+        return reason_of(self._service.job(self._batch_id, job_id))
+
+    def _note(self, found: list[JobEvent]) -> None:
+        numbered = [event._replace(seq=self._known.seq + n) for n, event in enumerate(found, 1)]
+        self._known = self._known.after(numbered)
+        self._events.extend(numbered)

@@ -1,0 +1,161 @@
+"""A batch service: submitting, watching, cancelling."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import chain
+from typing import Any, NamedTuple
+
+from hail_batch_jupyter.client import calls
+from hail_batch_jupyter.client.calls import Call
+from hail_batch_jupyter.client.transport import Transport
+from hail_batch_jupyter.core.spec import BatchSpec
+from hail_batch_jupyter.core.wire import batch_json, body, bunches, fast_body, update_json
+from hail_batch_jupyter.errors import ServiceError
+
+PARALLEL_BUNCHES = 6
+
+
+class Submitted(NamedTuple):
+    """Where the jobs of a submission are: their numbers begin with `start_job_id`; `fast` when it was one request."""
+
+    batch_id: int
+    start_job_id: int
+    fast: bool
+
+
+class Service:
+    """The calls of one service; every method may be called from any thread.
+
+    Each raises ServiceError for what the service refuses.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    def json(self, call: Call, stop: threading.Event | None = None) -> Any:
+        """The answer as a value; None for an empty one."""
+        answer = self.transport.send(call, stop)
+        try:
+            return json.loads(answer) if answer.strip() else None
+        except ValueError as error:
+            raise ServiceError(f"{call.method} {call.path} was answered by no JSON; check the setting 'domain'", 200, *call[:2]) from error
+
+    # submitting
+
+    def submit(self, spec: BatchSpec, token: str) -> Submitted:
+        """A new batch; the same token again gives the same batch.
+
+        Raises SubmitError, with nothing posted, for a job that is too large.
+        """
+        head = batch_json(spec, token)
+        first, more, parts = _look_ahead(bunches(spec, new_batch=True))
+        if first is None:
+            return Submitted(self.json(calls.create(body(head)))["id"], 1, True)
+        if not more:
+            made = self.json(calls.create_fast(fast_body(first, "batch", head)))
+            return Submitted(made["id"], made["start_job_id"], True)
+        made = self.json(calls.create(body(head)))
+        self._fill(made["id"], made["update_id"], parts)
+        return Submitted(made["id"], made["start_job_id"], False)
+
+    def append(self, batch_id: int, spec: BatchSpec, token: str) -> Submitted:
+        """More jobs for a batch; the same token again adds nothing more."""
+        head = update_json(len(spec.jobs), token)
+        first, more, parts = _look_ahead(bunches(spec, new_batch=False))
+        if first is not None and not more:
+            made = self.json(calls.update_fast(batch_id, fast_body(first, "update", head)))
+            return Submitted(batch_id, made["start_job_id"], True)
+        made = self.json(calls.create_update(batch_id, body(head)))
+        self._fill(batch_id, made["update_id"], parts)
+        return Submitted(batch_id, made["start_job_id"], False)
+
+    def _fill(self, batch_id: int, update_id: int, parts: Iterator[bytes]) -> None:
+        """Post the bunches, several at once and no more in memory, then let them run."""
+        stop = threading.Event()
+        with ThreadPoolExecutor(PARALLEL_BUNCHES) as pool:
+            pending: set[Future[bytes]] = set()
+            try:
+                for part in parts:
+                    if len(pending) == PARALLEL_BUNCHES:
+                        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                        for future in done:
+                            future.result()
+                    pending.add(pool.submit(self.transport.send, calls.create_jobs(batch_id, update_id, part), stop))
+                for future in pending:
+                    future.result()
+            except BaseException:
+                stop.set()
+                raise
+        self.json(calls.commit(batch_id, update_id))
+
+    # reading
+
+    def batch(self, batch_id: int) -> dict[str, Any]:
+        """Status of a batch."""
+        found: dict[str, Any] = self.json(calls.get_batch(batch_id))
+        return found
+
+    def jobs(self, batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None) -> Iterator[dict[str, Any]]:
+        """Entries of the list of jobs in the order of their numbers, a page a request."""
+        while True:
+            page = self.json(calls.list_jobs(batch_id, q, version, last_job_id))
+            yield from page["jobs"]
+            last_job_id = page.get("last_job_id")
+            if last_job_id is None:
+                return
+
+    def job(self, batch_id: int, job_id: int) -> dict[str, Any]:
+        """All that is known of a job."""
+        found: dict[str, Any] = self.json(calls.get_job(batch_id, job_id))
+        return found
+
+    def attempts(self, batch_id: int, job_id: int) -> list[dict[str, Any]]:
+        """The attempts of a job."""
+        return self.json(calls.attempts(batch_id, job_id)) or []
+
+    def log(self, batch_id: int, job_id: int, container: str) -> bytes:
+        """The log of a container; b'' while there is none, and for a container that the job does not have."""
+        try:
+            return self.transport.send(calls.container_log(batch_id, job_id, container))
+        except ServiceError as error:
+            if error.status == 400 and "unknown container" in error.body:
+                return b""
+            raise
+
+    def default_region(self) -> str | None:
+        """The region of jobs that name none; None where the service knows no regions."""
+        try:
+            return self.transport.send(calls.default_region()).decode().strip() or None
+        except ServiceError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def supported_regions(self) -> list[str]:
+        """The regions that jobs may name."""
+        return list(self.json(calls.supported_regions()))
+
+    # ending
+
+    def cancel(self, batch_id: int) -> None:
+        """Cancel a batch."""
+        self.transport.send(calls.cancel(batch_id))
+
+    def delete(self, batch_id: int) -> None:
+        """Delete a batch; one that is gone already is fine."""
+        try:
+            self.transport.send(calls.delete(batch_id))
+        except ServiceError as error:
+            if error.status != 404:
+                raise
+
+
+def _look_ahead(parts: Iterator[bytes]) -> tuple[bytes | None, bool, Iterator[bytes]]:
+    """The first bunch, whether there is another, and all of them."""
+    first = next(parts, None)
+    second = next(parts, None)
+    return first, second is not None, chain([part for part in (first, second) if part is not None], parts)

@@ -1,0 +1,93 @@
+"""The Batch Service's JSON of what is read, as events: what two looks at a job say happened in between.
+
+Source: the Batch Service's protocol, chapters 7, 9 and 10. What is posted is in `core.wire`.
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional
+
+from hail_batch_jupyter.core.events import JobEvent, JobView
+from hail_batch_jupyter.core.state import JobState
+
+_CONTAINERS = ("input", "main", "output")
+_RUNS = (JobState.SUCCESS, JobState.FAILED)
+
+
+class Counters(NamedTuple):
+    """How far a batch is; two equal ones mean that no job ended in between."""
+
+    n_jobs: int
+    n_completed: int
+    state: str
+    complete: bool
+
+
+def counters(status: Mapping[str, Any]) -> Counters:
+    """The counters in the status of a batch."""
+    return Counters(status["n_jobs"], status["n_completed"], status["state"], status["complete"])
+
+
+def job_events(view: JobView, entry: Mapping[str, Any], now_ms: int, reason: str = "") -> list[JobEvent]:
+    """Events, all numbered 0, that take a job from what is known to what an entry of the list of jobs says.
+
+    Steps that nobody saw are put in; times that the entry does not tell are `now_ms`.
+    """
+    state = JobState(entry["state"])
+    ended_ms = milliseconds(entry.get("end_time")) or now_ms
+    duration_ms = entry.get("duration")
+    started_ms = ended_ms - int(duration_ms) if state.complete and duration_ms is not None else now_ms
+    found = []
+    for step in _steps(view.state, state, duration_ms is not None):
+        if step.complete:
+            cost_usd = max(0.0, float(entry.get("cost") or 0.0) - view.cost_usd)
+            found.append(JobEvent(0, ended_ms, view.job_id, step, max(view.attempt, 1), exit_code=entry.get("exit_code"), reason=reason, cost_usd=cost_usd))
+        elif step is JobState.READY:
+            found.append(JobEvent(0, min(started_ms, now_ms), view.job_id, step))
+        else:
+            attempt = view.attempt + (view.state is not JobState.CREATING)
+            found.append(JobEvent(0, started_ms, view.job_id, step, attempt, "main" if step is JobState.RUNNING else ""))
+    return found
+
+
+def _steps(before: JobState, after: JobState, ran: bool) -> Sequence[JobState]:
+    """The states on the way, the last one included; none where nothing can follow or nothing happened."""
+    ready, running = JobState.READY, JobState.RUNNING
+    if before is after or before.complete or after is JobState.PENDING:
+        return ()
+    if after is ready:
+        return (ready,)
+    begin = () if before is ready else (ready,)
+    if after is JobState.CANCELLED:
+        return (*begin, after)
+    if after in (JobState.CREATING, running):
+        return (after,) if before is JobState.CREATING else (*begin, after)
+    if before is running:
+        return (after,)
+    begin = () if before in (ready, JobState.CREATING) else (ready,)
+    if after in _RUNS or ran or before is JobState.CREATING:
+        return (*begin, running, after)
+    return (*begin, after)
+
+
+def reason_of(job: Mapping[str, Any]) -> str:
+    """Why a job ended badly, from its whole answer: 'timed out', 'out of memory', 'image not found', or the last line of an error."""
+    status = job.get("status") or {}
+    containers = status.get("container_statuses") or {}
+    shorts = [(containers.get(name) or {}).get("short_error") for name in _CONTAINERS]
+    errors = [status.get("error"), *((containers.get(name) or {}).get("error") for name in _CONTAINERS)]
+    for text in (*shorts, *errors):
+        if text:
+            return str(text).strip().splitlines()[-1]
+    return ""
+
+
+def milliseconds(text: Optional[str]) -> Optional[int]:
+    """Milliseconds since the epoch of '2026-03-04T05:06:07.089Z'."""
+    if text is None:
+        return None
+    whole, _, rest = text.rstrip("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 1000 + int((rest + "000")[:3])

@@ -1,0 +1,115 @@
+"""The Batch Service's JSON of what is posted: jobs, batches and updates.
+
+Source: the Batch Service's protocol, chapters 6 and 8. What is read back is in `core.answers`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from hail_batch_jupyter.core.spec import BatchSpec, JobSpec, Request, Transfer
+from hail_batch_jupyter.errors import SubmitError
+
+BUNCH_BYTES = 1 << 20
+BUNCH_JOBS = 1024
+ANY_REGION = ("any_region",)
+_ROOT = 0
+
+
+def job_json(job: JobSpec, first: int, *, new_batch: bool, requester_pays_project: str | None = None) -> dict[str, Any]:
+    """A job as the service takes it; jobs from the number `first` on belong to the same update, lower numbers to earlier ones.
+
+    What has no value is left out, as the service has its own defaults.
+    """
+    data: dict[str, Any] = {
+        "always_run": job.always_run,
+        "n_max_attempts": job.n_max_attempts,
+        "always_copy_output": job.always_copy_output,
+        "job_id": job.job_id - first + 1,
+        "absolute_parent_ids": [edge.job_id for edge in job.parents if edge.job_id < first],
+        "in_update_parent_ids": [edge.job_id - first + 1 for edge in job.parents if edge.job_id >= first],
+        "process": {"command": list(job.command), "image": job.image, "type": "docker"},
+        "in_update_job_group_id" if new_batch else "absolute_job_group_id": _ROOT,
+    }
+    rest = {
+        "env": [{"name": name, "value": value} for name, value in job.env.items()],
+        "resources": resources_json(job.request),
+        "attributes": {**job.attributes, **({"name": job.name} if job.name else {})},
+        "input_files": _transfers(job.inputs),
+        "output_files": _transfers(job.outputs),
+        "timeout": job.timeout_s,
+        "cloudfuse": [{"bucket": bucket, "mount_path": path, "read_only": read_only} for bucket, path, read_only in job.cloudfuse],
+        "regions": None if job.regions is None or job.regions == ANY_REGION else list(job.regions),
+        "requester_pays_project": requester_pays_project,
+        "user_code": job.user_code,
+    }
+    data.update({key: value for key, value in rest.items() if value})
+    if rest["regions"] is not None:
+        data["regions"] = rest["regions"]
+    return data
+
+
+def resources_json(request: Request) -> dict[str, Any]:
+    """What is asked for, in the user's own words; quantities are strings."""
+    data: dict[str, Any] = dict(request.asked)
+    if request.machine_type is not None:
+        data["machine_type"] = request.machine_type
+    if request.spot is not None:
+        data["preemptible"] = request.spot
+    return data
+
+
+def _transfers(copies: Iterable[Transfer]) -> list[dict[str, str]]:
+    return [{"from": copy.source, "to": copy.dest} for copy in copies]
+
+
+def batch_json(spec: BatchSpec, token: str) -> dict[str, Any]:
+    """A new batch."""
+    data: dict[str, Any] = {"billing_project": spec.billing_project, "n_jobs": len(spec.jobs), "n_job_groups": 0, "token": token}
+    attributes = {**spec.attributes, **({"name": spec.name} if spec.name else {})}
+    rest = {"attributes": attributes, "callback": spec.callback, "cancel_after_n_failures": spec.cancel_after_n_failures}
+    return {**data, **{key: value for key, value in rest.items() if value}}
+
+
+def update_json(n_jobs: int, token: str) -> dict[str, Any]:
+    """Jobs that are added to a batch."""
+    return {"token": token, "n_jobs": n_jobs, "n_job_groups": 0}
+
+
+def fast_body(bunch: bytes, what: str, data: dict[str, Any]) -> bytes:
+    """The body of one request for everything: `what` is 'batch' or 'update'."""
+    return b'{"bunch":' + bunch + b',"job_groups":[],"' + what.encode() + b'":' + _dumps(data) + b"}"
+
+
+def body(data: Any) -> bytes:
+    """Any other body."""
+    return _dumps(data)
+
+
+def bunches(spec: BatchSpec, *, new_batch: bool) -> Iterator[bytes]:
+    """The jobs as JSON lists of less than BUNCH_BYTES and at most BUNCH_JOBS each, one after the other.
+
+    Raises SubmitError naming a job that is too large by itself.
+    """
+    first = spec.jobs[0].job_id if spec.jobs else 1
+    parts: list[bytes] = []
+    size = 2
+    for job in spec.jobs:
+        part = _dumps(job_json(job, first, new_batch=new_batch, requester_pays_project=spec.requester_pays_project))
+        if len(part) + 2 >= BUNCH_BYTES:
+            raise SubmitError(
+                f"job {job.display_name!r} takes {len(part)} bytes to describe, and a service takes less than {BUNCH_BYTES}; put its data into a file"
+            )
+        if len(parts) == BUNCH_JOBS or size + len(part) >= BUNCH_BYTES:
+            yield b"[" + b",".join(parts) + b"]"
+            parts, size = [], 2
+        parts.append(part)
+        size += len(part) + 1
+    if parts:
+        yield b"[" + b",".join(parts) + b"]"
+
+
+def _dumps(data: Any) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()

@@ -1,0 +1,1 @@
+"""Bytes at URIs: what reads and writes each kind of place."""
