@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
+    from hail_batch_jupyter.backends.service import ServiceBackend
     from hail_batch_jupyter.batch.base_job import Job
     from hail_batch_jupyter.batch.bash_job import BashJob
     from hail_batch_jupyter.batch.batch import Batch
@@ -23,7 +24,20 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["BashJob", "Batch", "BatchException", "Job", "JobFailedError", "LocalBackend", "PythonJob", "RunningBatch", "__version__", "attach", "list_runs"]
+__all__ = [
+    "BashJob",
+    "Batch",
+    "BatchException",
+    "Job",
+    "JobFailedError",
+    "LocalBackend",
+    "PythonJob",
+    "RunningBatch",
+    "ServiceBackend",
+    "__version__",
+    "attach",
+    "list_runs",
+]
 
 _PUBLIC = {
     "BashJob": "hail_batch_jupyter.batch.bash_job",
@@ -34,6 +48,7 @@ _PUBLIC = {
     "LocalBackend": "hail_batch_jupyter.backends.local",
     "PythonJob": "hail_batch_jupyter.batch.python_job",
     "RunningBatch": "hail_batch_jupyter.observe.running",
+    "ServiceBackend": "hail_batch_jupyter.backends.service",
     "attach": "hail_batch_jupyter.observe.attach",
     "list_runs": "hail_batch_jupyter.observe.rundir",
 }

@@ -107,5 +107,5 @@ class ServiceRun(RunningBatch):
         return Path(uri.removeprefix("file://"))
 
     def cost_text(self) -> str:
-        """What the batch cost so far."""
-        return f"${float(self.last_known_status().get('cost') or 0.0):.4f} on {self.runs_on}"
+        """What the jobs of this submission that have ended cost."""
+        return f"${self._snapshot.cost_usd:.4f} on {self.runs_on}"

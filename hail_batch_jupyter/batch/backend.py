@@ -11,9 +11,13 @@ from hail_batch_jupyter.errors import CapabilityError
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from hail_batch_jupyter.backends.local import LocalBackend
+    from hail_batch_jupyter.backends.service import ServiceBackend
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.core.ports import Pool, PoolRequest, SubmitOptions
     from hail_batch_jupyter.core.spec import BatchSpec
+
+__all__ = ["Backend", "LocalBackend", "RunningBatchType", "ServiceBackend"]
 
 RunningBatchType = TypeVar("RunningBatchType")
 
