@@ -250,9 +250,18 @@ class Recorder:
     def get_job(self, request: Request, number: int, job_id: int) -> Json:
         entry = self.entry(number, job_id)
         job = self.batch(number)["jobs"][job_id]
-        main = {"name": "main", **({"short_error": job["reason"]} if job["reason"] else {})}
+        code = {"container_status": {"exit_code": entry["exit_code"]}} if entry["exit_code"] is not None else {}
+        main = {"name": "main", **code, **({"short_error": job["reason"]} if job["reason"] else {})}
         attributes = job["spec"].get("attributes")
         return {**entry, "status": {"container_statuses": {"main": main}}, **({"attributes": attributes} if attributes else {})}
+
+    def attempts(self, request: Request, number: int, job_id: int) -> Json:
+        entry = self.entry(number, job_id)
+        return [{"batch_id": number, "job_id": job_id, "attempt_id": "Zk3p9Q", "reason": "completed"}] if entry["state"] in FINAL else None
+
+    def usage(self, request: Request, number: int, job_id: int) -> Json:
+        self.entry(number, job_id)
+        return {}
 
     def job_log(self, request: Request, number: int, job_id: int, container: str) -> bytes:
         spec = self.batch(number)["jobs"][job_id]["spec"]
@@ -298,6 +307,8 @@ ROUTES: list[tuple[str, Callable[..., Json]]] = [
     (r"GET /batches/(\d+)/job-groups/0/jobs", Recorder.list_jobs),
     (r"GET /batches/(\d+)/jobs/(\d+)", Recorder.get_job),
     (r"GET /batches/(\d+)/jobs/(\d+)/log/(\w+)", Recorder.job_log),
+    (r"GET /batches/(\d+)/jobs/(\d+)/attempts", Recorder.attempts),
+    (r"GET /batches/(\d+)/jobs/(\d+)/resource_usage", Recorder.usage),
     ("GET /default_region", Recorder.default_region),
     ("GET /supported_regions", Recorder.supported_regions),
 ]

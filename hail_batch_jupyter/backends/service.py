@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from hail_batch_jupyter.backends.service_run import ServiceRun
 from hail_batch_jupyter.backends.service_settings import RequesterPays, billing_project_of, remote_tmpdir_of, requester_pays_of, with_positionals
 from hail_batch_jupyter.batch.backend import Backend
+from hail_batch_jupyter.client.auth import headers_of
 from hail_batch_jupyter.client.session import Service, Submitted
 from hail_batch_jupyter.client.transport import Transport
 from hail_batch_jupyter.compile.remote import Images, RemoteRun, Scratch, Sending, remote_run, renumbered
 from hail_batch_jupyter.config import configured_list
-from hail_batch_jupyter.config.deploy import deployment, stored_token
+from hail_batch_jupyter.config.deploy import deployment
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.wire import ANY_REGION, bunches
@@ -176,10 +177,7 @@ class ServiceBackend(Backend[ServiceRun]):
 def connect(token: str | None) -> Service:
     """The service that settings and environment name, with this token or the one that logging in left."""
     place = deployment()
-    headers = {"Authorization": f"Bearer {token or stored_token(place.namespace)}"}
-    if place.location == "external" and place.namespace != "default":
-        headers["X-Hail-Internal-Authorization"] = f"Bearer {stored_token('default')}"
-    return Service(Transport(place.base_url(), headers))
+    return Service(Transport(place.base_url(), headers_of(token, place)))
 
 
 def _kept(spec: BatchSpec, scratch: Scratch, keep_files: bool) -> frozenset[str]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hail_batch_jupyter.backends.service_job import ServiceJob, logs_of
 from hail_batch_jupyter.client.port import ServicePort
 from hail_batch_jupyter.client.session import Service, Submitted
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec
 from hail_batch_jupyter.errors import BatchException, RunLostError, ServiceError
-from hail_batch_jupyter.observe.running import CONTAINERS, RunningBatch
+from hail_batch_jupyter.observe.running import RunningBatch
 
 
 class ServiceRun(RunningBatch):
@@ -57,13 +58,13 @@ class ServiceRun(RunningBatch):
         """One dict a job of the batch; `q` is a query in the service's language of that version (1)."""
         return self._service.jobs(self.id, q or "", version or 1, last_job_id)
 
-    def get_job(self, job_id: int) -> dict[str, Any]:
-        """All that the service knows of a job.
+    def get_job(self, job_id: int) -> ServiceJob:
+        """All that the service knows of a job: a dict that can also be asked again.
 
         Raises BatchException when the batch has no such job.
         """
         try:
-            return {"attributes": {}, **self._service.job(self.id, job_id)}
+            return ServiceJob(self._service, self._service.job(self.id, job_id))
         except ServiceError as error:
             if error.status != 404:
                 raise
@@ -71,8 +72,7 @@ class ServiceRun(RunningBatch):
 
     def get_job_log(self, job_id: int) -> dict[str, str]:
         """Container name -> the whole log as text."""
-        texts = {name: self._service.log(self.id, job_id, name).decode(errors="replace") for name in CONTAINERS}
-        return {name: text for name, text in texts.items() if text or name == "main"}
+        return logs_of(self._service, self.id, job_id)
 
     def attempts(self, job_id: int) -> list[dict[str, Any]]:
         """The attempts of a job."""

@@ -88,6 +88,11 @@ def container_log(batch_id: int, job_id: int, container: str, attempt_id: str | 
     return Call("GET", f"{_V1}/batches/{batch_id}/jobs/{job_id}/log/{container}{query}")
 
 
+def resource_usage(batch_id: int, job_id: int) -> Call:
+    """What the last attempt of a job used, as tables."""
+    return Call("GET", f"{_V1}/batches/{batch_id}/jobs/{job_id}/resource_usage")
+
+
 def default_region() -> Call:
     """The region of jobs that name none; plain text."""
     return Call("GET", f"{_V1}/default_region")

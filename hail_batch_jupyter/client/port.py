@@ -81,7 +81,10 @@ class ServicePort:
         self._service.delete(self._batch_id)
 
     def _poll_if_due(self) -> None:
-        with self._lock:
+        """Poll, unless somebody does: a service that does not answer holds up one thread only."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             began = time.monotonic()
             if self._known.ended_ms is not None or began < self._due:
                 return
@@ -90,6 +93,8 @@ class ServicePort:
             self._pause_s = _SHORTEST_S if self._known.seq > known else min(self._pause_s * _GROWTH, _LONGEST_S)
             ended = time.monotonic()
             self._due = ended + max(self._pause_s, 2 * (ended - began))
+        finally:
+            self._lock.release()
 
     def _poll(self) -> None:
         status = self._service.batch(self._batch_id)

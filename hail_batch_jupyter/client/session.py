@@ -117,14 +117,18 @@ class Service:
         """The attempts of a job."""
         return self.json(calls.attempts(batch_id, job_id)) or []
 
-    def log(self, batch_id: int, job_id: int, container: str) -> bytes:
+    def log(self, batch_id: int, job_id: int, container: str, attempt_id: str | None = None) -> bytes:
         """The log of a container; b'' while there is none, and for a container that the job does not have."""
         try:
-            return self.transport.send(calls.container_log(batch_id, job_id, container))
+            return self.transport.send(calls.container_log(batch_id, job_id, container, attempt_id))
         except ServiceError as error:
             if error.status == 400 and "unknown container" in error.body:
                 return b""
             raise
+
+    def resource_usage(self, batch_id: int, job_id: int) -> dict[str, Any]:
+        """Tables of what the containers of a job used, {} while there are none."""
+        return self.json(calls.resource_usage(batch_id, job_id)) or {}
 
     def default_region(self) -> str | None:
         """The region of jobs that name none; None where the service knows no regions."""

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from hail_batch_jupyter.client.calls import Call
@@ -31,13 +31,13 @@ _log = logging.getLogger(__name__)
 class Transport:
     """Connections to one service; every method may be called from any thread.
 
-    headers         what goes with every request, such as the user's token
+    headers         gives what goes with a request, such as the user's token
     first_delay_s   pause before the second try; it doubles, up to a minute
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], first_delay_s: float = _FIRST_DELAY_S) -> None:
+    def __init__(self, base_url: str, headers: Callable[[], Mapping[str, str]], first_delay_s: float = _FIRST_DELAY_S) -> None:
         self.base_url = base_url
-        self._headers = dict(headers)
+        self._headers = headers
         self._first_delay_s = first_delay_s
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -81,7 +81,7 @@ class Transport:
                 call.method,
                 self.base_url + call.path,
                 data=call.body or None,
-                headers={"Content-Type": "application/json"} if call.body else {},
+                headers={**self._headers(), **({"Content-Type": "application/json"} if call.body else {})},
                 timeout=TIMEOUT_S,
                 allow_redirects=False,
             )
@@ -105,7 +105,6 @@ class Transport:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.headers.update(self._headers)
             session.auth = _as_it_is
             self._sessions.append(session)
         return session

@@ -85,6 +85,23 @@ def reason_of(job: Mapping[str, Any]) -> str:
     return ""
 
 
+def exit_code_of(job: Mapping[str, Any]) -> Optional[int]:
+    """The first exit code above zero among the containers of a job's whole answer, 0 if all are; None while unknown, and after an error."""
+    status = job.get("status") or {}
+    containers = status.get("container_statuses")
+    if not containers or status.get("error"):
+        return None
+    code = 0
+    for name in _CONTAINERS:
+        if name in containers:
+            found = containers[name] or {}
+            ended = (found.get("container_status") or {}).get("exit_code")
+            if found.get("error") or ended is None:
+                return None
+            code = code or int(ended)
+    return code
+
+
 def milliseconds(text: Optional[str]) -> Optional[int]:
     """Milliseconds since the epoch of '2026-03-04T05:06:07.089Z'."""
     if text is None:

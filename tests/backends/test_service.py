@@ -722,3 +722,30 @@ def test_an_append_to_a_cancelled_batch_is_refused_in_the_services_words(service
 
     with pytest.raises(ServiceError, match="Cannot submit new jobs or job groups to a cancelled batch"):
         b.run(wait=False)
+
+
+def test_a_job_can_be_asked_as_hailtops(service: Recorder, b: hb.Batch) -> None:
+    service.outcome = None
+    b.new_job("one", {"sample": "s"})
+    job = b.run(wait=False).get_job(1)
+    assert (job.id, job.attributes(), job["state"]) == ((1, 1), {"sample": "s", "name": "one"}, "Ready")
+    assert [job.is_ready(), job.is_running(), job.is_pending(), job.is_complete()] == [True, False, False, False]
+    service.set_state(1, "Running", log="hello")
+    assert (job.is_running(), job.log(), job.container_log("main")) == (True, {"main": "hello"}, b"hello")
+
+    service.set_state(1, "Failed", 3)
+
+    status = job.wait()
+    assert (status["state"], job.exit_code(status), job.total_duration_msecs(status)) == ("Failed", 3, None)
+    assert [attempt["reason"] for attempt in job.attempts()] == ["completed"]
+    assert job.resource_usage() == {}
+
+
+def test_the_page_is_opened_when_asked_for(service: Recorder, b: hb.Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    b.new_job()
+
+    b.run(open=True)
+
+    assert opened == [f"{service.url}/batches/1"]

@@ -16,7 +16,7 @@ from tests.recorder import Recorder
 
 @pytest.fixture
 def transport(service: Recorder) -> Iterator[Transport]:
-    made = Transport(service.url, {"Authorization": f"Bearer {service.token}"}, first_delay_s=0.001)
+    made = Transport(service.url, lambda: {"Authorization": f"Bearer {service.token}"}, first_delay_s=0.001)
     yield made
     made.close()
 
@@ -52,7 +52,7 @@ def test_a_refusal_is_told_in_the_services_words_and_not_repeated(service: Recor
 
 
 def test_an_unknown_token_says_how_to_log_in(service: Recorder) -> None:
-    transport = Transport(service.url, {"Authorization": "Bearer other"})
+    transport = Transport(service.url, lambda: {"Authorization": "Bearer other"})
 
     with pytest.raises(NotAuthenticatedError, match="Not authenticated with Hail Batch: .* log in again"):
         transport.send(calls.supported_regions())
@@ -60,7 +60,7 @@ def test_an_unknown_token_says_how_to_log_in(service: Recorder) -> None:
 
 
 def test_a_service_that_never_answered_is_given_up() -> None:
-    transport = Transport(f"http://127.0.0.1:{free_port()}", {}, first_delay_s=0.001)
+    transport = Transport(f"http://127.0.0.1:{free_port()}", dict, first_delay_s=0.001)
 
     with pytest.raises(ServiceError, match=r"cannot be reached \(ConnectionError\); check the network and the setting 'domain'"):
         transport.send(calls.default_region())

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from hail_batch_jupyter.core.answers import counters, job_events, milliseconds, reason_of
+from hail_batch_jupyter.core.answers import counters, exit_code_of, job_events, milliseconds, reason_of
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView
 from hail_batch_jupyter.core.state import JobState
 
@@ -83,3 +83,23 @@ def test_times_are_milliseconds(text: str | None, expected: int | None) -> None:
 
 def test_counters_are_those_that_move() -> None:
     assert counters({"n_jobs": 3, "n_completed": 1, "state": "running", "complete": False, "cost": 1.0}) == (3, 1, "running", False)
+
+
+def ended(code: int) -> dict[str, object]:
+    return {"container_status": {"exit_code": code}}
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (None, None),
+        ({"container_statuses": {}}, None),
+        ({"container_statuses": {"input": ended(0), "main": ended(0)}}, 0),
+        ({"container_statuses": {"input": ended(0), "main": ended(3), "output": ended(4)}}, 3),
+        ({"container_statuses": {"main": {"error": "ContainerTimeoutError"}}}, None),
+        ({"container_statuses": {"input": ended(0), "main": None}}, None),
+        ({"error": "gone", "container_statuses": {"main": ended(0)}}, None),
+    ],
+)
+def test_the_exit_code_is_the_first_that_is_not_zero(status: object, code: int | None) -> None:
+    assert exit_code_of({"status": status}) == code
