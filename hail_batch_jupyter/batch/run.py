@@ -114,7 +114,7 @@ def _note_submitted(batch: Batch, running: RunningBatch) -> None:
             described[job.uid].job_id = job.job_id
             described[job.uid].submitted = True
             described[job.uid].kept_in = running.remote_scratch if running.kept else None
-    batch.runs.append(Run(running, described, settled=batch.backend.remote))
+    batch.runs.append(Run(running, described, settled=False))
     earlier = [uid for uid, draft in drafts.items() if uid not in described and draft.submitted]
     batch.reorder([*earlier, *described])
 
