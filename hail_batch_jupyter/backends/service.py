@@ -127,7 +127,7 @@ class ServiceBackend(Backend[ServiceRun]):
         """
         token = spec.token or secrets.token_urlsafe(32)
         scratch = self._scratch(token)
-        run = self.described(spec, scratch, keep_files=options.keep_files)
+        run = self._described(spec, scratch, keep_files=options.keep_files)
         earlier = options.follows if isinstance(options.follows, ServiceRun) else None
         if earlier is not None:
             _check_kept(spec.jobs, earlier)
@@ -141,7 +141,7 @@ class ServiceBackend(Backend[ServiceRun]):
         running.kept_files = (earlier.kept_files if earlier is not None else frozenset()) | _kept(run.spec, scratch, options.keep_files)
         return running
 
-    def described(self, spec: BatchSpec, scratch: Scratch, *, keep_files: bool) -> RemoteRun:
+    def _described(self, spec: BatchSpec, scratch: Scratch, *, keep_files: bool) -> RemoteRun:
         """What `submit` would post, and the files that it would copy first."""
         images = Images(_BASH_IMAGE, _python_image(spec.jobs), _tools_image())
         spec = spec._replace(billing_project=self.billing_project, requester_pays_project=spec.requester_pays_project or self._project())

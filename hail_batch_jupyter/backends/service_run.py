@@ -27,9 +27,8 @@ class ServiceRun(RunningBatch):
 
     def __init__(self, service: Service, submitted: Submitted, spec: BatchSpec, *, token: str, page_url: str, remote: str, kept: bool) -> None:
         port = ServicePort(service, submitted.batch_id, [job.job_id for job in spec.jobs])
-        super().__init__(submitted.batch_id, spec, port, kept=kept)
+        super().__init__(submitted.batch_id, spec, port, kept=kept, backend="service", runs_on="the batch service")
         self.url = f"{page_url}/batches/{submitted.batch_id}"
-        self.runs_on = "the batch service"
         self.token = token
         self.remote_scratch = remote or None
         self.kept_files: frozenset[str] = frozenset()
