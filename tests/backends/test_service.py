@@ -676,7 +676,9 @@ def test_a_run_is_seen_while_it_goes_on(service: Recorder, b: hb.Batch) -> None:
     assert (view.exit_code, view.reason, view.duration_s, view.ended_ms) == (137, "out of memory", 1.5, 1772600769500)
     assert run.snapshot().cost_usd == 0.75
     assert run.snapshot() == type(run.snapshot()).empty([1, 2, 3]).after(run.events(), strict=True)
-    assert "two: Failed (out of memory), exit code 137\n    | killed\n    | here" in str(run.error())
+    told = str(run.error())
+    assert "job 'two' failed (out of memory), exit code 137 in run 1" in told
+    assert told.endswith("\n    | killed\n    | here")
     assert run.cost_text() == "$0.7500 on the batch service"
 
 
