@@ -20,7 +20,7 @@ from hail_batch_jupyter.config.deploy import deployment
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.wire import ANY_REGION, bunches
-from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.errors import BatchException, ServiceError
 from hail_batch_jupyter.storage.router import file_system
 
 _BASH_IMAGE = "ubuntu:24.04"
@@ -135,7 +135,12 @@ class ServiceBackend(Backend[ServiceRun]):
             pass  # a job that is too large is found before anything is copied or posted
         _warn_of_rate_limits(run.spec.jobs)
         send(run.sendings)
-        made = self.service.submit(run.spec, token) if earlier is None else self.service.append(earlier.id, run.spec, token)
+        try:
+            made = self.service.submit(run.spec, token) if earlier is None else self.service.append(earlier.id, run.spec, token)
+        except ServiceError:
+            if run.sendings and spec.token is None:  # a batch that was posted before with the user's token may use the same folder
+                file_system(scratch.remote).remove(scratch.remote)
+            raise
         running = self._handle(run.spec, made, token, scratch.remote, options.keep_files)
         running.scratches = (scratch.remote, *(earlier.scratches if earlier is not None else ()))
         running.kept_files = (earlier.kept_files if earlier is not None else frozenset()) | _kept(run.spec, scratch, options.keep_files)

@@ -485,6 +485,16 @@ def test_a_refusal_leaves_the_jobs_to_be_submitted(service: Recorder, b: hb.Batc
     assert service.batches[2]["jobs"][1]["spec"]["resources"]["cpu"] == "4"
 
 
+def test_a_refusal_leaves_no_files_behind(service: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("")
+    b = hb.Batch(backend=ServiceBackend(billing_project="closed"))
+    b.new_job("j").command(f"cat {b.read_input(tmp_path / 'in')}")
+
+    with pytest.raises(ServiceError, match="Billing project closed is closed or deleted"):
+        b.run()
+    assert list((tmp_path / "remote").iterdir()) == []
+
+
 # appending
 
 
