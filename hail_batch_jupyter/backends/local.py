@@ -12,11 +12,12 @@ from typing import Any
 
 from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.batch.backend import Backend
-from hail_batch_jupyter.core.ports import Capacity, Pool, PoolRequest, SubmitOptions
+from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
 from hail_batch_jupyter.core.units import Quantity, parse_bytes, parse_cpu
 from hail_batch_jupyter.engine import fingerprint
 from hail_batch_jupyter.engine.capacity import machine, too_large
+from hail_batch_jupyter.engine.gpus import machine_gpus, too_many_gpus
 from hail_batch_jupyter.engine.localize import write_uploads
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.observe import rundir
@@ -46,8 +47,8 @@ class LocalBackend(Backend[RunningBatch]):
     """
 
     name = "local"
-    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "image"})
-    run_options = frozenset({"wait", "open", "disable_progress_bar", "callback", "token"})
+    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "image", "gpu", "retry", "groups"})
+    run_options = frozenset({"wait", "resume", "open", "disable_progress_bar", "callback", "token"})
 
     def __init__(
         self,
@@ -70,6 +71,8 @@ class LocalBackend(Backend[RunningBatch]):
         flags = os.environ.get("HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS") if extra_docker_run_flags is None else extra_docker_run_flags
         self.extra_docker_run_flags = flags
         self.shared_directory = shared_directory
+        given = {"tmp_dir": tmp_dir, "cores": cores, "memory": memory, "parallelism": parallelism, "shared_directory": shared_directory, "strict": strict}
+        self._settings = {name: value for name, value in given.items() if value}
         self.strict = strict
         self._cores = None if cores is None else parse_cpu(cores)
         self._memory = None if memory is None else parse_bytes(memory)
@@ -126,6 +129,7 @@ class LocalBackend(Backend[RunningBatch]):
             "previous": spec.previous_run,
             "notebook": os.environ.get("JPY_SESSION_NAME", ""),
             "backend": self.name,
+            "settings": self._settings,
         }
         directory = rundir.create(spec.name, description)
         scratch = directory / "scratch" if scratch_parent is None else scratch_parent / secrets.token_hex(3)
@@ -139,6 +143,7 @@ class LocalBackend(Backend[RunningBatch]):
             "sys_path": [os.path.abspath(entry) for entry in sys.path],
             "shared_directory": self.shared_directory,
             "capacity": list(capacity),
+            "gpus": self._gpus(spec),
         }
 
     def _containers(self, spec: BatchSpec) -> dict[str, Any] | None:
@@ -150,13 +155,21 @@ class LocalBackend(Backend[RunningBatch]):
 
         return local_containers(job, self.extra_docker_run_flags, self.gsa_key_file)
 
+    def _gpus(self, spec: BatchSpec) -> list[Gpu]:
+        """The devices of this machine, which are asked for only if a job wants some."""
+        return machine_gpus(os.environ) if any(job.request.gpus for job in spec.jobs) else []
+
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         beyond = []
+        gpus = self._gpus(spec)
         for transfer in spec.external:
             _check_input(transfer.source, "the batch")
             _check_output(transfer.dest, "the batch")
         for job in spec.jobs:
             self._check_job(job)
+            missing = too_many_gpus(job.request, gpus) if job.request.gpus else None
+            if missing is not None:
+                raise CapabilityError(f"job {job.display_name!r} asks for {missing} on this machine; ask for less, or run it where there are more")
             words = too_large(job.request, capacity)
             if words is not None:
                 beyond.append(f"job {job.display_name!r} asks for {words}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hail_batch_jupyter.core.files import FileRef
+from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.template import Template
 
 _SLOTS: Any = {"slots": True} if sys.version_info >= (3, 10) else {}
@@ -92,6 +93,7 @@ class JobDraft:
     kept_in    scratch folder of that run, where its files still are; None when they were removed
     outputs    what the cell that describes the job writes out; replaced with it, unlike those of the batch
     source     the command as the user wrote it, where it is known better than from `commands`
+    group      number of its group, 0 for the batch itself
     """
 
     uid: int
@@ -118,6 +120,10 @@ class JobDraft:
     always_run: bool = False
     always_copy_output: bool = False
     n_max_attempts: int = 20
+    retry: Retry | None = None
+    gpus: int = 0
+    gpu_kind: str | None = None
+    group: int = 0
     cloudfuse: list[tuple[str, str, bool]] = field(default_factory=list)
     source: str = ""
     job_id: int | None = None
@@ -131,11 +137,24 @@ class JobDraft:
 
 
 @dataclass(**_SLOTS)
+class JobGroupDraft:
+    """Jobs that belong together; `parent` is the number of the group around it, 0 for the batch."""
+
+    group_id: int
+    name: str
+    parent: int
+    attributes: dict[str, str]
+    cancel_after_n_failures: int | None = None
+    at_most: int | None = None
+
+
+@dataclass(**_SLOTS)
 class BatchDraft:
     """A batch as described so far; jobs in the order of their making.
 
     serial    number of the batch in this process: it tells files of different batches apart, and enters no spec
     finished  job id of earlier runs -> final state
+    groups    in the order of their numbers, which begin with 1
     """
 
     serial: int
@@ -148,3 +167,5 @@ class BatchDraft:
     lineage: str = ""
     requester_pays_project: str | None = None
     cancel_after_n_failures: int | None = None
+    groups: list[JobGroupDraft] = field(default_factory=list)
+    at_most: int | None = None

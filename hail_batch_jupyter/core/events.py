@@ -16,6 +16,14 @@ class Usage(NamedTuple):
     cpu_s: float
 
 
+class Granted(NamedTuple):
+    """What an attempt was given where that differs from what its job asked for: millicores, bytes (0: not counted), GPUs by their numbers."""
+
+    cpu_mcpu: int
+    memory_bytes: int
+    gpus: tuple[str, ...] = ()
+
+
 class JobEvent(NamedTuple):
     """One thing that happened.
 
@@ -24,6 +32,11 @@ class JobEvent(NamedTuple):
     phase     of a running job: 'input', 'main' or 'output'
     pid       session leader of a started attempt
     files     after success: (path below scratch, size, mtime_ns) of each promised file
+    granted   of a started attempt, where that is not what was asked for
+    group     of a 'cancel' of the run: the number of the group that it is about, 0 for all
+    next_ms   of an attempt that did not succeed: when the job is tried again
+
+    A READY that follows a running attempt ends it, and tells exit code, reason and usage of that attempt.
     """
 
     seq: int
@@ -40,6 +53,9 @@ class JobEvent(NamedTuple):
     cost_usd: float = 0.0
     usage: Optional[Usage] = None
     files: tuple[tuple[str, int, int], ...] = ()
+    granted: Optional[Granted] = None
+    group: int = 0
+    next_ms: int = 0
 
 
 _FIELDS = JobEvent._fields
@@ -58,6 +74,9 @@ def event_from_json(data: dict[str, Any]) -> JobEvent:
         data["state"] = _STATES[data["state"]]
     if "usage" in data:
         data["usage"] = Usage(*data["usage"])
+    if "granted" in data:
+        cpu_mcpu, memory_bytes, gpus = data["granted"]
+        data["granted"] = Granted(cpu_mcpu, memory_bytes, tuple(gpus))
     if "files" in data:
         data["files"] = tuple((path, size, mtime) for path, size, mtime in data["files"])
     try:
@@ -66,8 +85,20 @@ def event_from_json(data: dict[str, Any]) -> JobEvent:
         return JobEvent(**{name: value for name, value in data.items() if name in _FIELDS})
 
 
+class AttemptView(NamedTuple):
+    """What is known of one attempt; one that goes on has no end."""
+
+    number: int
+    started_ms: Optional[int] = None
+    ended_ms: Optional[int] = None
+    exit_code: Optional[int] = None
+    reason: str = ""
+    usage: Optional[Usage] = None
+    granted: Optional[Granted] = None
+
+
 class JobView(NamedTuple):
-    """What is known of one job; times are milliseconds since the epoch."""
+    """What is known of one job; times are milliseconds since the epoch. `earlier` are its attempts before the present one."""
 
     job_id: int
     state: JobState = JobState.PENDING
@@ -84,6 +115,16 @@ class JobView(NamedTuple):
     cost_usd: float = 0.0
     usage: Optional[Usage] = None
     files: tuple[tuple[str, int, int], ...] = ()
+    granted: Optional[Granted] = None
+    earlier: tuple[AttemptView, ...] = ()
+
+    @property
+    def attempts(self) -> tuple[AttemptView, ...]:
+        """All attempts, the first one first."""
+        if self.started_ms is None:
+            return self.earlier
+        now = AttemptView(self.attempt, self.started_ms, self.ended_ms, self.exit_code, self.reason, self.usage, self.granted)
+        return (*self.earlier, now)
 
     @property
     def duration_s(self) -> float | None:
@@ -98,11 +139,14 @@ class JobView(NamedTuple):
         if state is None:
             return self
         if state is JobState.READY:
-            return JobView(self.job_id, state, self.attempt, ready_ms=event.time_ms, reason=event.reason, cost_usd=self.cost_usd)
+            return self._ready_again(event)
         if state is JobState.RUNNING or state is JobState.CREATING:
             started = event.time_ms if self.started_ms is None or event.attempt != self.attempt else self.started_ms
             pid = event.pid or self.pid
-            return JobView(self.job_id, state, event.attempt, event.phase, event.slot, pid, self.ready_ms, started, cost_usd=self.cost_usd)
+            view = JobView(self.job_id, state, event.attempt, event.phase, event.slot, pid, self.ready_ms, started, cost_usd=self.cost_usd)
+            if event.granted is None and self.granted is None and not self.earlier:
+                return view
+            return view._replace(granted=event.granted or (self.granted if event.attempt == self.attempt else None), earlier=self.earlier)
         return JobView(
             self.job_id,
             state,
@@ -119,7 +163,28 @@ class JobView(NamedTuple):
             self.cost_usd + event.cost_usd,
             event.usage or self.usage,
             event.files,
+            self.granted,
+            self.earlier,
         )
+
+    def _ready_again(self, event: JobEvent) -> JobView:
+        earlier = self.earlier
+        if self.started_ms is not None and not self.state.complete:
+            ended = AttemptView(self.attempt, self.started_ms, event.time_ms, event.exit_code, event.reason, event.usage, self.granted)
+            earlier = (*earlier, ended)
+        reason = event.reason if not event.next_ms else _again(event)
+        return JobView(
+            self.job_id, JobState.READY, self.attempt, ready_ms=event.time_ms, reason=reason, cost_usd=self.cost_usd + event.cost_usd, earlier=earlier
+        )
+
+
+def _again(event: JobEvent) -> str:
+    """'exit code 3; tried again after 10 s'."""
+    from hail_batch_jupyter.core.units import format_duration
+
+    what = event.reason or f"exit code {event.exit_code}"
+    delay_s = (event.next_ms - event.time_ms) / 1000
+    return f"{what}; tried again after {format_duration(delay_s)}" if delay_s >= 0.1 else f"{what}; tried again"
 
 
 class BatchSnapshot(NamedTuple):
@@ -135,6 +200,7 @@ class BatchSnapshot(NamedTuple):
     ended_ms: Optional[int] = None
     note: str = ""
     lost: bool = False
+    cancelled_groups: frozenset[int] = frozenset()
 
     @classmethod
     def empty(cls, job_ids: Sequence[int]) -> BatchSnapshot:
@@ -148,6 +214,7 @@ class BatchSnapshot(NamedTuple):
         """
         jobs = list(self.jobs)
         first = jobs[0].job_id if jobs else 1
+        groups = self.cancelled_groups
         seq, cancelled, started, ended, note, lost = self.seq, self.cancelled, self.started_ms, self.ended_ms, self.note, self.lost
         for event in events:
             if event.seq <= seq:
@@ -158,6 +225,8 @@ class BatchSnapshot(NamedTuple):
                 if strict and event.state is not None:
                     assert may_follow(view.state, event.state), f"job {event.job_id}: {view.state.value} cannot become {event.state.value}"
                 jobs[event.job_id - first] = view.after(event)
+            elif event.phase == "cancel" and event.group:
+                groups |= {event.group}
             elif event.phase == "cancel":
                 cancelled, note = True, event.reason or note
             elif event.phase == "lost":
@@ -166,7 +235,7 @@ class BatchSnapshot(NamedTuple):
                 started, ended, note, lost = started or event.time_ms, None, event.reason or note, False
             elif event.phase == "end":
                 ended = event.time_ms
-        return BatchSnapshot(tuple(jobs), seq, cancelled, started, ended, note, lost)
+        return BatchSnapshot(tuple(jobs), seq, cancelled, started, ended, note, lost, groups)
 
     def counts(self) -> dict[JobState, int]:
         """Jobs in each state that occurs."""

@@ -21,8 +21,8 @@ class BatchPort(Protocol):
     def log(self, job_id: int, container: str = "main", attempt: int | None = None, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of a log from `start` (negative: from its end); b'' when there is none. Never reads more than asked for."""
 
-    def cancel(self) -> None:
-        """Ask for the end of the run. Idempotent; returns at once."""
+    def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:
+        """Ask for the end of the run, or of these jobs, or of a group. Idempotent; returns at once."""
 
     def alive(self) -> bool:
         """Whether somebody still works on the run."""
@@ -81,12 +81,26 @@ class FileSystem(Protocol):
         """Remove a file, or a folder with all that is in it; again does nothing more."""
 
 
+class Gpu(NamedTuple):
+    """One device: its number, as CUDA_VISIBLE_DEVICES takes it, and its model, '' where that is not known."""
+
+    number: str
+    kind: str = ""
+
+
 class Capacity(NamedTuple):
     """What can be handed out."""
 
     cpu_mcpu: int
     memory_bytes: int
     attempts: int
+
+
+class CancelRequest(NamedTuple):
+    """A part of a run that is to end: single jobs, or a group."""
+
+    jobs: tuple[int, ...] = ()
+    group: int = 0
 
 
 class Attempt(NamedTuple):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from hail_batch_jupyter.core.retry import Retry
+
 SPEC_VERSION = 1
 NOTHING: Mapping[Any, str] = MappingProxyType({})
 SCRATCH = "${BATCH_TMPDIR}"
@@ -38,7 +40,8 @@ class Upload(NamedTuple):
 class Request(NamedTuple):
     """Resources asked for; None means that the user said nothing.
 
-    asked  (cpu | memory | storage, text) of what the user wrote, for services that read the same units
+    gpu_kind  a part of a model's name, such as 'T4'
+    asked     (cpu | memory | storage, text) of what the user wrote, for services that read the same units
     """
 
     cpu_mcpu: int | None = None
@@ -47,7 +50,22 @@ class Request(NamedTuple):
     machine_type: str | None = None
     spot: bool | None = None
     gpus: int = 0
+    gpu_kind: str | None = None
     asked: tuple[tuple[str, str], ...] = ()
+
+
+class GroupSpec(NamedTuple):
+    """Jobs that are counted and cancelled together; `parent` is 0 for a group of the batch itself.
+
+    at_most  no more of its jobs, those of its groups included, run at once
+    """
+
+    group_id: int
+    name: str
+    parent: int = 0
+    attributes: Mapping[str, str] = NOTHING
+    cancel_after_n_failures: int | None = None
+    at_most: int | None = None
 
 
 class JobSpec(NamedTuple):
@@ -66,6 +84,8 @@ class JobSpec(NamedTuple):
     calls       for a Python job: path of its pickled calls, relative to scratch
     code        files of its own among the uploads: the script, the functions and arguments; relative to scratch
     user_code   the command as the user wrote it, for people to read
+    retry       when it is tried again by itself; None for hailtop's rule, only if its worker is lost
+    group       number of its group, 0 for the batch itself
     """
 
     job_id: int
@@ -94,6 +114,8 @@ class JobSpec(NamedTuple):
     user_code: str = ""
     uid: int = 0
     code: tuple[str, ...] = ()
+    retry: Retry | None = None
+    group: int = 0
 
     @property
     def display_name(self) -> str:
@@ -109,6 +131,7 @@ class BatchSpec(NamedTuple):
     token          idempotency token; also the identity of the batch between runs, see `lineage`
     lineage        what runs of one batch have in common, '' if they have nothing to do with one another
     previous_run   id of the run that this one follows
+    groups         numbered from 1, parents first          at_most  no more jobs of the run at once
     """
 
     name: str | None
@@ -124,6 +147,8 @@ class BatchSpec(NamedTuple):
     billing_project: str | None = None
     requester_pays_project: str | None = None
     done: Mapping[int, str] = NOTHING
+    groups: tuple[GroupSpec, ...] = ()
+    at_most: int | None = None
 
     def job(self, job_id: int) -> JobSpec:
         """The job of that number; KeyError if there is none."""
@@ -132,12 +157,22 @@ class BatchSpec(NamedTuple):
             return self.jobs[index]
         raise KeyError(job_id)
 
+    def groups_of(self, group_id: int) -> list[int]:
+        """The group and those around it, from the inside out, without the batch itself."""
+        chain = []
+        while group_id:
+            chain.append(group_id)
+            group_id = self.groups[group_id - 1].parent
+        return chain
+
 
 def to_json(spec: BatchSpec) -> dict[str, Any]:
     """The spec as plain JSON values; values of `env` and the bytes of uploads are left out."""
-    head = {key: value for key, value in spec._asdict().items() if key not in ("jobs", "uploads")}
+    head = {key: value for key, value in spec._asdict().items() if key not in ("jobs", "uploads", "groups")}
     head["attributes"] = dict(spec.attributes)
     head["done"] = {str(job_id): state for job_id, state in spec.done.items()}
+    if spec.groups:
+        head["groups"] = [{**group._asdict(), "attributes": dict(group.attributes)} for group in spec.groups]
     return {"version": SPEC_VERSION, **head, "jobs": [_job_json(job) for job in spec.jobs]}
 
 
@@ -150,15 +185,19 @@ def _job_json(job: JobSpec) -> dict[str, Any]:
         values["attributes"] = dict(job.attributes)
     if "request" in values:
         values["request"] = job.request._asdict()
+    if job.retry is not None:
+        values["retry"] = job.retry._asdict()
     return values
 
 
 def from_json(data: Mapping[str, Any]) -> BatchSpec:
     """The spec that `to_json` wrote; `env` holds names with empty values, `uploads` is empty."""
-    head = {key: value for key, value in data.items() if key not in ("version", "jobs", "external", "done")}
+    head = {key: value for key, value in data.items() if key not in ("version", "jobs", "external", "done", "groups")}
     jobs = tuple(_job_from_json(job) for job in data["jobs"])
     external = tuple(Transfer(*item) for item in data.get("external", ()))
-    return BatchSpec(jobs=jobs, external=external, done={int(key): value for key, value in data.get("done", {}).items()}, **head)
+    groups = tuple(GroupSpec(**group) for group in data.get("groups", ()))
+    done = {int(key): value for key, value in data.get("done", {}).items()}
+    return BatchSpec(jobs=jobs, external=external, groups=groups, done=done, **head)
 
 
 def _job_from_json(data: Mapping[str, Any]) -> JobSpec:
@@ -172,5 +211,8 @@ def _job_from_json(data: Mapping[str, Any]) -> JobSpec:
     values["request"] = Request(**{**request, "asked": tuple((name, text) for name, text in request.get("asked", ()))})
     if values.get("regions") is not None:
         values["regions"] = tuple(values["regions"])
+    if values.get("retry") is not None:
+        retry = values["retry"]
+        values["retry"] = Retry(**{**retry, "on": tuple(retry["on"]), "exit_codes": tuple(retry["exit_codes"])})
     values["cloudfuse"] = tuple((a, b, c) for a, b, c in values.get("cloudfuse", ()))
     return JobSpec(**values)

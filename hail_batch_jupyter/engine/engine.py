@@ -5,16 +5,21 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from hail_batch_jupyter.core.dag import Frontier, Verdict, heights
-from hail_batch_jupyter.core.events import JobEvent
-from hail_batch_jupyter.core.ports import Attempt, Executor, Outcome
+from hail_batch_jupyter.core.events import Granted, JobEvent
+from hail_batch_jupyter.core.ports import Attempt, CancelRequest, Executor, Gpu, Outcome
+from hail_batch_jupyter.core.retry import cause_of
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import BROKEN, BatchState, JobState, roll_up
-from hail_batch_jupyter.engine.capacity import Ledger
+from hail_batch_jupyter.engine.again import Again, with_more_memory
+from hail_batch_jupyter.engine.cancels import Cancels
+from hail_batch_jupyter.engine.capacity import DEFAULT_CPU_MCPU, Ledger
 from hail_batch_jupyter.engine.finish import Ending, Finisher
+from hail_batch_jupyter.engine.gates import Gates
+from hail_batch_jupyter.engine.gpus import VISIBLE
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.engine.ready import Grant, ReadyQueue
 from hail_batch_jupyter.observe.journal import JournalWriter
@@ -23,7 +28,6 @@ TICK_S = 0.1
 """How often the loop looks at the world beside its jobs: the word to cancel, finished copies, the heartbeat."""
 TERM_S = 2.0
 """Between asking a job to end and making it end."""
-CANCELLED = "cancelled"
 TIMED_OUT = "timed out"
 
 
@@ -48,7 +52,7 @@ class Clock(NamedTuple):
 class Engine:
     """Runs one spec to its end; everything it does is in the journal when `run` returns.
 
-    `watch` is called about every TICK_S and gives the reason to cancel the run, '' while there is none.
+    `watch` is called about every TICK_S and gives the reason to cancel the run, '' while there is none; `requests` gives parts of it to cancel.
     """
 
     def __init__(
@@ -63,6 +67,8 @@ class Engine:
         logs: str,
         env: Mapping[int, Mapping[str, str]],
         watch: Callable[[], str] = lambda: "",
+        requests: Callable[[], Sequence[CancelRequest]] = lambda: (),
+        gpus: Sequence[Gpu] = (),
         clock: Clock | None = None,
     ) -> None:
         self._spec = spec
@@ -73,18 +79,22 @@ class Engine:
         self._logs = logs
         self._env = env
         self._watch = watch
+        self._requests = requests
+        self._ledger = ledger
         self._clock = clock or Clock()
         self._jobs = {job.job_id: job for job in spec.jobs}
         self._frontier = Frontier(spec.jobs, {job_id: JobState(state) for job_id, state in spec.done.items()})
         self._one_by_one = ledger.total.attempts == 1
         height = dict.fromkeys(self._jobs, 0) if self._one_by_one else heights(spec.jobs)
         self._ready = ReadyQueue(self._jobs, height, ledger)
+        self._gates = Gates(spec, height, gpus) if Gates.needed(spec) else None
+        self._again = Again()
+        self._cancels = Cancels(spec)
         self._prepared: dict[int, Attempt | str] = {}
         self._trying: dict[str, Trying] = {}
         self._ended: deque[tuple[Trying, Outcome]] = deque()
         self._attempts: dict[int, int] = {}
         self._deadlines: list[tuple[float, str, bool]] = []
-        self._cancelled = False
         self._failures = 0
         self._reused: Mapping[int, JobEvent] = {}
         self._open = len(spec.jobs)
@@ -108,6 +118,8 @@ class Engine:
                 self._take(outcome)
             now = self._clock.monotonic()
             self._stop_overdue(now)
+            for job_id in self._again.due(now):
+                self._offer(job_id)
             if now >= next_look:
                 next_look = now + TICK_S
                 self._look()
@@ -121,14 +133,15 @@ class Engine:
     @property
     def outcome(self) -> BatchState:
         """The state of the whole as things stand."""
-        return roll_up(Counter(map(self._frontier.states.__getitem__, self._jobs)), self._cancelled)
+        return roll_up(Counter(map(self._frontier.states.__getitem__, self._jobs)), self._cancels.all)
 
     def _record(self, job_id: int, state: JobState | None = None, **facts: Any) -> None:
         self._journal.write(JobEvent(0, self._clock.now_ms(), job_id, state, **facts))
 
     def _pause_s(self, next_look: float) -> float:
         until = min(next_look, self._deadlines[0][0]) if self._deadlines else next_look
-        return max(0.0, until - self._clock.monotonic())
+        due = self._again.next_due()
+        return max(0.0, (until if due is None else min(until, due)) - self._clock.monotonic())
 
     # what becomes of a job that waits for nobody any more
 
@@ -137,15 +150,26 @@ class Engine:
         while queue:
             job_id = queue.popleft()
             self._record(job_id, JobState.READY)
-            if self._frontier.verdict(job_id, self._cancelled) is Verdict.CANCEL:
-                reason = CANCELLED if self._cancelled else "a job that it needs did not succeed"
-                self._record(job_id, JobState.CANCELLED, reason=reason)
+            doomed = self._cancels.why(self._jobs[job_id]) if self._cancels.any else ""
+            if doomed or self._frontier.verdict(job_id) is Verdict.CANCEL:
+                self._record(job_id, JobState.CANCELLED, reason=doomed or "a job that it needs did not succeed")
                 queue.extend(self._note_end(job_id, JobState.CANCELLED))
             elif job_id in self._reused:
                 self._journal.write(self._reused[job_id]._replace(time_ms=self._clock.now_ms()))
                 queue.extend(self._note_end(job_id, JobState.SUCCESS))
             else:
-                self._ready.push(job_id)
+                self._offer(job_id)
+
+    def _offer(self, job_id: int) -> None:
+        """The job may run as soon as its groups, GPUs, cores and memory let it."""
+        if self._gates is None or self._gates.enter(self._jobs[job_id]):
+            self._ready.push(job_id)
+
+    def _leave(self, job_id: int) -> None:
+        """The job does not run now, so that others of its groups may."""
+        if self._gates is not None:
+            for other in self._gates.leave(job_id):
+                self._ready.push(other)
 
     def _note_end(self, job_id: int, state: JobState) -> list[int]:
         self._open -= 1
@@ -171,6 +195,8 @@ class Engine:
         except OSError as error:
             return f"input copy failed: {error.strerror}: {error.filename}"
         env = {**self._env.get(job.job_id, {}), "BATCH_TMPDIR": self._localizer.scratch}
+        if job.request.gpus and self._gates is not None:
+            env[VISIBLE] = ",".join(self._gates.gpus_of(job.job_id))
         return Attempt(job, number, 0, job.command, env, directory, log)
 
     def _start_granted(self) -> None:
@@ -179,6 +205,7 @@ class Engine:
             prepared = self._prepared.pop(grant.job.job_id, None) or self._prepare(grant.job)
             if isinstance(prepared, str):
                 self._ready.release(grant)
+                self._leave(grant.job.job_id)
                 self._refuse(grant.job, prepared)
                 continue
             attempt = prepared._replace(slot=grant.slot)
@@ -207,15 +234,26 @@ class Engine:
             self._note_start(trying, outcome)
         del self._trying[outcome.attempt_id]
         self._ready.release(trying.grant)
+        self._leave(trying.grant.job.job_id)
         self._ended.append((trying, outcome))
 
     def _note_start(self, trying: Trying, outcome: Outcome) -> None:
         job_id, attempt = trying.attempt.job.job_id, trying.attempt
-        self._record(job_id, JobState.RUNNING, attempt=attempt.number, phase="main", slot=attempt.slot, pid=outcome.pid)
+        facts = {"attempt": attempt.number, "phase": "main", "slot": attempt.slot, "pid": outcome.pid}
+        self._record(job_id, JobState.RUNNING, granted=self._granted(trying.grant), **facts)
         if trying.stopped:
             self._executor.stop(outcome.attempt_id, force=False)
         elif attempt.job.timeout_s is not None:
             heapq.heappush(self._deadlines, (self._clock.monotonic() + attempt.job.timeout_s, outcome.attempt_id, False))
+
+    def _granted(self, grant: Grant) -> Granted | None:
+        """What the attempt was given, None where that is what was asked for."""
+        job_id, request = grant.job.job_id, grant.job.request
+        if request is self._spec.job(job_id).request and not request.gpus:
+            asked = (request.cpu_mcpu or DEFAULT_CPU_MCPU, request.memory_bytes or 0)
+            if asked == (grant.mcpu, grant.memory):
+                return None
+        return Granted(grant.mcpu, grant.memory, self._gates.gpus_of(job_id) if self._gates else ())
 
     def _files_to_see(self) -> bool:
         """Whether an ended attempt has files to look for or to copy, which takes longer than to start the next."""
@@ -226,61 +264,119 @@ class Engine:
             trying, outcome = self._ended.popleft()
             attempt = trying.attempt
             if outcome.kind == "lost" and not trying.stopped:
-                self._lost(attempt, outcome.reason)
+                self._lost(attempt, outcome)
                 continue
             ending = self._finisher.finish(attempt.job, attempt.number, outcome, trying.stopped)
             if ending is None:
                 self._record(attempt.job.job_id, JobState.RUNNING, attempt=attempt.number, phase="output", slot=attempt.slot)
-            else:
-                self._close(ending)
-                if outcome.alone:
-                    self._localizer.recycle(attempt.job, attempt.log)
+            elif self._close(ending) and outcome.alone:
+                self._localizer.recycle(attempt.job, attempt.log)
         for ending in self._finisher.finished():
             self._close(ending)
 
-    def _lost(self, attempt: Attempt, reason: str) -> None:
-        job = attempt.job
-        self._record(job.job_id, JobState.READY, reason=reason)
-        if attempt.number >= job.n_max_attempts:
-            self._final(Ending(job.job_id, attempt.number, JobState.ERROR, None, "job has too many prior attempts"))
-        elif self._cancelled and not job.always_run:
-            self._final(Ending(job.job_id, attempt.number, JobState.CANCELLED, None, CANCELLED))
+    def _lost(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Tried again up to `n_max_attempts`, and no more often than its policy says if that speaks of lost workers."""
+        job, doomed = self._jobs[attempt.job.job_id], self._cancels.why(attempt.job)
+        ruled = job.retry is not None and "lost" in job.retry.on
+        delay_s = self._again.delay_s(job, attempt.number, "lost", None) if ruled else 0.0
+        ending = Ending(job.job_id, attempt.number, JobState.ERROR, None, outcome.reason, outcome.usage)
+        if attempt.number >= job.n_max_attempts or delay_s is None:
+            self._ended_attempt(ending)
+            self._final(ending._replace(reason="job has too many prior attempts"))
+        elif doomed:
+            self._ended_attempt(ending)
+            self._final(ending._replace(state=JobState.CANCELLED, reason=doomed))
         else:
-            self._ready.push(job.job_id)
+            self._try_again(ending, delay_s)
 
-    def _close(self, ending: Ending) -> None:
+    def _close(self, ending: Ending) -> bool:
+        """Record the end of an attempt; whether that is the end of the job."""
+        job = self._jobs[ending.job_id]
         if ending.state is JobState.CANCELLED:
-            self._record(ending.job_id, JobState.READY, reason=ending.reason)
+            self._ended_attempt(ending)
+        elif ending.state in BROKEN and job.retry is not None and not self._cancels.why(job):
+            cause = cause_of(ending.exit_code, ending.reason)
+            delay_s = self._again.delay_s(job, ending.attempt, cause, ending.exit_code)
+            if delay_s is not None:
+                if cause == "out of memory":
+                    peak_bytes = ending.usage.max_rss_bytes if ending.usage else 0
+                    self._jobs[job.job_id] = with_more_memory(job, peak_bytes, self._ledger.total.memory_bytes)
+                self._try_again(ending, delay_s)
+                return False
         self._final(ending)
-        limit = self._spec.cancel_after_n_failures
-        if limit is not None and self._failures >= limit and not self._cancelled:
-            self.cancel(f"{self._failures} jobs failed, the limit is {limit}")
+        return True
+
+    def _ended_attempt(self, ending: Ending, next_ms: int = 0) -> None:
+        _, attempt, _, exit_code, reason, usage, _ = ending
+        self._record(ending.job_id, JobState.READY, attempt=attempt, exit_code=exit_code, reason=reason, usage=usage, next_ms=next_ms)
+
+    def _try_again(self, ending: Ending, delay_s: float) -> None:
+        ruled = self._jobs[ending.job_id].retry is not None
+        self._ended_attempt(ending, self._clock.now_ms() + int(delay_s * 1000) if ruled else 0)
+        if delay_s:
+            self._again.wait(ending.job_id, self._clock.monotonic() + delay_s)
+        else:
+            self._offer(ending.job_id)
 
     def _final(self, ending: Ending) -> None:
         job_id, attempt, state, exit_code, reason, usage, files = ending
         now_ms = self._clock.now_ms()
         self._journal.write(JobEvent(0, now_ms, job_id, state, attempt, exit_code=exit_code, reason=reason, usage=usage, files=files))
         self._settle(self._note_end(ending.job_id, ending.state))
+        if state in BROKEN:
+            self._check_limits(self._jobs[job_id])
+
+    def _check_limits(self, failed: JobSpec) -> None:
+        for group_id, reason in self._cancels.failed(failed):
+            self.cancel_group(group_id, reason)
+        limit = self._spec.cancel_after_n_failures
+        if limit is not None and self._failures >= limit and not self._cancels.all:
+            self.cancel(f"{self._failures} jobs failed, the limit is {limit}")
 
     # ending before its time
 
     def _look(self) -> None:
         reason = self._watch()
-        if reason and not self._cancelled:
+        if reason and not self._cancels.all:
             self.cancel(reason)
+        for request in self._requests():
+            if request.jobs:
+                self._cancels.jobs(request.jobs)
+                self._end_cancelled()
+            if request.group:
+                self.cancel_group(request.group, "cancelled by the user")
 
     def cancel(self, reason: str) -> None:
         """Cancel what is ready or running and not `always_run`; what waits is cancelled when its parents have ended."""
-        self._cancelled = True
+        self._cancels.whole()
         self._record(0, phase="cancel", reason=reason)
-        for job_id in self._ready.clear():
-            if self._jobs[job_id].always_run:
-                self._ready.push(job_id)
+        self._end_cancelled()
+
+    def cancel_group(self, group_id: int, reason: str) -> None:
+        """Cancel the jobs of a group and of the groups in it, as `cancel` does; the others go on."""
+        if self._cancels.group(group_id):
+            self._record(0, phase="cancel", reason=reason, group=group_id)
+            self._end_cancelled()
+
+    def _end_cancelled(self) -> None:
+        """End what is cancelled among the jobs that are ready, run, or wait for their next attempt."""
+        ready, gated = self._ready.clear(), self._gates.clear() if self._gates is not None else []
+        doomed = {job_id: why for job_id in (*ready, *gated, *self._again.waiting()) if (why := self._cancels.why(self._jobs[job_id]))}
+        self._again.take_out(doomed.keys())
+        for job_id in ready:
+            if job_id in doomed:
+                self._leave(job_id)
             else:
-                self._final(Ending(job_id, self._attempts.get(job_id, 0), JobState.CANCELLED, None, CANCELLED))
+                self._ready.push(job_id)
+        for job_id in gated:
+            if job_id not in doomed:
+                self._offer(job_id)
+        for job_id, why in sorted(doomed.items()):
+            self._final(Ending(job_id, self._attempts.get(job_id, 0), JobState.CANCELLED, None, why))
         for attempt_id, trying in self._trying.items():
-            if not trying.attempt.job.always_run:
-                self._stop(attempt_id, trying, CANCELLED)
+            why = self._cancels.why(trying.attempt.job)
+            if why:
+                self._stop(attempt_id, trying, why)
 
     def _stop(self, attempt_id: str, trying: Trying, reason: str) -> None:
         if not trying.stopped:

@@ -21,7 +21,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hail_batch_jupyter.core.events import JobEvent
-from hail_batch_jupyter.core.ports import Capacity, Executor
+from hail_batch_jupyter.core.ports import CancelRequest, Capacity, Executor, Gpu
 from hail_batch_jupyter.core.spec import BatchSpec, from_json
 from hail_batch_jupyter.engine.capacity import Ledger
 from hail_batch_jupyter.engine.engine import Engine
@@ -32,6 +32,7 @@ from hail_batch_jupyter.executors.guard import guard
 from hail_batch_jupyter.executors.process import ProcessExecutor
 from hail_batch_jupyter.executors.subreaper import become_subreaper
 from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe.cancelling import PartsReader
 from hail_batch_jupyter.observe.journal import JournalWriter
 
 _DESCRIPTORS = 1 << 16
@@ -44,6 +45,7 @@ class Outside:
         self._directory = directory
         self._tied = tied
         self._signal = ""
+        self._parts = PartsReader(directory)
         self._beaten = 0.0
         signal.signal(signal.SIGTERM, self._on_signal)
         for number in (signal.SIGINT, signal.SIGHUP):
@@ -65,6 +67,10 @@ class Outside:
         except FileNotFoundError:
             return ""
 
+    def requests(self) -> list[CancelRequest]:
+        """Parts of the run that were cancelled since the last call."""
+        return self._parts.read()
+
 
 def run(directory: Path, orders: dict[str, Any]) -> None:
     """Run the spec in `directory` to its end."""
@@ -77,8 +83,9 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     finisher = Finisher(localizer, logs)
     env = {int(job_id): values for job_id, values in orders["env"].items()}
     outside = Outside(directory, orders["tied"])
+    gpus = [Gpu(*gpu) for gpu in orders["gpus"]]
     ledger = Ledger(Capacity(*orders["capacity"]))
-    engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason)
+    engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason, requests=outside.requests, gpus=gpus)
     gc.freeze()  # what is loaded stays; the collector need not look at it again and again
     try:
         _copy_external(spec, localizer)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
+from typing import cast
 
+from hail_batch_jupyter.core.ports import SubmitOptions
+from hail_batch_jupyter.core.registry import backend_class
 from hail_batch_jupyter.core.spec import BatchSpec, from_json
 from hail_batch_jupyter.errors import RunLostError
 from hail_batch_jupyter.observe import owner, rundir
@@ -27,6 +31,7 @@ def attach(run_id: str) -> RunningBatch:
     """
     directory = rundir.find(run_id)
     running = open_run(directory, read_spec(directory))
+    running.attached = True
     running.close_if_dead()
     return running
 
@@ -54,5 +59,12 @@ def open_run(directory: Path, spec: BatchSpec) -> RunningBatch:
         sweep(directory)
         return close_dead_run(directory, spec, scratch)
 
+    def resubmit(again: BatchSpec) -> RunningBatch:
+        noted = rundir.settings_of(directory)
+        backend = backend_class(noted["backend"])(**noted["settings"])
+        options = SubmitOptions(keep_files=facts.kept, detach="ipykernel" in sys.modules)
+        return cast(RunningBatch, backend.submit(again, options))
+
     running.close_if_dead = close_if_dead
+    running.resubmit = resubmit
     return running

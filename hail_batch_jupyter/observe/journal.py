@@ -70,7 +70,7 @@ def _line(seq: int, event: JobEvent) -> str:
         if state is JobState.READY and not attempt and end == _NOTHING_ENDED:
             return f'{head},"state":"Ready"}}\n'
         usage = event.usage
-        if state is JobState.SUCCESS and usage and end == [0, *_NOTHING_ENDED[1:4], usage, ()]:
+        if state is JobState.SUCCESS and usage and end == [0, *_NOTHING_ENDED[1:4], usage, *_NOTHING_ENDED[5:]]:
             return f'{head},"state":"Success","attempt":{attempt},"exit_code":0,"usage":[{usage[0]},{usage[1]}]}}\n'
     return json.dumps({**event_to_json(event), "seq": seq}, separators=(",", ":")) + "\n"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe.cancelling import request_parts
 from hail_batch_jupyter.observe.journal import JournalReader
 
 _SHORTEST_S = 0.002
@@ -87,8 +88,11 @@ class LocalPort:
         candidates = (folder / f"{job_id}.{tried}.{container}.log" for tried in range(number, 0, -1))
         return next((path for path in candidates if path.exists()), None)
 
-    def cancel(self) -> None:
+    def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:
         """Leave the word for the runner."""
+        if jobs is not None or group is not None:
+            request_parts(self.directory, jobs or (), group or 0)
+            return
         rundir.request_cancel(self.directory, "cancelled by the user")
 
     def alive(self) -> bool:

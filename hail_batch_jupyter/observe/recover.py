@@ -78,7 +78,8 @@ def _last_attempts(attempts: set[str]) -> dict[int, int]:
 
 def _ending(succeeded: int, scratch: Path, job: JobSpec, view: JobView, now_ms: int) -> list[JobEvent]:
     """What is missing to the end of a job; `succeeded` is the attempt that noted its success, 0 if none did."""
-    files = promised_files(scratch, job) if succeeded and succeeded >= view.attempt else None
+    open_since = view.attempt if view.state is JobState.RUNNING else view.attempt + 1  # what was closed and is to be tried again does not count
+    files = promised_files(scratch, job) if succeeded >= max(1, open_since) else None
     events = []
     if files is not None:
         if view.state is JobState.PENDING:
@@ -105,7 +106,7 @@ def open_attempts(directory: Path) -> dict[int, str]:
     for event in read_events(directory / "events.jsonl"):
         if event.state is JobState.RUNNING and event.pid:
             found[event.job_id] = (event.pid, f"{event.job_id}.{event.attempt}")
-        elif event.state is not None and event.state.complete:
+        elif event.state is JobState.READY or (event.state is not None and event.state.complete):
             found.pop(event.job_id, None)
     return dict(found.values())
 

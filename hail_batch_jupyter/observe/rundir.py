@@ -141,6 +141,12 @@ def mark_ended(directory: Path, outcome: str) -> None:
         (directory / "ended").touch(mode=0o600)
 
 
+def settings_of(directory: Path) -> dict[str, Any]:
+    """What the backend noted of itself with the run: its name as 'backend', and what it was made with as 'settings'."""
+    found: dict[str, Any] = json.loads((directory / "run.json").read_text())
+    return {"backend": found.get("backend", "local"), "settings": found.get("settings", {})}
+
+
 def _directories() -> Iterator[Path]:
     try:
         names = os.listdir(runs_folder())

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
-from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
+from hail_batch_jupyter.core.events import AttemptView, BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.ports import BatchPort
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.errors import BatchException, JobFailedError, RunLostError
+from hail_batch_jupyter.errors import BatchException, CapabilityError, JobFailedError, RunLostError
 from hail_batch_jupyter.observe.awaiting import Awaiting
 from hail_batch_jupyter.observe.failure import job_failed_error
+from hail_batch_jupyter.observe.group import RunningGroup, find_group
+from hail_batch_jupyter.observe.retrying import spec_to_retry
 from hail_batch_jupyter.observe.status import batch_status, job_status
 from hail_batch_jupyter.observe.watch import watch
 
@@ -52,6 +54,8 @@ class RunningBatch(Awaiting):
         self.backend = backend
         self.runs_on = runs_on
         self.remote_scratch: str | None = None
+        self.attached = False
+        self.resubmit: Callable[[BatchSpec], RunningBatch] | None = None
         self.close_if_dead: Callable[[], bool] = lambda: False
         self._port = port
         self._lock = threading.Lock()
@@ -114,19 +118,17 @@ class RunningBatch(Awaiting):
 
         Raises BatchException naming the valid numbers.
         """
-        first = self.spec.jobs[0].job_id if self.spec.jobs else 1
-        if not first <= job_id < first + len(self.spec.jobs):
-            raise BatchException(f"run {self.id} has no job {job_id}; its jobs are {first} to {first + len(self.spec.jobs) - 1}")
-        return job_status(self.id, self.spec.job(job_id), self.snapshot().jobs[job_id - first])
+        self._check_number(job_id)
+        return job_status(self.id, self.spec.job(job_id), self.snapshot().jobs[job_id - self.spec.jobs[0].job_id])
 
     def get_job_log(self, job_id: int) -> dict[str, str]:
         """Container name -> the whole log as text; use `log` for parts of a large one."""
         texts = {container: self._port.log(job_id, container).decode(errors="replace") for container in CONTAINERS}
         return {container: text for container, text in texts.items() if text or container == "main"}
 
-    def log(self, job_id: int, container: str = "main", start: int = 0, length: int | None = None) -> bytes:
-        """Bytes of a log from `start` on; a negative start counts from the end."""
-        return self._port.log(job_id, container, None, start, length)
+    def log(self, job_id: int, container: str = "main", start: int = 0, length: int | None = None, attempt: int | None = None) -> bytes:
+        """Bytes of a log from `start` on, of the last attempt unless one is named; a negative start counts from the end."""
+        return self._port.log(job_id, container, attempt, start, length)
 
     def log_tail(self, job_id: int, lines: int = 10) -> str:
         """The last lines of what a job printed; of its copying when it printed nothing."""
@@ -184,9 +186,55 @@ class RunningBatch(Awaiting):
         why = f" ({why_lost(self.directory)})" if self.directory is not None else ""
         raise RunLostError(f"the runner of {self.id} is gone{why}; {done} of {len(self.spec.jobs)} jobs had finished: {remedy}")
 
-    def cancel(self) -> None:
-        """Ask for the end of the run; returns at once, and again does nothing more."""
-        self._port.cancel()
+    def cancel(self, jobs: Sequence[int] | None = None, group: str | int | None = None) -> None:
+        """Ask for the end of the run, of the jobs of these numbers, or of a group; returns at once, and again does nothing more.
+
+        Jobs that always run are ended only if they are named.
+        Raises BatchException for a job or group that the run does not have.
+        """
+        if jobs is None and group is None:
+            self._port.cancel()
+            return
+        for job_id in jobs or ():
+            self._check_number(job_id)
+        self._port.cancel(jobs, None if group is None else find_group(self.spec, group).group_id)
+
+    @property
+    def groups(self) -> list[RunningGroup]:
+        """The groups of jobs, in the order of their making."""
+        return [RunningGroup(self, group) for group in self.spec.groups]
+
+    def group(self, asked: str | int) -> RunningGroup:
+        """The group of that name or number: its counts, its jobs, its cancel.
+
+        Raises BatchException naming those that there are.
+        """
+        return RunningGroup(self, find_group(self.spec, asked))
+
+    @property
+    def previous(self) -> str | None:
+        """Id of the run that this one follows and took results over from; `attach` comes back to it."""
+        return self.spec.previous_run
+
+    def retry(self) -> RunningBatch:
+        """Run again what failed or was cancelled here, and what follows from it; gives the new run, without waiting for it.
+
+        What succeeded is taken over where its files are still there: run with delete_scratch_on_exit=False or resume=True to keep them.
+        Raises RunLiveError while this run goes on, BatchException when there is nothing to do again.
+        """
+        if self.resubmit is None:
+            raise CapabilityError(f"run {self.id} cannot be retried from here; run the batch again")
+        return self.resubmit(spec_to_retry(self))
+
+    def attempts(self, job_id: int) -> tuple[AttemptView, ...]:
+        """What is known of each attempt of a job, the first one first; `log` takes their numbers."""
+        self._check_number(job_id)
+        return self.snapshot().jobs[job_id - self.spec.jobs[0].job_id].attempts
+
+    def _check_number(self, job_id: int) -> None:
+        first = self.spec.jobs[0].job_id if self.spec.jobs else 1
+        if not first <= job_id < first + len(self.spec.jobs):
+            raise BatchException(f"run {self.id} has no job {job_id}; its jobs are {first} to {first + len(self.spec.jobs) - 1}")
 
     def delete(self) -> None:
         """Cancel the run and remove its logs and intermediate files."""

@@ -50,7 +50,7 @@ def job_status(run_id: Any, job: JobSpec, view: JobView) -> dict[str, Any]:
     return {
         "batch_id": run_id,
         "job_id": view.job_id,
-        "job_group_id": 0,
+        "job_group_id": job.group,
         "name": job.name,
         "user": None,
         "state": view.state.value,

@@ -74,6 +74,18 @@ def test_the_shapes_that_are_put_together_by_hand_are_the_same_json(path: Path, 
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+def test_what_a_plain_job_writes_needs_no_json(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*values: object, **settings: object) -> str:
+        raise AssertionError(f"{values} went the slow way")
+
+    monkeypatch.setattr(json, "dumps", refuse)
+    running = JobEvent(0, 5, 1, JobState.RUNNING, 1, "main", 0, 99)
+
+    write(path, READY, running, JobEvent(0, 5, 1, JobState.SUCCESS, 1, exit_code=0, usage=Usage(4096, 0.125)))
+
+    assert [event.state for event in read_events(path)] == [JobState.READY, JobState.RUNNING, JobState.SUCCESS]
+
+
 def test_the_first_line_names_the_format_and_the_file_is_private(path: Path) -> None:
     write(path, READY)
 

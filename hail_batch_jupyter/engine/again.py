@@ -1,0 +1,60 @@
+"""Jobs that are tried again by themselves: how often they were, and those that wait for their next attempt."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Collection
+
+from hail_batch_jupyter.core.retry import delay_s, more_memory, tries_again
+from hail_batch_jupyter.core.spec import JobSpec
+
+
+class Again:
+    """Counts the attempts of jobs with a retry policy and keeps those that wait; all times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._tried: Counter[int] = Counter()
+        self._waiting: list[tuple[float, int]] = []
+
+    def delay_s(self, job: JobSpec, attempt: int, cause: str, exit_code: int | None) -> float | None:
+        """Seconds until the job is tried again after an attempt that ended so; None if it is not."""
+        retry = job.retry
+        if retry is None:
+            return None
+        self._tried[job.job_id] += 1
+        tried = self._tried[job.job_id]
+        if attempt >= job.n_max_attempts or not tries_again(retry, cause, exit_code, tried):
+            return None
+        return delay_s(retry, tried)
+
+    def wait(self, job_id: int, due: float) -> None:
+        """Keep the job until then."""
+        heapq.heappush(self._waiting, (due, job_id))
+
+    def next_due(self) -> float | None:
+        """When the first of them is due."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def due(self, now: float) -> list[int]:
+        """Take out those whose waiting is over."""
+        found = []
+        while self._waiting and self._waiting[0][0] <= now:
+            found.append(heapq.heappop(self._waiting)[1])
+        return found
+
+    def take_out(self, job_ids: Collection[int]) -> None:
+        """Forget those of these that wait."""
+        self._waiting = [entry for entry in self._waiting if entry[1] not in job_ids]
+        heapq.heapify(self._waiting)
+
+    def waiting(self) -> list[int]:
+        """All that wait."""
+        return [job_id for _, job_id in self._waiting]
+
+
+def with_more_memory(job: JobSpec, peak_bytes: int, most_bytes: int) -> JobSpec:
+    """The job as it is tried after running out of memory."""
+    assert job.retry is not None
+    memory = more_memory(job.retry, job.request.memory_bytes, peak_bytes, most_bytes)
+    return job._replace(request=job.request._replace(memory_bytes=memory))
