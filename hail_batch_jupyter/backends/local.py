@@ -71,8 +71,17 @@ class LocalBackend(Backend[RunningBatch]):
         flags = os.environ.get("HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS") if extra_docker_run_flags is None else extra_docker_run_flags
         self.extra_docker_run_flags = flags
         self.shared_directory = shared_directory
-        given = {"tmp_dir": tmp_dir, "cores": cores, "memory": memory, "parallelism": parallelism, "shared_directory": shared_directory, "strict": strict}
-        self._settings = {name: value for name, value in given.items() if value}
+        given = {
+            "tmp_dir": tmp_dir,
+            "gsa_key_file": gsa_key_file,
+            "extra_docker_run_flags": extra_docker_run_flags,
+            "cores": cores and str(cores),
+            "memory": memory and str(memory),
+            "parallelism": parallelism,
+            "shared_directory": shared_directory,
+            "strict": strict,
+        }
+        self._settings = {name: value for name, value in given.items() if value not in (None, False)}  # "" overrides a variable
         self.strict = strict
         self._cores = None if cores is None else parse_cpu(cores)
         self._memory = None if memory is None else parse_bytes(memory)
@@ -108,7 +117,7 @@ class LocalBackend(Backend[RunningBatch]):
             Path(facts.scratch).mkdir(mode=0o700, parents=True)
             write_uploads(facts.scratch, spec.uploads)
             rundir.write_private(directory / "spec.json", json.dumps(to_json(spec), separators=(",", ":")))
-            fingerprint.save(directory, fingerprint.fingerprints(spec))
+            fingerprint.save(directory, spec)
         except OSError as error:
             rundir.remove(directory)
             raise SubmitError(f"the scratch folder {facts.scratch!r} cannot be written ({error.strerror}); free space or choose another tmp_dir") from error

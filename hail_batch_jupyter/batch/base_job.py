@@ -109,13 +109,32 @@ class Job(Settings, HailtopNames):
         """
         self._check_open("depends_on")
         for job in jobs_among(jobs):
-            if not isinstance(job, Job):
-                raise BatchException(f"depends_on takes jobs, and {job!r} is a {type(job).__name__}; pass what new_job gave")
-            if job.job_batch is not self.job_batch:
-                mine, theirs = self.job_batch.title, job.job_batch.title
-                raise ForeignJobError(f"job {self.job_draft} of {mine} cannot depend on job {job.job_draft} of {theirs}; make both in the same batch")
+            self._check_parent(job, "depends_on")
             self.job_draft.depends_on[job.job_draft.uid] = "success"
         return self
+
+    def after(self, *jobs: Job | JobStage[Any]) -> Self:
+        """Wait for the end of these jobs, and of all jobs of a stage, whether they succeed or not; whose files the job reads must succeed all the same.
+
+        >>> from hail_batch_jupyter.batch import Batch
+        >>> b = Batch()
+        >>> work = b.new_job(name='work').command('exit 1')
+        >>> report = b.new_job(name='report').command('echo work has ended').after(work)
+
+        Raises BatchException for what is no job, ForeignJobError for a job of another batch.
+        """
+        self._check_open("after")
+        for job in jobs_among(jobs):
+            self._check_parent(job, "after")
+            self.job_draft.depends_on.setdefault(job.job_draft.uid, "end")
+        return self
+
+    def _check_parent(self, job: Job, what: str) -> None:
+        if not isinstance(job, Job):
+            raise BatchException(f"{what} takes jobs, and {job!r} is a {type(job).__name__}; pass what new_job gave")
+        if job.job_batch is not self.job_batch:
+            mine, theirs = self.job_batch.title, job.job_batch.title
+            raise ForeignJobError(f"job {self.job_draft} of {mine} cannot depend on job {job.job_draft} of {theirs}; make both in the same batch")
 
     def _check_open(self, what: str) -> None:
         if self.job_draft.dropped:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hail_batch_jupyter.batch.base_job import Job
 from hail_batch_jupyter.batch.bash_job import BashJob
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hail_batch_jupyter.batch.backend import Backend
+    from hail_batch_jupyter.batch.groups import JobGroup
     from hail_batch_jupyter.batch.runs import Run
     from hail_batch_jupyter.core.files import FileRef
     from hail_batch_jupyter.core.spec import BatchSpec
@@ -40,6 +41,7 @@ class Batch(BatchStages):
 
     backend                what runs it; default: HAIL_BATCH_BACKEND, then batch/backend of the configuration, then 'local'
     default_image, …       what each new job begins with; `default_image` is for bash jobs, `default_python_image` for Python jobs
+    default_retry          how often each job is tried in all, or a dict of the arguments of `Job.retry`
     cancel_after_n_failures  cancel the rest of a run when so many jobs have failed
     """
 
@@ -63,6 +65,8 @@ class Batch(BatchStages):
         default_spot: bool | None = None,
         project: str | None = None,
         cancel_after_n_failures: int | None = None,
+        *,
+        default_retry: int | Mapping[str, Any] | None = None,
     ) -> None:
         _check_batch_arguments(attributes, project, cancel_after_n_failures)
         super().__init__(BatchDraft(new_serial(), name, dict(attributes or {}), requester_pays_project=requester_pays_project))
@@ -79,6 +83,7 @@ class Batch(BatchStages):
             "timeout": default_timeout,
             "spot": default_spot,
         }
+        self._default_retry = {"attempts": default_retry} if isinstance(default_retry, int) else default_retry
         self._defaults = {setter: value for setter, value in self._defaults.items() if value is not None}
         self._project = project
         self.runs: list[Run] = []
@@ -177,7 +182,37 @@ class Batch(BatchStages):
         draft.shell = (shell or self._default_shell) if kind == "bash" else None
         for setter, value in self._defaults.items():
             getattr(job, setter)(value)
+        if self._default_retry is not None:
+            job.retry(**self._default_retry)
         return job
+
+    def new_group(
+        self, name: str, attributes: Mapping[str, str] | None = None, cancel_after_n_failures: int | None = None, at_most: int | None = None
+    ) -> JobGroup:
+        """A group of jobs, with its own counts, limits and cancel; its `new_job` makes jobs in it, its `new_group` groups in it.
+
+        cancel_after_n_failures  cancel the rest of the group, but nothing else, when so many of its jobs have failed
+        at_most                  no more of its jobs than this at once
+
+        >>> b = Batch()
+        >>> downloads = b.new_group('downloads', at_most=4)
+        >>> j = downloads.new_job().command('curl -O https://example.org/1')
+
+        Raises BatchException for a name that is empty or taken, UnitError for a limit that is no number of jobs.
+        """
+        from hail_batch_jupyter.batch.groups import make_group
+
+        return make_group(self, name, 0, attributes, cancel_after_n_failures, at_most)
+
+    def at_most(self, n: int | None) -> Self:
+        """No more than n jobs of a run at once, however many cores there are; None for no limit.
+
+        >>> b = Batch().at_most(3)
+        """
+        from hail_batch_jupyter.batch.groups import checked_count
+
+        self.draft.at_most = checked_count(n, "at_most")
+        return self
 
     def select_jobs(self, pattern: str) -> list[Job]:
         """The jobs whose name begins with a match of the regular expression."""
@@ -204,6 +239,8 @@ class Batch(BatchStages):
         verbose   the shells of bash jobs print each command
         delete_scratch_on_exit  remove intermediate files afterwards
         wait=False (where the backend has it)  return at once, the run goes on
+        resume=True (where the backend has it)  run all jobs, but take over those that succeeded in an earlier run of this batch and have not
+                  changed: same command, inputs, image and settings, and their files are still there; says which run and why. It keeps intermediate files.
 
         Raises JobFailedError, which is a CalledProcessError, when a job failed; ValueError for an unknown keyword.
         """

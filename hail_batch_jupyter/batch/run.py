@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hail_batch_jupyter.batch.resume import began_words, resuming_spec
 from hail_batch_jupyter.batch.runs import Run, settle
 from hail_batch_jupyter.compile.compiler import compile_batch
 from hail_batch_jupyter.core.ports import SubmitOptions
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.core.draft import JobDraft
     from hail_batch_jupyter.observe.running import RunningBatch
 
-_DEFAULTS: dict[str, Any] = {"wait": True, "open": False, "disable_progress_bar": False, "callback": None, "token": None}
+_DEFAULTS: dict[str, Any] = {"wait": True, "resume": False, "open": False, "disable_progress_bar": False, "callback": None, "token": None}
 
 
 class _Begun(NamedTuple):
@@ -62,7 +64,8 @@ def _begin(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, de
     remote = batch.backend.remote
     if not remote:
         settle(batch)
-    spec = compile_batch(batch.draft, verbose=verbose, appended=remote)
+    resume = asked["resume"]
+    spec = resuming_spec(batch, verbose) if resume else compile_batch(batch.draft, verbose=verbose, appended=remote)
     if dry_run:
         from hail_batch_jupyter.batch.dry_run import preview
 
@@ -75,9 +78,13 @@ def _begin(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, de
     notebook = in_notebook()
     spec = spec._replace(callback=asked["callback"], token=asked["token"])
     follows = last if remote else None
-    options = SubmitOptions(keep_files=not delete_scratch_on_exit, detach=notebook or not asked["wait"], begun=launch, follows=follows)
+    options = SubmitOptions(resume or not delete_scratch_on_exit, detach=notebook or not asked["wait"], begun=launch, follows=follows)
     running: RunningBatch = batch.backend.submit(spec, options)
+    if resume:
+        _forget_runs(batch)
     _note_submitted(batch, running)
+    if resume and not notebook:
+        say(began_words(running))
     if remote and not asked["disable_progress_bar"]:
         say(f"Submitted batch {running.id}, see {running.url}\n")
     _show(running, notebook and not asked["disable_progress_bar"], asked["open"])
@@ -106,6 +113,13 @@ def _checked(batch: Batch, backend_kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**_DEFAULTS, **backend_kwargs}
 
 
+def _forget_runs(batch: Batch) -> None:
+    """All jobs have new numbers: the ends of those of earlier runs say nothing any more."""
+    batch.draft.finished.clear()
+    for run in batch.runs:
+        run.settled = True
+
+
 def _note_submitted(batch: Batch, running: RunningBatch) -> None:
     drafts = batch.draft.jobs
     described = {job.uid: drafts[job.uid] for job in running.spec.jobs if job.uid in drafts}
@@ -115,8 +129,24 @@ def _note_submitted(batch: Batch, running: RunningBatch) -> None:
             described[job.uid].submitted = True
             described[job.uid].kept_in = running.remote_scratch if running.kept else None
     batch.runs.append(Run(running, described, settled=False))
+    _note_retries(batch, running, described)
     earlier = [uid for uid, draft in drafts.items() if uid not in described and draft.submitted]
     batch.reorder([*earlier, *described])
+
+
+def _note_retries(batch: Batch, running: RunningBatch, described: dict[int, JobDraft]) -> None:
+    """Files and results of the batch are those of a retried run, once there is one."""
+    resubmit = running.resubmit
+    if resubmit is None:
+        return
+
+    def noted(spec: BatchSpec) -> RunningBatch:
+        again = resubmit(spec)
+        batch.runs.append(Run(again, described, settled=False))
+        _note_retries(batch, again, described)
+        return again
+
+    running.resubmit = noted
 
 
 def _show(running: RunningBatch, notebook: bool, open_page: bool) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from hail_batch_jupyter.batch.policies import retry_policy
+from hail_batch_jupyter.core.retry import CAUSES
 from hail_batch_jupyter.core.units import Quantity, check_memory, parse_bytes, parse_cpu, parse_duration
 from hail_batch_jupyter.errors import BatchException, CapabilityError, UnitError
 
@@ -91,10 +94,56 @@ class Settings:
         return self
 
     def n_max_attempts(self, n_max_attempts: int) -> Self:
-        """How often the job is tried at most when its worker is lost; a job that fails by itself is not tried again."""
+        """How often the job is tried at most, counting lost workers; a job that fails by itself is tried again only with `retry`."""
         if not isinstance(n_max_attempts, int) or n_max_attempts < 1:
             raise UnitError(f"n_max_attempts {n_max_attempts!r} is not a number of attempts; use 1 or more")
         self.job_draft.n_max_attempts = n_max_attempts
+        return self
+
+    def retry(
+        self,
+        attempts: int = 3,
+        on: str | int | Iterable[str | int] = CAUSES[:3],
+        *,
+        delay: Quantity = 0,
+        growth: float = 2,
+        max_delay: Quantity = "1h",
+        memory_factor: float = 2,
+    ) -> Self:
+        """Try the job again when it did not succeed.
+
+        attempts       tries in all, the first included; 1 to try once only
+        on             which ends count: 'exit' (any exit code but 0), 'out of memory', 'timeout', 'lost' (its worker), or exit codes
+        delay, growth  the second try waits `delay`, each later one `growth` times as long as the one before, `max_delay` at most
+        memory_factor  after running out of memory the next try asks for so many times the memory, at most what the machine has
+
+        Each try starts in an empty directory and has a log of its own. A lost worker is made up for without this, as often as `n_max_attempts` says.
+
+        >>> from hail_batch_jupyter.batch import Batch
+        >>> j = Batch().new_job().command('curl -sf https://example.org/data')
+        >>> j = j.retry(5, on=('timeout', 7, 28), delay='10s').timeout('2m')
+
+        Raises UnitError for an unknown cause, a number of attempts below 1, or a malformed duration.
+        """
+        self.job_draft.retry = retry_policy(attempts, on, delay, growth, max_delay, memory_factor)
+        return self
+
+    def gpu(self, n: int = 1, kind: str | None = None) -> Self:
+        """GPUs that the job has for itself: it sees them in CUDA_VISIBLE_DEVICES; 0 for none.
+
+        `kind` is a part of the model's name, in any case; None takes what there is. A machine without them refuses the run.
+
+        >>> from hail_batch_jupyter.batch import Batch
+        >>> j = Batch().new_job().command('python3 train.py').gpu(2, kind='A100')
+
+        Raises UnitError for anything but a whole number.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+            raise UnitError(f"gpu {n!r} is not a number of GPUs; use 1 or more, or 0 for none")
+        if kind is not None and (not isinstance(kind, str) or not kind.strip()):
+            raise UnitError(f"gpu: kind {kind!r} is not the name of a model; write a part of it, such as 'T4', or None for any")
+        self.job_draft.gpus = n
+        self.job_draft.gpu_kind = kind.strip() if n and kind else None
         return self
 
     def spot(self, is_spot: bool) -> Self:

@@ -14,7 +14,7 @@ from hail_batch_jupyter.compile.paths import Paths, file_name
 from hail_batch_jupyter.core.dag import topological_order
 from hail_batch_jupyter.core.draft import BatchDraft, JobDraft, OutputDraft
 from hail_batch_jupyter.core.files import FileKind, FileRef
-from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, Edge, JobSpec, Request, Transfer, Upload
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, Edge, GroupSpec, JobSpec, Request, Transfer, Upload
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.template import refs_of
 from hail_batch_jupyter.core.units import memory_bytes, parse_bytes, parse_cpu
@@ -65,6 +65,8 @@ def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = F
         cancel_after_n_failures=draft.cancel_after_n_failures,
         requester_pays_project=draft.requester_pays_project,
         done=dict(draft.finished) if only_new else {},
+        groups=tuple([GroupSpec(**{**vars(group), "attributes": dict(group.attributes)}) for group in draft.groups]),
+        at_most=draft.at_most,
     )
 
 
@@ -199,6 +201,8 @@ class _Making:
             user_code=job.source or self._shown(job),
             uid=uid,
             code=code,
+            retry=job.retry,
+            group=job.group,
         )
 
     def _command(self, job: JobDraft) -> tuple[tuple[str, ...], str | None, tuple[str, ...]]:
@@ -292,7 +296,7 @@ class _Making:
 
 
 def _request(job: JobDraft, cpu: int | None) -> Request:
-    if job.cpu is job.memory is job.storage is job.machine_type is None and job.spot is None:
+    if job.cpu is job.memory is job.storage is job.machine_type is None and job.spot is None and not job.gpus:
         return _NOTHING
     return Request(
         cpu_mcpu=cpu,
@@ -301,6 +305,8 @@ def _request(job: JobDraft, cpu: int | None) -> Request:
         machine_type=job.machine_type,
         spot=job.spot,
         asked=tuple([(name, text) for name, text in (("cpu", job.cpu), ("memory", job.memory), ("storage", job.storage)) if text is not None]),
+        gpus=job.gpus,
+        gpu_kind=job.gpu_kind,
     )
 
 

@@ -63,6 +63,8 @@ class Keys:
 
 def _settings(job: JobDraft) -> list[str]:
     values: list[Any] = [job.image, job.cpu, job.memory, job.storage, job.machine_type, *sorted(job.env.items())]
+    if job.gpus:
+        values.append(("gpus", job.gpus, job.gpu_kind))
     return list(map(repr, values))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,10 +19,13 @@ _LOOK_BACK = 10
 """Runs that are searched for a result, newest first."""
 
 
-def fingerprints(spec: BatchSpec) -> dict[int, str]:
-    """Job id -> fingerprint: what it does, size and time of change of its input files, and the fingerprints of its parents."""
+def fingerprints(spec: BatchSpec, stats: dict[str, str] | None = None) -> dict[int, str]:
+    """Job id -> fingerprint: what it does, size and time of change of its input files, and the fingerprints of its parents.
+
+    `stats` is filled with what was seen of each input file.
+    """
     found: dict[int, str] = {}
-    stats: dict[str, str] = {}
+    stats = {} if stats is None else stats
     for job in spec.jobs:
         parts = [job.key, *(_stat(transfer.source, stats) for transfer in job.inputs)]
         parts.extend(found.get(edge.job_id, str(edge.job_id)) for edge in job.parents)
@@ -51,29 +53,40 @@ def _facts(path: str) -> str:
 
 
 class Earlier(NamedTuple):
-    """A finished job of an earlier run."""
+    """A finished job of an earlier run; without `kept` its intermediate files were removed."""
 
     run_id: str
     created_ms: int
     scratch: str
+    kept: bool
     files: tuple[tuple[str, int, int], ...]
 
 
-def save(directory: Path, prints: Mapping[int, str]) -> None:
+class Prints(NamedTuple):
+    """Fingerprints of a run by job id, and what was seen of its input files by path."""
+
+    jobs: dict[int, str]
+    inputs: dict[str, str]
+
+
+def save(directory: Path, spec: BatchSpec) -> None:
     """Keep the fingerprints with the run."""
-    rundir.write_private(directory / "fingerprints.json", json.dumps(prints))
+    inputs: dict[str, str] = {}
+    prints = fingerprints(spec, inputs)
+    rundir.write_private(directory / "fingerprints.json", json.dumps({"jobs": prints, "inputs": inputs}))
 
 
-def load(directory: Path) -> dict[int, str]:
-    """The fingerprints of a run, {} if it kept none."""
+def load(directory: Path) -> Prints:
+    """The fingerprints of a run, none if it kept none."""
     try:
-        return {int(job_id): text for job_id, text in json.loads((directory / "fingerprints.json").read_text()).items()}
-    except (OSError, ValueError):
-        return {}
+        found = json.loads((directory / "fingerprints.json").read_text())
+        return Prints({int(job_id): text for job_id, text in found["jobs"].items()}, found["inputs"])
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return Prints({}, {})
 
 
 def earlier_results(previous: str | None) -> dict[str, Earlier]:
-    """Fingerprint -> newest successful job with kept files, over the run `previous` and those before it."""
+    """Fingerprint -> newest successful job, one whose files were kept before others, over the run `previous` and those before it."""
     found: dict[str, Earlier] = {}
     for _ in range(_LOOK_BACK):
         if previous is None:
@@ -82,31 +95,38 @@ def earlier_results(previous: str | None) -> dict[str, Earlier]:
             run = rundir.info(rundir.find(previous))
         except RunLostError:
             break
-        if run.kept:
-            for text, earlier in _successes(run).items():
-                found.setdefault(text, earlier)
+        for text, earlier in _successes(run).items():
+            if text not in found or (earlier.kept and not found[text].kept):
+                found[text] = earlier
         previous = run.previous
     return found
 
 
 def _successes(run: rundir.RunInfo) -> dict[str, Earlier]:
-    prints = load(run.directory)
+    prints = load(run.directory).jobs
     snapshot = BatchSnapshot.empty(sorted(prints)).after(read_events(run.directory / "events.jsonl"))
     succeeded = (view for view in snapshot.jobs if view.state is JobState.SUCCESS)
-    return {prints[view.job_id]: Earlier(run.run_id, run.created_ms, run.scratch, view.files) for view in succeeded}
+    return {prints[view.job_id]: Earlier(run.run_id, run.created_ms, run.scratch, run.kept, view.files) for view in succeeded}
 
 
-def still_there(earlier: Earlier, job: JobSpec) -> bool:
-    """Whether every file that the job promises now is among the earlier ones and unchanged since."""
-    kept = {os.path.basename(path) if "/" not in path else path.split("/", 1)[1]: (path, size, mtime) for path, size, mtime in earlier.files}
+def kept_files(earlier: Earlier, job: JobSpec) -> dict[str, str] | None:
+    """Each file that the job promises now -> where it lies unchanged; None when one is not there.
+
+    Of a run whose intermediate files were removed those that were written out may still be found at their destination.
+    """
+    known = {os.path.basename(path) if "/" not in path else path.split("/", 1)[1]: (path, size, mtime) for path, size, mtime in earlier.files}
+    written = {} if earlier.kept else {out.source[len(SCRATCH) + 1 :]: out.dest for out in job.outputs}
+    found = {}
     for relative in (*job.promises, *job.results):
-        if relative.split("/", 1)[1] not in kept:
-            return False
-        path, size, mtime_ns = kept[relative.split("/", 1)[1]]
+        if relative.split("/", 1)[1] not in known:
+            return None
+        path, size, mtime_ns = known[relative.split("/", 1)[1]]
+        place = f"{earlier.scratch}/{path}" if earlier.kept else written.get(relative, "")
         try:
-            facts = os.stat(f"{earlier.scratch}/{path}")
+            facts = os.stat(place)
         except OSError:
-            return False
+            return None
         if (facts.st_size, facts.st_mtime_ns) != (size, mtime_ns):
-            return False
-    return True
+            return None
+        found[relative] = place
+    return found

@@ -184,6 +184,13 @@ def test_everything_of_a_run_is_closed_to_others() -> None:
     assert stat.S_IMODE((running.directory / "events.jsonl").stat().st_mode) == 0o600
 
 
+def test_a_run_notes_what_its_backend_was_made_with_also_what_overrides_a_variable_with_nothing() -> None:
+    running = run(bash(1, ":"), backend=LocalBackend("/tmp", cores=2, extra_docker_run_flags=""))
+
+    assert running.directory is not None
+    assert rundir.settings_of(running.directory)["settings"] == {"tmp_dir": "/tmp", "cores": "2", "extra_docker_run_flags": ""}
+
+
 def test_uploads_lie_in_scratch_before_the_first_job() -> None:
     spec = batch(bash(1, 'cat "$BATCH_TMPDIR/code/deep/x.txt"'), uploads=(Upload(f"{SCRATCH}/code/deep/x.txt", b"bytes\xff", 0o644),))
 
