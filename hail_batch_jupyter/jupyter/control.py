@@ -83,11 +83,25 @@ def job_ids_of(running: RunningBatch, asked: object) -> list[int]:
     return numbers if index is None else [part_of(stage, numbers, index)]
 
 
-def jobs_table(desk: Desk, q: str | None) -> pd.DataFrame:
-    """The jobs of the last run, or of the batch where nothing has run yet."""
-    from hail_batch_jupyter.core.events import BatchSnapshot
-    from hail_batch_jupyter.jupyter.tables import frame_of, jobs_frame
+def retry(desk: Desk, run_id: object) -> None:
+    """Run again what did not succeed in the last run, or in the one named; shows the new run."""
+    from hail_batch_jupyter.jupyter import display
+    from hail_batch_jupyter.observe.attach import attach
 
+    running = desk.last_run() if run_id is None else attach(str(run_id))
+    again = running.retry()
+    mine = [batch for batch in desk.batches.values() if batch.lineage and batch.lineage == again.spec.lineage]
+    run.keep(desk, mine[0] if mine else None, again)
+    display.show_run(again)
+
+
+def jobs_table(desk: Desk, q: str | None, *, attempts: bool = False) -> pd.DataFrame:
+    """The jobs of the last run, or of the batch where nothing has run yet; with `attempts` one row each of these."""
+    from hail_batch_jupyter.core.events import BatchSnapshot
+    from hail_batch_jupyter.jupyter.tables import attempts_frame, frame_of, jobs_frame
+
+    if attempts:
+        return attempts_frame(desk.last_run(), q)
     try:
         return jobs_frame(desk.last_run(), q)
     except UsageError:

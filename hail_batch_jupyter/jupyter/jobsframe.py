@@ -17,10 +17,12 @@ from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, clock_text, co
 COLUMNS = (
     "job_id", "name", "state", "attempt", "start", "end", "duration_s",
     "exit_code", "reason", "cores", "max_rss_bytes", "cost_usd", "parents", "reused",
+    "cores_granted", "cores_used", "memory_bytes", "memory_granted_bytes", "gpus", "group", "hint",
 )  # fmt: skip
 RUN_COLUMNS = ("run", "name", "state", "started", "ended", "duration_s", "jobs", "backend", "notebook")
 LIMIT_BYTES = 40_000
 _SHOWN = 60
+_HINTS = 3
 _ORDER = {state: rank for rank, state in enumerate(("Failed", "Error", "Running", "Creating", "Cancelled", "Success", "Ready", "Pending"))}
 _HEADS = ("job", "name", "state", "started", "duration", "exit code", "memory", "after")
 _RUN_HEADS = ("run", "batch", "state", "started", "duration", "jobs", "where", "notebook")
@@ -73,7 +75,9 @@ def frame_html(frame: pd.DataFrame, name_of: Mapping[int, str]) -> str:
             break
         parts.append(text)
     more = "" if len(parts) == len(frame) else f"{len(parts)} shown of "
-    return table_html(f"{more}{plural(len(frame), 'job')}{_counts(frame)}", _HEADS, parts)
+    hints = [f"{row.name} {row.hint}" for row in rows[rows["hint"] != ""].head(_HINTS).itertuples(index=False)]
+    caption = f"{more}{plural(len(frame), 'job')}{_counts(frame)}"
+    return table_html("; ".join([caption, *hints]), _HEADS, parts)
 
 
 def _most_telling(frame: pd.DataFrame) -> pd.DataFrame:

@@ -132,13 +132,14 @@ class BatchMagics(Magics):
 
     @line_magic
     @argument("filter", nargs="?", metavar="FILTER", help="a state, such as failed, or a part of the name")
+    @argument("--attempts", action="store_true", help="one row for each try of a job")
     def batch_jobs(self, line: str) -> pd.DataFrame:
         """The jobs of the last run as a pandas DataFrame; before the first run those of the batch."""
         parsed = self._read(BatchMagics.batch_jobs, line)
         with one_line_errors():
             from hail_batch_jupyter.jupyter.control import jobs_table
 
-            return jobs_table(self.desk, parsed.filter)
+            return jobs_table(self.desk, parsed.filter, attempts=parsed.attempts)
 
     @line_magic
     @argument("job", metavar="JOB", help="name or number")
@@ -161,6 +162,16 @@ class BatchMagics(Magics):
             from hail_batch_jupyter.jupyter.control import cancel
 
             print(cancel(self.desk, parsed.run))
+
+    @line_magic
+    @argument("run", nargs="?", metavar="RUN", help="id of another run than the last one")
+    def batch_retry(self, line: str) -> None:
+        """Run again what failed or was cancelled in the last run, as it was then, and what follows from it; returns at once."""
+        parsed = self._read(BatchMagics.batch_retry, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.control import retry
+
+            retry(self.desk, parsed.run)
 
     @line_magic
     @argument("run", metavar="RUN", help="id of the run; %%batch_runs lists them")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, word_of
 from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.observe.usage import Figures, figures, hint, last_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,9 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
 
     job_id int64 · name string · state category (all eight states) · attempt string · start, end datetime64[ms, UTC] ·
     duration_s float64, seconds of the last attempt, until now while it runs · exit_code Int64 · reason string · cores float64,
-    asked for, 1 where nothing was said · max_rss_bytes Int64 · cost_usd float64 · parents object, list of job_id · reused bool
+    asked for, 1 where nothing was said · max_rss_bytes Int64 · cost_usd float64 · parents object, list of job_id · reused bool ·
+    cores_granted float64 · cores_used float64, on average · memory_bytes, memory_granted_bytes Int64, asked for and given, <NA> where nothing
+    is counted · gpus string, their numbers · group string · hint string, where it asked for four times what it used; all of the last attempt
     """
     import pandas as pd
 
@@ -54,10 +57,53 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
         "cost_usd": pd.array([view.cost_usd for view in views], dtype="float64"),
         "parents": pd.Series([[edge.job_id for edge in job.parents] for job in jobs], dtype="object"),
         "reused": pd.array([view.reused for view in views], dtype="bool"),
+        **_usage_columns([last_figures(job, view) for job, view in pairs]),
+        "group": pd.array([spec.groups[job.group - 1].name if job.group else "" for job in jobs], dtype="string"),
+        "hint": pd.array([hint(job, view) for job, view in pairs], dtype="string"),
     }
     frame = JobsFrame(columns, columns=list(COLUMNS))
     frame.name_of = {job.job_id: job.display_name for job in spec.jobs}
     return frame
+
+
+def _usage_columns(figures: Sequence[Figures]) -> dict[str, Any]:
+    import pandas as pd
+
+    return {
+        "cores_granted": pd.array([facts.cores_granted for facts in figures], dtype="float64"),
+        "cores_used": pd.array([float("nan") if facts.cores_used is None else facts.cores_used for facts in figures], dtype="float64"),
+        "memory_bytes": pd.array([facts.asked_bytes for facts in figures], dtype="Int64"),
+        "memory_granted_bytes": pd.array([facts.granted_bytes for facts in figures], dtype="Int64"),
+        "gpus": pd.array([",".join(facts.gpus) for facts in figures], dtype="string"),
+    }
+
+
+def attempts_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
+    """One row an attempt, in the order of the jobs; `q` as in `frame_of`.
+
+    job_id int64 · name string · attempt int64 · start, end datetime64[ms, UTC] · duration_s float64 · exit_code Int64 · reason string ·
+    cores float64 · cores_granted, cores_used float64 · memory_bytes, memory_granted_bytes, max_rss_bytes Int64 · gpus string
+    """
+    import pandas as pd
+
+    pairs = [pair for pair in zip(running.spec.jobs, running.snapshot().jobs, strict=True) if _wanted(q, pair[0].name or "", pair[1])]
+    rows = [(job, attempt) for job, view in pairs for attempt in view.attempts]
+    attempts, now_ms = [attempt for _, attempt in rows], int(time.time() * 1000)
+    figures_of = [figures(job, attempt) for job, attempt in rows]
+    columns: dict[str, Any] = {
+        "job_id": pd.array([job.job_id for job, _ in rows], dtype="int64"),
+        "name": pd.array([job.name or "" for job, _ in rows], dtype="string"),
+        "attempt": pd.array([attempt.number for attempt in attempts], dtype="int64"),
+        "start": _times([attempt.started_ms for attempt in attempts]),
+        "end": _times([attempt.ended_ms for attempt in attempts]),
+        "duration_s": pd.array([_duration_s(attempt.started_ms, attempt.ended_ms, now_ms) for attempt in attempts], dtype="float64"),
+        "exit_code": pd.array([attempt.exit_code for attempt in attempts], dtype="Int64"),
+        "reason": pd.array([attempt.reason for attempt in attempts], dtype="string"),
+        "cores": pd.array([(job.request.cpu_mcpu or 1000) / 1000 for job, _ in rows], dtype="float64"),
+        **_usage_columns(figures_of),
+        "max_rss_bytes": pd.array([facts.peak_bytes for facts in figures_of], dtype="Int64"),
+    }
+    return pd.DataFrame(columns)
 
 
 def _wanted(q: str | None, name: str, view: JobView) -> bool:

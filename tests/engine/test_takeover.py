@@ -143,13 +143,43 @@ def test_what_was_taken_over_can_be_taken_over_again_when_the_first_run_is_gone(
     assert running.file("d3/made").read_text() == "one\ntwo\nthree\n"
 
 
-def test_a_run_that_kept_no_files_gives_nothing(pipeline: Pipeline) -> None:
+def test_a_run_that_kept_no_files_gives_what_was_written_out_and_is_still_there(pipeline: Pipeline) -> None:
     pipeline.words = dict.fromkeys(pipeline.words, "new")
     pipeline.run(keep_files=False)
+    (pipeline.folder / "out2").write_text("edited")
+
+    running = pipeline.run()
+
+    assert pipeline.ran == [2, 3]
+    assert running.file("d1/made").read_text() == "new\n"
+    assert not os.path.samefile(running.file("d1/made"), pipeline.folder / "out1")
+
+
+def test_a_run_that_kept_no_files_gives_nothing_that_was_not_written_out(pipeline: Pipeline) -> None:
+    pipeline.words = dict.fromkeys(pipeline.words, "new")
+    pipeline.run(keep_files=False)
+    for job_id in pipeline.words:
+        (pipeline.folder / f"out{job_id}").unlink()
 
     pipeline.run()
 
     assert pipeline.ran == [1, 2, 3, 4]
+
+
+def test_the_note_says_which_jobs_run_and_why(pipeline: Pipeline) -> None:
+    pipeline.data.write_text("c,d,e\n")
+    pipeline.words[4] = "vier"
+
+    note = pipeline.run().snapshot().note
+
+    assert note == "none of 4 jobs taken over; 4 run: job1 (input data.csv changed), job2 (follows job1), job3 (follows job2), job4 (its command or settings changed)"
+
+
+def test_a_file_that_was_removed_is_named_as_the_reason(pipeline: Pipeline) -> None:
+    assert pipeline.last is not None
+    pipeline.last.file("d4/made").unlink()
+
+    assert pipeline.run().snapshot().note.endswith("; 1 runs: job4 (its files were removed or changed)")
 
 
 def test_a_previous_run_that_is_gone_gives_nothing(pipeline: Pipeline) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter.jobsframe import LIMIT_BYTES
-from hail_batch_jupyter.jupyter.tables import jobs_frame, runs_frame
+from hail_batch_jupyter.jupyter.tables import attempts_frame, jobs_frame, runs_frame
 from hail_batch_jupyter.observe.rundir import RunInfo
 
 READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUCCESS, JobState.FAILED
@@ -18,7 +18,8 @@ Told = Callable[..., tuple[Any, Any]]
 DTYPES = {
     "job_id": "int64", "name": "string", "state": "category", "attempt": "string", "start": "datetime64[ms, UTC]", "end": "datetime64[ms, UTC]",
     "duration_s": "float64", "exit_code": "Int64", "reason": "string", "cores": "float64", "max_rss_bytes": "Int64", "cost_usd": "float64",
-    "parents": "object", "reused": "bool",
+    "parents": "object", "reused": "bool", "cores_granted": "float64", "cores_used": "float64", "memory_bytes": "Int64",
+    "memory_granted_bytes": "Int64", "gpus": "string", "group": "string", "hint": "string",
 }  # fmt: skip
 
 
@@ -95,6 +96,22 @@ def test_html_stays_small_at_any_size_with_failures_first(told_run: Told, count:
     if count > 60:
         assert html.index("</span> failed") < html.index("</span> waiting")
         assert "60 shown of 10000 jobs" in html
+
+
+def test_attempts_are_a_table_with_one_row_each(told_run: Told) -> None:
+    run, port = told_run(("flaky", ()), ("never", (1,)))
+    for attempt, exit_code in ((1, 3), (2, None)):
+        port.tell(1, READY, 0) if attempt == 1 else port.tell(1, READY, 1, exit_code=3, usage=Usage(1_000, 0.05), next_ms=1)
+        port.tell(1, RUNNING, attempt, phase="main")
+        del exit_code
+
+    frame = attempts_frame(run)
+
+    assert frame[["job_id", "name", "attempt"]].values.tolist() == [[1, "flaky", 1], [1, "flaky", 2]]
+    assert frame["exit_code"].tolist() == [3, pd.NA]
+    assert frame["max_rss_bytes"].tolist() == [1_000, pd.NA]
+    assert frame.loc[0, "cores_used"] == pytest.approx(0.05 / frame.loc[0, "duration_s"], rel=0.01)
+    assert len(attempts_frame(run, "never")) == 0
 
 
 RUN = RunInfo("r1", "study", "x::study", 3, 1_000_000, "live", Path("/r1"), "/r1/scratch", True, None, "/work/n.ipynb", "local")
