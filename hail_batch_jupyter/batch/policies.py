@@ -20,7 +20,9 @@ def retry_policy(attempts: int, on: str | int | Iterable[str | int], delay: Quan
     for name, factor in (("growth", growth), ("memory_factor", memory_factor)):
         if not isinstance(factor, (int, float)) or not 1 <= factor <= 1000:
             raise UnitError(f"retry: {name} {factor!r} is not a factor; use a number from 1, which changes nothing, to 1000")
-    policy = Retry(attempts, causes, codes, _seconds("delay", delay), float(growth), _seconds("max_delay", max_delay), float(memory_factor))
+    first_s = _seconds("delay", delay)
+    longest_s = max(first_s, _seconds("max_delay", max_delay))
+    policy = Retry(attempts, causes, codes, first_s, float(growth), longest_s, float(memory_factor))
     return None if attempts == 1 else policy
 
 

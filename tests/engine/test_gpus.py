@@ -71,7 +71,8 @@ def test_a_machine_without_gpus_refuses_in_one_sentence_and_starts_nothing(monke
 
 
 def test_two_jobs_never_share_a_device(smi: Path, tmp_path: Path) -> None:
-    script = f'mkdir "{tmp_path}/in-use-$CUDA_VISIBLE_DEVICES"; echo $CUDA_VISIBLE_DEVICES; for i in {{1..2000}}; do :; done; rmdir "{tmp_path}/in-use-$CUDA_VISIBLE_DEVICES"'
+    mark = f'"{tmp_path}/in-use-$CUDA_VISIBLE_DEVICES"'
+    script = f"mkdir {mark}; echo $CUDA_VISIBLE_DEVICES; for i in {{1..2000}}; do :; done; rmdir {mark}"
     one, both = Request(cpu_mcpu=100, gpus=1), Request(cpu_mcpu=100, gpus=2)
     jobs = [bash(number, script, request=one) for number in range(1, 9)]
 

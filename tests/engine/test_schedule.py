@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.ports import Attempt, Capacity, Outcome
-from hail_batch_jupyter.core.spec import BatchSpec, JobSpec, Request
+from hail_batch_jupyter.core.retry import Retry
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, GroupSpec, JobSpec, Request, Transfer
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.engine.capacity import Ledger
 from hail_batch_jupyter.engine.engine import Engine
@@ -29,18 +30,26 @@ CORES = 2
 class Stage:
     """Ends one of the attempts it was given at each `wait`, the one that `pick` says of so many; loses some on the way."""
 
-    def __init__(self, pick: Callable[[int], int], failing: Collection[int] = (), losses: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self, pick: Callable[[int], int], failing: Collection[int] = (), losses: Mapping[int, int] | None = None, *, reason: str = "", may_stop: bool = False
+    ) -> None:
         self._failing = failing
+        self._reason = reason
+        self._may_stop = may_stop
         self._losses = dict(losses or {})
         self._pick = pick
         self._running: list[Attempt] = []
         self.most_mcpu = 0
+        self.together: list[set[int]] = []
+        self.memory: list[int | None] = []
         self.tried: list[int] = []
 
     def start(self, attempts: Sequence[Attempt]) -> list[Outcome]:
         self._running.extend(attempts)
         self.tried.extend(attempt.job.job_id for attempt in attempts)
         self.most_mcpu = max(self.most_mcpu, sum(attempt.job.request.cpu_mcpu or 1000 for attempt in self._running))
+        self.together.append({attempt.job.job_id for attempt in self._running})
+        self.memory.extend(attempt.job.request.memory_bytes for attempt in attempts)
         return [Outcome(attempt.attempt_id, "started", pid=1) for attempt in attempts]
 
     def wait(self, timeout_s: float) -> list[Outcome]:
@@ -52,10 +61,12 @@ class Stage:
         if self._losses.get(job_id, 0):
             self._losses[job_id] -= 1
             return [Outcome(attempt.attempt_id, "lost", reason="lost")]
-        return [Outcome(attempt.attempt_id, "ended", int(job_id in self._failing), pid=1)]
+        failed = job_id in self._failing
+        return [Outcome(attempt.attempt_id, "ended", int(failed), self._reason if failed else "", pid=1)]
 
     def stop(self, attempt_id: str, force: bool) -> None:
-        raise AssertionError(f"nothing was to be stopped: {attempt_id} {force}")
+        if not self._may_stop:
+            raise AssertionError(f"nothing was to be stopped: {attempt_id} {force}")
 
     def close(self) -> None:
         return
@@ -125,3 +136,87 @@ def test_jobs_on_the_longest_way_start_first() -> None:
     play(spec, stage)
 
     assert stage.tried[0] == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.data())
+def test_with_groups_limits_and_retries_the_states_are_the_same_and_no_limit_is_passed(jobs: list[JobSpec], data: st.DataObject) -> None:
+    limits = st.none() | st.integers(1, 2)
+    groups = tuple(GroupSpec(number, str(number), data.draw(st.integers(0, number - 1)), at_most=data.draw(limits)) for number in (1, 2, 3))
+    failing = data.draw(st.sets(st.sampled_from([job.job_id for job in jobs])), label="failing")
+    tries = data.draw(st.integers(1, 3), label="tries")
+    retry = Retry(tries) if tries > 1 else None
+    grouped = tuple(job._replace(group=data.draw(st.integers(0, 3)), retry=retry, request=Request(cpu_mcpu=500)) for job in jobs)
+    spec = BatchSpec(None, grouped, groups=groups, at_most=data.draw(limits))
+    stage = Stage(lambda count: data.draw(st.integers(0, count - 1), label="next to end"), failing)
+
+    snapshot = fold(spec, play(spec, stage))
+
+    expected = naive_finals(jobs, {job.job_id: F if job.job_id in failing else OK for job in jobs})
+    assert {view.job_id: view.state for view in snapshot.jobs} == expected
+    for together in stage.together:
+        assert spec.at_most is None or len(together) <= spec.at_most
+        for group in groups:
+            inside = [job_id for job_id in together if group.group_id in spec.groups_of(spec.job(job_id).group)]
+            assert group.at_most is None or len(inside) <= group.at_most
+    assert {job_id: stage.tried.count(job_id) for job_id, state in expected.items()} == {
+        job_id: 0 if state is K else tries if job_id in failing else 1 for job_id, state in expected.items()
+    }
+    assert {view.job_id: len(view.attempts) for view in snapshot.jobs} == {job_id: stage.tried.count(job_id) for job_id in expected}
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.data())
+def test_a_group_that_reaches_its_limit_of_failures_cancels_its_own_jobs_only(jobs: list[JobSpec], data: st.DataObject) -> None:
+    limit = data.draw(st.integers(1, 2), label="limit")
+    failing = data.draw(st.sets(st.sampled_from([job.job_id for job in jobs])), label="failing")
+    grouped = tuple(job._replace(group=data.draw(st.integers(0, 2)), always_run=False) for job in jobs)
+    spec = BatchSpec(None, grouped, groups=(GroupSpec(1, "limited", cancel_after_n_failures=limit), GroupSpec(2, "free")))
+    stage = Stage(lambda count: data.draw(st.integers(0, count - 1), label="next to end"), failing, may_stop=True)
+
+    snapshot = fold(spec, play(spec, stage))
+
+    plain = naive_finals(list(grouped), {job.job_id: F if job.job_id in failing else OK for job in jobs})
+    failed = sum(view.state is F and spec.job(view.job_id).group == 1 for view in snapshot.jobs)
+    reached = 1 in snapshot.cancelled_groups
+    assert reached == (failed >= limit)
+    if not reached:
+        assert {view.job_id: view.state for view in snapshot.jobs} == plain
+    reasons = {view.job_id: view.reason for view in snapshot.jobs if view.state is K}
+    assert all(spec.job(job_id).group == 1 for job_id, reason in reasons.items() if reason == "its group 'limited' was cancelled")
+
+
+def test_after_running_out_of_memory_a_job_gets_more_up_to_that_of_the_machine() -> None:
+    retry = Retry(4, ("out of memory",), memory_factor=2)
+    spec = BatchSpec(None, (node(1)._replace(retry=retry, request=Request(memory_bytes=300 << 20)),))
+    stage = Stage(random.Random(1).randrange, {1}, reason="out of memory")
+
+    snapshot = fold(spec, play(spec, stage))
+
+    assert [memory and memory >> 20 for memory in stage.memory] == [300, 600, 1024, 1024]
+    granted = [attempt.granted and attempt.granted.memory_bytes >> 20 for attempt in snapshot.jobs[0].attempts]
+    assert granted == [None, 600, 1024, 1024]
+    assert [attempt.reason for attempt in snapshot.jobs[0].attempts] == ["out of memory"] * 4
+    assert snapshot.jobs[0].state is F
+
+
+def test_a_policy_that_speaks_of_lost_workers_limits_them() -> None:
+    lossy = node(1)._replace(retry=Retry(2, ("lost",)))
+    spec = BatchSpec(None, (lossy, node(2)._replace(retry=Retry(2))))
+    stage = Stage(random.Random(1).randrange, losses={1: 9, 2: 5})
+
+    snapshot = fold(spec, play(spec, stage))
+
+    assert [view.state for view in snapshot.jobs] == [E, OK]
+    assert [len(view.attempts) for view in snapshot.jobs] == [2, 6]
+
+
+def test_inputs_that_could_not_be_copied_are_tried_again_too() -> None:
+    missing = Transfer("/nowhere/to/be/found", f"{SCRATCH}/inputs/x")
+    spec = BatchSpec(None, (node(1)._replace(retry=Retry(3), inputs=(missing,)),))
+    stage = Stage(random.Random(1).randrange)
+
+    snapshot = fold(spec, play(spec, stage))
+
+    assert stage.tried == []
+    assert (snapshot.jobs[0].state, len(snapshot.jobs[0].attempts)) == (F, 3)

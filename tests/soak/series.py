@@ -15,10 +15,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hail_batch_jupyter.backends.local import LocalBackend
 from hail_batch_jupyter.core.ports import SubmitOptions
+from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe.attach import attach
@@ -34,6 +35,7 @@ AT_ONCE = 4
 END_S = 120
 """Longer than 200 jobs take on any machine."""
 PYTHON_EVERY = 10
+FLAKY_EVERY = 7
 WORK = """
 def work(path, job_id, seconds):
     import os, time
@@ -67,7 +69,7 @@ class Moment(NamedTuple):
 
 
 def work(folder: Path, seed: int) -> BatchSpec:
-    """200 jobs of 5 to 60 ms in a random graph; every tenth is a Python job."""
+    """200 jobs of 5 to 60 ms in a random graph; every tenth is a Python job, every seventh fails at first and is tried again after up to 0.1 s."""
     chance = random.Random(seed)
     done = folder / "finished"
     made: list[Made] = []
@@ -77,11 +79,12 @@ def work(folder: Path, seed: int) -> BatchSpec:
         if job_id % PYTHON_EVERY == 0:
             made.append(python(job_id, WORK, str(done), job_id, seconds, after=parents))
         else:
-            made.append(
-                Made(
-                    bash(job_id, f"sleep {seconds:.3f}; echo {job_id} > made; exec /bin/echo {job_id} >> '{done}'", parents, promises=(f"d{job_id}/made",)), ()
-                )
-            )
+            script = f"sleep {seconds:.3f}; echo {job_id} > made; exec /bin/echo {job_id} >> '{done}'"
+            settings: dict[str, Any] = {"promises": (f"d{job_id}/made",)}
+            if job_id % FLAKY_EVERY == 0:
+                script = f"[ -e '{folder}/tried-{job_id}' ] || {{ : > '{folder}/tried-{job_id}'; echo half > made; exit 3; }}; {script}"
+                settings["retry"] = Retry(3, delay_s=chance.uniform(0, 0.1))
+            made.append(Made(bash(job_id, script, parents, **settings), ()))
     return mixed(*made, name="soak")
 
 
