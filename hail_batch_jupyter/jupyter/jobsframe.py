@@ -75,9 +75,8 @@ def frame_html(frame: pd.DataFrame, name_of: Mapping[int, str]) -> str:
             break
         parts.append(text)
     more = "" if len(parts) == len(frame) else f"{len(parts)} shown of "
-    hints = [f"{row.name} {row.hint}" for row in rows[rows["hint"] != ""].head(_HINTS).itertuples(index=False)]
-    caption = f"{more}{plural(len(frame), 'job')}{_counts(frame)}"
-    return table_html("; ".join([caption, *hints]), _HEADS, parts)
+    hints = [f"{escape(cut(str(row.name)))} {escape(str(row.hint))}" for row in rows[rows["hint"] != ""].head(_HINTS).itertuples(index=False)]
+    return table_html(f"{more}{plural(len(frame), 'job')}{_counts(frame)}", _HEADS, parts, "<br>".join(hints))
 
 
 def _most_telling(frame: pd.DataFrame) -> pd.DataFrame:
