@@ -72,7 +72,7 @@ def _reasons(spec: BatchSpec, prints: Prints, taken: dict[int, JobEvent], spoilt
 def _note(spec: BatchSpec, taken: dict[int, JobEvent], newest: Earlier | None, reasons: list[str]) -> str:
     runs = len(spec.jobs) - len(taken)
     more = f" and {runs - len(reasons)} more" if runs > len(reasons) else ""
-    rest = f"; {runs} run{'s' if runs == 1 else ''}: {', '.join(reasons)}{more}" if runs else ""
+    rest = f"; {runs} to run: {', '.join(reasons)}{more}" if runs else ""
     if newest is None:
         return f"none of {len(spec.jobs)} jobs taken over{rest}" if reasons else ""
     then = time.localtime(newest.created_ms / 1000)

@@ -85,7 +85,7 @@ def test_one_changed_input_runs_exactly_what_follows_from_it_and_says_why(script
     ran, said = run_script(script)
 
     assert ran == {"a", "b", "c"}
-    assert said[0].endswith("; 3 run: a (input x.txt changed), b (follows a), c (follows b)")
+    assert said[0].endswith("; 3 to run: a (input x.txt changed), b (follows a), c (follows b)")
     assert said[-1] == "score 6"
     assert (script.parent / "result.txt").read_text() == "A\nB\nC\n"
 
@@ -96,7 +96,7 @@ def test_a_changed_command_runs_with_what_follows_from_it(script: Path) -> None:
     ran, said = run_script(script)
 
     assert ran == {"b", "c"}
-    assert said[0].endswith("; 2 run: b (its command or settings changed), c (follows b)")
+    assert said[0].endswith("; 2 to run: b (its command or settings changed), c (follows b)")
 
 
 def test_an_output_that_was_removed_is_there_again(script: Path) -> None:

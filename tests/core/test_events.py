@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView, Usage, event_from_json, event_to_json
+from hail_batch_jupyter.core.events import AttemptView, BatchSnapshot, Granted, JobEvent, JobView, Usage, event_from_json, event_to_json
 from hail_batch_jupyter.core.state import BatchState, JobState, may_follow
 
 P, R, C, X = JobState.PENDING, JobState.READY, JobState.CREATING, JobState.RUNNING
@@ -138,6 +138,45 @@ def test_a_second_attempt_starts_its_own_clock_and_keeps_the_cost() -> None:
     )
 
     assert (view.attempt, view.started_ms, view.duration_s, view.cost_usd) == (2, 9000, 0.5, 0.75)
+
+
+def test_every_attempt_is_kept_with_how_it_ended() -> None:
+    usage, granted = Usage(1 << 20, 0.5), Granted(1000, 2 << 30, ("3",))
+    view = history(
+        (R, {}),
+        (X, {"attempt": 1, "phase": "main"}),
+        (R, {"attempt": 1, "exit_code": 3, "usage": usage, "next_ms": 13_000}),
+        (X, {"attempt": 2, "phase": "main", "granted": granted}),
+        (X, {"attempt": 2, "phase": "output"}),
+        (F, {"attempt": 2, "exit_code": 4}),
+    )
+
+    assert view.attempts == (AttemptView(1, 2000, 3000, 3, "", usage), AttemptView(2, 4000, 6000, 4, "", None, granted))
+
+
+def test_a_job_that_waits_for_its_next_attempt_says_so() -> None:
+    failed = {"attempt": 1, "exit_code": 3, "next_ms": 13_000}
+
+    assert history((R, {}), (X, {"attempt": 1}), (R, failed)).reason == "exit code 3; tried again after 10 s"
+    assert history((R, {}), (X, {"attempt": 1}), (R, {**failed, "reason": "timed out", "next_ms": 3000})).reason == "timed out; tried again"
+
+
+def test_a_running_job_that_is_cancelled_has_one_attempt() -> None:
+    view = history((R, {}), (X, {"attempt": 1}), (R, {"attempt": 1, "reason": "cancelled"}), (K, {"attempt": 1, "reason": "cancelled"}))
+
+    assert view.attempts == (AttemptView(1, 2000, 3000, None, "cancelled"),)
+
+
+def test_the_cancel_of_a_group_is_none_of_the_run() -> None:
+    snapshot = BatchSnapshot.empty([1]).after([JobEvent(1, 20, 0, phase="cancel", reason="its limit", group=2)])
+
+    assert (snapshot.cancelled, snapshot.cancelled_groups, snapshot.note) == (False, {2}, "")
+
+
+def test_what_was_granted_survives_json() -> None:
+    event = JobEvent(1, 20, 1, X, 1, granted=Granted(500, 0, ("0", "1")))
+
+    assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
 
 
 def test_a_job_that_never_started_has_no_duration() -> None:

@@ -174,7 +174,7 @@ def test_the_note_says_which_jobs_run_and_why(pipeline: Pipeline) -> None:
 
     assert (
         note
-        == "none of 4 jobs taken over; 4 run: job1 (input data.csv changed), job2 (follows job1), job3 (follows job2), job4 (its command or settings changed)"
+        == "none of 4 jobs taken over; 4 to run: job1 (input data.csv changed), job2 (follows job1), job3 (follows job2), job4 (its command or settings changed)"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_file_that_was_removed_is_named_as_the_reason(pipeline: Pipeline) -> N
     assert pipeline.last is not None
     pipeline.last.file("d4/made").unlink()
 
-    assert pipeline.run().snapshot().note.endswith("; 1 runs: job4 (its files were removed or changed)")
+    assert pipeline.run().snapshot().note.endswith("; 1 to run: job4 (its files were removed or changed)")
 
 
 def test_a_previous_run_that_is_gone_gives_nothing(pipeline: Pipeline) -> None:

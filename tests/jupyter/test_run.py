@@ -13,7 +13,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.errors import JobFailedError, RunLiveError, RunLostError, SubmitError
+from hail_batch_jupyter.errors import BatchException, JobFailedError, RunLiveError, RunLostError, SubmitError
 from hail_batch_jupyter.jupyter.desk import place_of
 from hail_batch_jupyter.jupyter.news import news
 from hail_batch_jupyter.observe import rundir
@@ -197,6 +197,27 @@ def test_cancelling_ends_the_run_and_waiting_says_so(held: Any, capsys: pytest.C
         held.run("%batch_wait")
     held.run("%batch_cancel")
     assert capsys.readouterr().out.splitlines()[-1].endswith("has ended already")
+
+
+def test_retry_runs_again_what_failed_as_it_was_then(cells: Any, work: Path) -> None:
+    cells.run(f"fixed = {str(work / 'fixed')!r}\nb = %batch b")
+    cells.run("%%batch_job good\necho 1 > {good.out}")
+    cells.run("%%batch_job bad\n[ -e {fixed} ] && cat {good.out} > {bad.out}")
+    with pytest.raises(JobFailedError, match="job 'bad' failed"):
+        cells.run("%batch_run --wait")
+    first = cells.run("b.last_run")
+    (work / "fixed").touch()
+
+    cells.run("%batch_retry")
+    cells.run("%batch_wait")
+
+    assert states(cells) == [("good", "Success", True), ("bad", "Success", False)]
+    assert cells.run("bad.out.path().read_text()") == "1\n"
+    assert cells.run("b.last_run.previous") == first.id
+    attempts = cells.run("%batch_jobs --attempts")
+    assert attempts[["name", "attempt", "exit_code"]].values.tolist() == [["bad", 1, 0]]
+    with pytest.raises(BatchException, match="nothing to retry"):
+        cells.run("%batch_retry")
 
 
 def test_an_interrupt_stops_the_waiting_and_not_the_run(held: Any, gate: Path, capsys: pytest.CaptureFixture[str]) -> None:
