@@ -43,6 +43,15 @@ def test_a_job_that_fails_is_tried_again_in_an_empty_directory_with_a_log_of_its
     assert all(one.started_ms is not None and one.ended_ms is not None and one.usage is not None for one in running.attempts(1))
 
 
+def test_the_empty_folder_of_a_failed_attempt_goes_to_nobody_else(tmp_path: Path) -> None:
+    silent = f"[ -e {tmp_path}/second ] || {{ : > {tmp_path}/second; exit 3; }}; pwd"
+
+    running = run(bash(1, silent, retry=Retry(2, delay_s=0.5)))
+
+    assert states(running) == "S"
+    assert main_log(running).endswith("/d1\n")
+
+
 def test_the_last_attempt_decides(tmp_path: Path) -> None:
     running = run(bash(1, flaky(tmp_path, 9), retry=Retry(2)), bash(2, ":", [1]))
 
@@ -97,6 +106,16 @@ def test_waiting_for_the_next_attempt_holds_no_cores_and_cancel_ends_it(tmp_path
     running.cancel()
     running.wait(LONG_S)
     assert states(running) == "KSS"
+
+
+def test_a_cancelled_job_is_not_tried_again_when_its_waiting_is_over(tmp_path: Path) -> None:
+    running = submit(bash(1, "exit 3", retry=Retry(2, delay_s=1.0)), bash(2, "sleep 1.5", always_run=True), backend=LocalBackend(cores=2))
+    waits_again(running)
+    running.cancel()
+    running.wait(LONG_S)
+
+    assert states(running) == "KS"
+    assert len(running.attempts(1)) == 1
 
 
 def test_a_failure_that_is_tried_again_does_not_count_as_one(tmp_path: Path) -> None:

@@ -68,6 +68,14 @@ def test_what_had_ended_stays_and_the_rest_is_cancelled_by_legal_steps() -> None
     assert (directory / "ended").exists()
 
 
+def test_an_attempt_that_was_closed_as_a_failure_is_no_success_because_of_files_of_the_next() -> None:
+    again = JobEvent(0, 5, 2, R, attempt=1, exit_code=1, reason="did not make 'made', which it promised", next_ms=5)
+    directory = dead_run(START, *events(1, R, X, OK), *events(2, R, X), again, done="2.1\n")
+    (directory / "scratch" / "d2" / "made").write_text("half of it")
+
+    assert letters(closed(directory)) == "SKKK"
+
+
 @pytest.mark.parametrize(
     ("said", "note"),
     [
