@@ -35,11 +35,12 @@ html_title = "hail_batch_jupyter"
 html_show_sourcelink = False
 html_copy_source = False
 
-# Examples run in a folder of their own, as a script would, and with warnings as errors.
+# Examples run in a folder of their own, with runs of their own, as a script would, and with warnings as errors.
 doctest_global_setup = """
 import os, tempfile, warnings
 warnings.simplefilter('error')
 os.chdir(tempfile.mkdtemp())
+os.environ['HAIL_BATCH_JUPYTER_RUNS'] = os.path.abspath('runs')
 from pathlib import Path
 import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.batch import *
