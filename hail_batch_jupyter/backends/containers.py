@@ -25,4 +25,4 @@ def local_containers(job: JobSpec, flags: str | None, key_file: str | None) -> d
         raise SubmitError(f"gsa_key_file {key_file!r} does not exist; name the JSON key of a service account, or leave it out")
     engine = find_engine(f"job {job.display_name!r} has the image {job.image!r}")
     key = os.path.realpath(key_file) if key_file else None
-    return Containers(engine.path, engine.flags, extra, engine.home, key, engine.cpu_mcpu)._asdict()
+    return Containers(engine.path, engine.flags, extra, engine.home, key, engine.cpu_mcpu, engine.podman)._asdict()

@@ -81,6 +81,10 @@ class FileSystem(Protocol):
         """Remove a file, or a folder with all that is in it; again does nothing more."""
 
 
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+"""The variable in which an attempt finds the numbers of its devices."""
+
+
 class Gpu(NamedTuple):
     """One device: its number, as CUDA_VISIBLE_DEVICES takes it, and its model, '' where that is not known."""
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, NamedTuple
 
 from hail_batch_jupyter.core.dag import Frontier, Verdict, heights
 from hail_batch_jupyter.core.events import Granted, JobEvent
-from hail_batch_jupyter.core.ports import Attempt, CancelRequest, Executor, Gpu, Outcome
+from hail_batch_jupyter.core.ports import VISIBLE_GPUS, Attempt, CancelRequest, Executor, Gpu, Outcome
 from hail_batch_jupyter.core.retry import cause_of
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import BROKEN, BatchState, JobState, roll_up
@@ -19,7 +19,6 @@ from hail_batch_jupyter.engine.cancels import Cancels
 from hail_batch_jupyter.engine.capacity import DEFAULT_CPU_MCPU, Ledger
 from hail_batch_jupyter.engine.finish import Ending, Finisher
 from hail_batch_jupyter.engine.gates import Gates
-from hail_batch_jupyter.engine.gpus import VISIBLE
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.engine.ready import Grant, ReadyQueue
 from hail_batch_jupyter.observe.journal import JournalWriter
@@ -196,7 +195,7 @@ class Engine:
             return f"input copy failed: {error.strerror}: {error.filename}"
         env = {**self._env.get(job.job_id, {}), "BATCH_TMPDIR": self._localizer.scratch}
         if job.request.gpus and self._gates is not None:
-            env[VISIBLE] = ",".join(self._gates.gpus_of(job.job_id))
+            env[VISIBLE_GPUS] = ",".join(self._gates.gpus_of(job.job_id))
         return Attempt(job, number, 0, job.command, env, directory, log)
 
     def _start_granted(self) -> None:

@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hail_batch_jupyter.core.ports import Gpu
+from hail_batch_jupyter.core.ports import VISIBLE_GPUS, Gpu
 from hail_batch_jupyter.core.spec import Request
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ASK_S = 20.0
 """nvidia-smi wakes sleeping devices, which takes seconds."""
 
@@ -21,9 +20,9 @@ def machine_gpus(env: Mapping[str, str], devices: Path = Path("/dev")) -> list[G
     Source: nvidia-smi(1), --query-gpu; the device files of NVIDIA's driver.
     """
     found = _asked(env.get("PATH", os.defpath)) or _device_files(devices)
-    if VISIBLE not in env:
+    if VISIBLE_GPUS not in env:
         return found
-    wanted = [word.strip() for word in env[VISIBLE].split(",") if word.strip()]
+    wanted = [word.strip() for word in env[VISIBLE_GPUS].split(",") if word.strip()]
     by_number = {gpu.number: gpu for gpu in found}
     return [by_number[word] for word in wanted if word in by_number]
 

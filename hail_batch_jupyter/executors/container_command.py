@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Optional
 
-from hail_batch_jupyter.core.ports import Attempt
-from hail_batch_jupyter.core.spec import SCRATCH, Request
+from hail_batch_jupyter.core.ports import VISIBLE_GPUS, Attempt
+from hail_batch_jupyter.core.spec import SCRATCH
 from hail_batch_jupyter.observe.containers import RUN_LABEL
 
 KEY_PATH = "/gsa-key/key.json"
@@ -30,6 +30,7 @@ class Containers(NamedTuple):
     home       $HOME of jobs that say nothing, None for the image's own
     key_file   of a service account, None without
     cpu_mcpu   what the engine can give; it refuses to promise more
+    podman     whether the engine takes the flags of podman
     """
 
     engine: str
@@ -38,6 +39,7 @@ class Containers(NamedTuple):
     home: Optional[str]
     key_file: Optional[str]
     cpu_mcpu: int
+    podman: bool
 
 
 class Client(NamedTuple):
@@ -53,13 +55,13 @@ def run_client(attempt: Attempt, containers: Containers, run_id: str, scratch: s
     Names of the attempt's variables are in the arguments, their values only in the environment.
     Raises ValueError for a value with a line end in a variable that the client would take for its own.
     """
-    names, own, env = _variables(attempt.env)
+    names, own, env = _variables(_inside(attempt))
     names += [f"{name}={value}" for name, value in _defaults(containers).items() if name not in attempt.env]
     mounts = [_mount(scratch, scratch), *[_mount(path, path, readonly=True) for path in inputs]]
     if containers.key_file is not None:
         mounts.append(_mount(containers.key_file, KEY_PATH, readonly=True))
     argv = [containers.engine, "run", "--name", container_name(run_id, attempt.attempt_id), "--label", f"{RUN_LABEL}={run_id}", "--entrypoint="]
-    argv += [*containers.flags, "--workdir", attempt.directory, *_limits(attempt.job.request, containers.cpu_mcpu)]
+    argv += [*containers.flags, "--workdir", attempt.directory, *_limits(attempt, containers)]
     for mount in mounts:
         argv += ["--mount", mount]
     for name in names:
@@ -96,13 +98,29 @@ def _variables(env: Mapping[str, str]) -> tuple[list[str], str, dict[str, str]]:
     return list(rest), "".join(f"{name}={value}\n" for name, value in own.items()), rest
 
 
-def _limits(request: Request, has_mcpu: int) -> list[str]:
-    flags = []
+def _limits(attempt: Attempt, containers: Containers) -> list[str]:
+    request, flags = attempt.job.request, []
     if request.cpu_mcpu is not None:
-        flags.append(f"--cpus={min(request.cpu_mcpu, has_mcpu) / 1000:g}")
+        flags.append(f"--cpus={min(request.cpu_mcpu, containers.cpu_mcpu) / 1000:g}")
     if request.memory_bytes:
         flags.append(f"--memory={request.memory_bytes}b")
+    gpus = _gpus(attempt)
+    if gpus and not containers.podman:
+        flags += ["--gpus", f'"device={",".join(gpus)}"']  # docker reads it as CSV: the quotes keep the numbers together
+    elif gpus:
+        flags += [word for gpu in gpus for word in ("--device", f"nvidia.com/gpu={gpu}")]
     return flags
+
+
+def _gpus(attempt: Attempt) -> list[str]:
+    """Numbers of the devices that the attempt was given, as they are outside of the container."""
+    return attempt.env[VISIBLE_GPUS].split(",") if attempt.job.request.gpus else []
+
+
+def _inside(attempt: Attempt) -> dict[str, str]:
+    """The variables of an attempt; a container has only its own devices, and numbers them from 0."""
+    gpus = _gpus(attempt)
+    return {**attempt.env, VISIBLE_GPUS: ",".join(map(str, range(len(gpus))))} if gpus else dict(attempt.env)
 
 
 def _mount(source: str, target: str, *, readonly: bool = False) -> str:

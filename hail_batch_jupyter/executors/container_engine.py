@@ -29,12 +29,14 @@ class Engine(NamedTuple):
     flags     of every container
     home      $HOME in a container whose image does not know the user, None where it does
     cpu_mcpu  what it can give; it refuses to promise more
+    podman    whether it takes the flags of podman, under whatever name
     """
 
     path: str
     flags: tuple[str, ...]
     home: Optional[str]
     cpu_mcpu: int
+    podman: bool
 
 
 def find_engine(who: str) -> Engine:
@@ -83,7 +85,7 @@ def _engine(path: str, facts: dict[str, Any]) -> Engine:
     flags = [f"--user={user}", *_ALWAYS, *(_podman_init() if podman else ["--init"])]
     if "name=userns" in security:
         flags.append("--userns=host")
-    return Engine(path, tuple(flags), None if user.startswith("0:") else "/tmp", cpus * 1000)
+    return Engine(path, tuple(flags), None if user.startswith("0:") else "/tmp", cpus * 1000, podman)
 
 
 def _podman_init() -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.backends.local import LocalBackend
+from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Request, Transfer
 from hail_batch_jupyter.errors import JobFailedError
 from hail_batch_jupyter.observe.attach import attach
@@ -274,3 +275,18 @@ def test_another_image_is_another_job_to_resume(engine: RealEngine) -> None:
         return [job.key for job in b.compile().jobs]
 
     assert keys("a") == keys("a") != keys("b")
+
+
+def test_a_job_in_a_container_is_tried_again_in_a_new_one_with_an_empty_folder(engine: RealEngine) -> None:
+    script = 'ls -A; : > left; [ -e "$BATCH_TMPDIR/first" ] || { : > "$BATCH_TMPDIR/first"; exit 3; }'
+    running = run(inside(1, script, retry=Retry(attempts=2, on=("exit",))))
+
+    assert [(attempt.number, attempt.exit_code) for attempt in running.attempts(1)] == [(1, 3), (2, 0)]
+    assert running.log(1) == b""
+
+
+def test_a_job_whose_image_is_not_there_is_not_tried_again(engine: RealEngine) -> None:
+    running = run(bash(1, "true", image="hbj-test-none:1", retry=Retry(attempts=3, on=("exit", "lost"))))
+
+    assert [(attempt.number, attempt.exit_code) for attempt in running.attempts(1)] == [(1, None)]
+    assert states(running) == "E"

@@ -11,7 +11,7 @@ from hail_batch_jupyter.core.spec import SCRATCH, Request
 from hail_batch_jupyter.executors.container_command import Client, Containers, run_client
 from tests.engine.jobs import bash
 
-PLAIN = Containers("/usr/bin/engine", ("--init",), (), None, None, 4000)
+PLAIN = Containers("/usr/bin/engine", ("--init",), (), None, None, 4000, False)
 
 
 def client(env: dict[str, str] | None = None, containers: Containers = PLAIN, scratch: str = "/s", inputs: tuple[str, ...] = (), **settings: Any) -> Client:
@@ -100,6 +100,28 @@ def test_what_the_job_says_goes_before_our_defaults() -> None:
     assert after(client(containers=containers), "--env") == ours
     assert after(client({"HOME": "/h", "GOOGLE_APPLICATION_CREDENTIALS": "/k"}, containers), "--env") == ["GOOGLE_APPLICATION_CREDENTIALS"]
     assert after(client(containers=containers), "--mount")[1:] == ["type=bind,source=/my/key,target=/gsa-key/key.json,readonly"]
+
+
+@pytest.mark.parametrize(
+    ("podman", "flags"),
+    [
+        pytest.param(False, ("--gpus", '"device=1,3"'), id="docker"),
+        pytest.param(True, ("--device", "nvidia.com/gpu=1", "--device", "nvidia.com/gpu=3"), id="podman"),
+    ],
+)
+def test_a_container_gets_the_devices_of_its_job_and_numbers_them_from_0(podman: bool, flags: tuple[str, ...]) -> None:
+    made = client({"CUDA_VISIBLE_DEVICES": "1,3"}, PLAIN._replace(podman=podman), request=Request(gpus=2))
+
+    begin = made.argv.index(flags[0])
+    assert made.argv[begin : begin + len(flags)] == flags
+    assert (after(made, "--env"), dict(made.env)) == (["CUDA_VISIBLE_DEVICES"], {"CUDA_VISIBLE_DEVICES": "0,1"})
+
+
+def test_a_variable_of_devices_gives_none_to_a_job_that_asks_for_none() -> None:
+    made = client({"CUDA_VISIBLE_DEVICES": "1"})
+
+    assert not {"--gpus", "--device"} & set(made.argv)
+    assert dict(made.env) == {"CUDA_VISIBLE_DEVICES": "1"}
 
 
 def test_flags_of_the_user_come_last_before_the_image() -> None:

@@ -82,6 +82,7 @@ def test_containers_run_as_the_user(
 
     assert tuple(flag for flag in engine.flags if flag not in ("--security-opt=label=disable", "--stop-timeout=0")) == flags
     assert engine.cpu_mcpu == n_cores * 1000
+    assert engine.podman == ("host" in facts)
 
 
 @pytest.mark.parametrize(
