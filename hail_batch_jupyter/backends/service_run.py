@@ -73,10 +73,6 @@ class ServiceRun(RunningBatch):
         """Container name -> the whole log as text."""
         return logs_of(self._service, self.id, job_id)
 
-    def attempts(self, job_id: int) -> list[dict[str, Any]]:
-        """The attempts of a job."""
-        return self._service.attempts(self.id, job_id)
-
     def debug_info(self) -> dict[str, Any]:
         """The status of the batch, and log and status of each job; a request for each, so slow for large batches."""
         jobs = [{"log": self.get_job_log(entry["job_id"]), "status": self.get_job(entry["job_id"])} for entry in self.jobs()]

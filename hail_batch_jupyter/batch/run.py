@@ -13,6 +13,7 @@ from hail_batch_jupyter.core.ports import SubmitOptions
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.core.draft import JobDraft
+    from hail_batch_jupyter.core.spec import BatchSpec
     from hail_batch_jupyter.observe.running import RunningBatch
 
 _DEFAULTS: dict[str, Any] = {"wait": True, "resume": False, "open": False, "disable_progress_bar": False, "callback": None, "token": None}

@@ -12,6 +12,7 @@ from hail_batch_jupyter.client.session import Service
 from hail_batch_jupyter.core.answers import Counters, counters, job_events, milliseconds, reason_of
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.state import BROKEN, JobState
+from hail_batch_jupyter.errors import CapabilityError
 
 _SHORTEST_S = 0.1
 _LONGEST_S = 5.0
@@ -67,8 +68,10 @@ class ServicePort:
         begin = max(0, len(data) + start) if start < 0 else start
         return data[begin:] if length is None else data[begin : begin + length]
 
-    def cancel(self) -> None:
-        """Cancel the whole batch."""
+    def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:
+        """Cancel the whole batch. Raises CapabilityError for a part of it."""
+        if jobs is not None or group is not None:
+            raise CapabilityError("a batch service cancels whole batches; cancel() without jobs and group does that")
         self._service.cancel(self._batch_id)
         self._due = 0.0
 

@@ -5,6 +5,7 @@ Pure but for the current and the home folder, from which relative paths of input
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from hail_batch_jupyter.compile.arguments import references
@@ -65,7 +66,7 @@ def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = F
         cancel_after_n_failures=draft.cancel_after_n_failures,
         requester_pays_project=draft.requester_pays_project,
         done=dict(draft.finished) if only_new else {},
-        groups=tuple([GroupSpec(**{**vars(group), "attributes": dict(group.attributes)}) for group in draft.groups]),
+        groups=tuple([GroupSpec(**asdict(group)) for group in draft.groups]),
         at_most=draft.at_most,
     )
 

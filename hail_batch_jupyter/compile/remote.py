@@ -54,8 +54,9 @@ class RemoteRun(NamedTuple):
 def remote_run(spec: BatchSpec, scratch: Scratch, images: Images, *, keep_files: bool) -> RemoteRun:
     """The run as jobs that copy their files: with a first job for inputs that are written out, and a last one that clears the shared folder.
 
-    Raises CapabilityError for a file of this machine that a job elsewhere cannot write, and for a wait that only an engine of ours knows.
+    Raises CapabilityError for a file of this machine that a job elsewhere cannot write, and for what only an engine of ours does.
     """
+    _check_limits(spec)
     making = _Making(scratch, images, keep_files, frozenset(path for job in spec.jobs for path in job.needs))
     helpers = [making.external(spec.external)] if spec.external else []
     first = spec.jobs[0].job_id if spec.jobs else 1
@@ -65,6 +66,23 @@ def remote_run(spec: BatchSpec, scratch: Scratch, images: Images, *, keep_files:
     if not keep_files and (sendings or making.shares):
         jobs.append(making.cleanup(jobs))
     return RemoteRun(spec._replace(jobs=tuple(jobs), uploads=(), external=()), tuple(sendings))
+
+
+def _check_limits(spec: BatchSpec) -> None:
+    if spec.groups or spec.at_most is not None:
+        what = f"the group {spec.groups[0].name!r}" if spec.groups else "at_most"
+        raise CapabilityError(f"the batch has {what}, which ServiceBackend cannot tell a batch service; leave it out, or use LocalBackend")
+
+
+def _check_known(job: JobSpec) -> None:
+    """Refuse what only an engine of ours does."""
+    who = f"job {job.display_name!r}"
+    if any(edge.on != "success" for edge in job.parents):
+        raise CapabilityError(f"{who} waits for the end of another job, and a batch service knows waiting for success only; use always_run")
+    if job.retry is not None:
+        raise CapabilityError(f"{who} has a retry policy, and a batch service tries a job again only when its worker is lost; use n_max_attempts")
+    if job.request.gpus:
+        raise CapabilityError(f"{who} asks for GPUs, which ServiceBackend cannot tell a batch service; leave them out, or use LocalBackend")
 
 
 def renumbered(jobs: Sequence[JobSpec], first: int, new_first: int) -> Iterator[JobSpec]:
@@ -105,10 +123,7 @@ class _Making:
 
     def job(self, job: JobSpec) -> JobSpec:
         """The job with its copying."""
-        if any(edge.on != "success" for edge in job.parents):
-            raise CapabilityError(
-                f"job {job.display_name!r} waits for the end of another job, and a batch service knows waiting for success only; use always_run"
-            )
+        _check_known(job)
         inputs, links = self._inputs(job)
         return job._replace(
             command=self._command(job, links),

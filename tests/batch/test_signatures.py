@@ -37,7 +37,7 @@ SIGNATURES: dict[Any, dict[str, str]] = {
     Batch: {
         "__init__": "name=None, backend=None, attributes=None, requester_pays_project=None, default_image=None, default_memory=None, default_cpu=None, "
         "default_storage=None, default_regions=None, default_timeout=None, default_shell=None, default_python_image=None, default_spot=None, "
-        "project=None, cancel_after_n_failures=None",
+        "project=None, cancel_after_n_failures=None, *, default_retry=None",
         "new_bash_job": "name=None, attributes=None, shell=None",
         "new_job": "name=None, attributes=None, shell=None",
         "new_python_job": "name=None, attributes=None",

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hail_batch_jupyter.compile.remote import Images, Scratch, Sending, remote_run, renumbered
-from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer, Upload
+from hail_batch_jupyter.core.retry import Retry
+from hail_batch_jupyter.core.spec import BatchSpec, Edge, GroupSpec, JobSpec, Request, Transfer, Upload
 from hail_batch_jupyter.errors import CapabilityError
 
 IMAGES = Images("bash:1", "python:1", "tools:1")
@@ -116,3 +117,17 @@ def test_making_it_twice_gives_the_same() -> None:
     whole = spec(job(1, promises=("d1/o",)), job(2, needs=("d1/o",), parents=(Edge(1),)), external=(Transfer("/x", "gs://c/y"),))
 
     assert remote_run(whole, CLOUD, IMAGES, keep_files=False) == remote_run(whole, CLOUD, IMAGES, keep_files=False)
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        (spec(job(1, retry=Retry())), "'j1' has a retry policy"),
+        (spec(job(1, request=Request(gpus=1))), "'j1' asks for GPUs"),
+        (spec(job(1), at_most=2), "the batch has at_most"),
+        (spec(job(1), groups=(GroupSpec(1, "chr1"),)), "the batch has the group 'chr1'"),
+    ],
+)
+def test_what_only_our_engine_does_is_refused(batch: BatchSpec, words: str) -> None:
+    with pytest.raises(CapabilityError, match=words):
+        remote_run(batch, CLOUD, IMAGES, keep_files=False)
