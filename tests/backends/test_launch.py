@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,14 @@ from tests.engine.jobs import bash, batch
 
 
 @pytest.fixture
-def pids(monkeypatch: pytest.MonkeyPatch) -> dict[int, int | None]:
-    """Runners that the test starts."""
+def pids(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, int | None]]:
+    """Runners that the test starts; they are waited for, because nobody else knows of them."""
     started: dict[int, int | None] = {}
     monkeypatch.setattr(launch, "_STARTED", started)
-    return started
+    yield started
+    for pid in started:
+        with contextlib.suppress(ChildProcessError):  # the test has done it
+            os.waitpid(pid, 0)
 
 
 def ended(pids: dict[int, int | None]) -> bool:
