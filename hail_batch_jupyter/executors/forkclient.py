@@ -6,14 +6,15 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.ports import Attempt, Outcome
 from hail_batch_jupyter.executors.forkserver import ONE_THREAD
 from hail_batch_jupyter.executors.spawn import encode, spawn
 
-_MAIN = "import sys; sys.path[0] = sys.argv[1]; from hail_batch_jupyter.executors.{} import main; main()"
+_MAIN = "import os, sys; os.chdir('/'); sys.path[0] = sys.argv[1]; from hail_batch_jupyter.executors.{} import main; main()"
+"""Leaves the caller's directory before it imports anything: Python 3.13 cannot do that in one that was removed."""
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -22,8 +23,6 @@ class ForkClient:
 
     server = "forkserver"
     """The module whose `main` is the server."""
-    directory: Optional[str] = "/"
-    """Where it starts; None, for a caller with threads, is the caller's own (see `spawn`)."""
 
     def __init__(self, python: str, env: Mapping[str, str], sys_path: Sequence[str], log: str, preload: bool) -> None:
         self._env = {**ONE_THREAD, **env} if preload else dict(env)
@@ -32,7 +31,7 @@ class ForkClient:
         self._pending = b""
         here, there = socket.socketpair()
         there.set_inheritable(True)
-        self.pid = spawn([python, "-c", _MAIN.format(self.server), _PACKAGE_PARENT, str(there.fileno())], encode(self._env), self.directory, log)
+        self.pid = spawn([python, "-c", _MAIN.format(self.server), _PACKAGE_PARENT, str(there.fileno())], encode(self._env), None, log)
         there.close()
         self._channel = here
         self._send({"op": "configure", "sys_path": list(sys_path), "preload": preload})

@@ -16,7 +16,6 @@ class PoolClient(ForkClient):
     """One fork server of a pool; its outcomes are those of workers, by their names."""
 
     server = "pool_server"
-    directory = None
 
     def __init__(self, python: str, env: Mapping[str, str], sys_path: Sequence[str], log: str, remove: str) -> None:
         """`remove` is a folder that the server removes at its end, '' for none."""

@@ -83,7 +83,6 @@ def _kill_group(pid: int) -> None:
 def main() -> None:
     """Entry of the process; argv[2] is the number of the inherited socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.chdir("/")
     become_subreaper()
     server = PoolServer(socket.socket(fileno=int(sys.argv[2])))
     try:
