@@ -31,7 +31,8 @@ lab: setup ## set everything up and open JupyterLab on the quickstart; LAB_ARGS=
 	exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/quickstart.ipynb
 
 .PHONY: test
-test: lint check docs test-pythons ## set everything up, then linters, type checkers, the guide's examples, front-end tests and all tests; PYTEST_ARGS is passed on
+test: lint check docs ## set everything up, then linters, type checkers, the guide's examples, front-end tests and all tests; PYTEST_ARGS is passed on
+	$(MAKE) --jobs=2 --output-sync test-pythons
 	python -m pytest $(PYTEST_ARGS)
 
 ## --- set-up, in steps that are done once
@@ -114,7 +115,7 @@ test-python-%: setup
 	[ -x "$$VIRTUAL_ENV/bin/python" ] || uv venv --quiet --python "$$found" "$$VIRTUAL_ENV"; \
 	SKIP_JUPYTER_BUILDER=1 uv pip install --quiet --group unit --editable .; \
 	echo "unit tests on $$("$$VIRTUAL_ENV/bin/python" -VV)"; \
-	PATH="$$VIRTUAL_ENV/bin:$$PATH" python -m pytest -q -p no:cacheprovider -m 'not browser and not notebook and not slow and not kills'
+	PATH="$$VIRTUAL_ENV/bin:$$PATH" python -m pytest -q -p no:cacheprovider -m 'not browser and not notebook and not slow and not kills and not requires'
 
 # Program -> the Debian package that brings it; each is needed by tests only.
 DEBIAN_PACKAGES := chromium=chromium dockerd=docker.io runc=runc podman=podman plink1.9=plink1.9
