@@ -10,7 +10,7 @@ from hail_batch_jupyter.batch.resource import JobResourceFile, PythonResult, Res
 from hail_batch_jupyter.batch.settings import Settings
 from hail_batch_jupyter.batch.stage import JobStage, jobs_among
 from hail_batch_jupyter.batch.tokens import FILE, GROUP, JOB, RESULT, token_text
-from hail_batch_jupyter.core.draft import FileDraft, JobDraft
+from hail_batch_jupyter.core.draft import FileDraft, JobDraft, one_file, with_entry, with_ref
 from hail_batch_jupyter.core.files import FileKind, FileRef
 from hail_batch_jupyter.errors import BatchException, ForeignJobError
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
 
 J = TypeVar("J", bound="Job")
+
+_FEW = 8
+"""So many files of a job are looked through as fast as a dict finds one."""
 
 
 class Job(Settings, HailtopNames):
@@ -32,7 +35,7 @@ class Job(Settings, HailtopNames):
     def __init__(self, batch: Batch, draft: JobDraft) -> None:
         self.job_batch = batch
         self.job_draft = draft
-        self._resources: dict[str, Resource] = {}
+        self._resources: tuple[Resource, ...] | dict[str, Resource] = ()
 
     # names
 
@@ -48,7 +51,10 @@ class Job(Settings, HailtopNames):
     @property
     def attributes(self) -> dict[str, str]:
         """Free words about the job."""
-        return self.job_draft.attributes
+        draft = self.job_draft
+        if not isinstance(draft.attributes, dict):
+            draft.attributes = {**draft.attributes}
+        return draft.attributes
 
     @attributes.setter
     def attributes(self, attributes: dict[str, str]) -> None:
@@ -68,10 +74,31 @@ class Job(Settings, HailtopNames):
         return self[name]
 
     def __getitem__(self, name: str) -> Any:
-        found = self._resources.get(name)
-        if found is None:
-            found = self._resources[name] = self._new_resource(name)
-        return found
+        made = self._resources
+        if isinstance(made, dict):
+            found = made.get(name)
+        else:
+            found = next((one for one in made if one.file_ref.name == name), None)
+        return self._kept(self._new_resource(name)) if found is None else found
+
+    def _kept(self, resource: Resource) -> Resource:
+        """Give the resource again when its name is asked for; few of them are a tuple, which takes a quarter of a dict's memory."""
+        made = self._resources
+        if isinstance(made, dict):
+            made[resource.file_ref.name] = resource
+        elif len(made) < _FEW:
+            self._resources = (*made, resource)
+        else:
+            self._resources = {one.file_ref.name: one for one in (*made, resource)}
+        return resource
+
+    def _made(self) -> dict[str, Resource]:
+        made = self._resources
+        return made if isinstance(made, dict) else {one.file_ref.name: one for one in made}
+
+    def _forget(self, name: str) -> None:
+        """Make the file, group or result of that name anew when it is asked for."""
+        self._resources = {known: made for known, made in self._made().items() if known != name}
 
     def _new_resource(self, name: str) -> Resource:
         if not (isinstance(name, str) and (name.isidentifier() or ("\0" not in name and stays_inside(name)))):
@@ -95,9 +122,10 @@ class Job(Settings, HailtopNames):
     def adopt(self, draft: JobDraft) -> None:
         """Describe this job by `draft` from now on; files that people hold stay valid."""
         self.job_draft = draft
-        kept = {name: made for name, made in self._resources.items() if made.file_ref.kind is FileKind.FILE and name not in draft.groups}
+        known = self._made()
+        kept = {name: made for name, made in known.items() if made.file_ref.kind is FileKind.FILE and name not in draft.groups}
         results = {name for call in draft.calls for name in call.results}
-        same = {name: made for name, made in self._resources.items() if made.file_ref.kind is FileKind.RESULT and name in results}
+        same = {name: made for name, made in known.items() if made.file_ref.kind is FileKind.RESULT and name in results}
         self._resources = {**{name: made for name, made in kept.items() if name not in results}, **same}
 
     # dependencies
@@ -110,7 +138,7 @@ class Job(Settings, HailtopNames):
         self._check_open("depends_on")
         for job in jobs_among(jobs):
             self._check_parent(job, "depends_on")
-            self.job_draft.depends_on[job.job_draft.uid] = "success"
+            self.job_draft.depends_on = with_entry(self.job_draft.depends_on, job.job_draft.uid, "success")
         return self
 
     def after(self, *jobs: Job | JobStage[Any]) -> Self:
@@ -126,7 +154,8 @@ class Job(Settings, HailtopNames):
         self._check_open("after")
         for job in jobs_among(jobs):
             self._check_parent(job, "after")
-            self.job_draft.depends_on.setdefault(job.job_draft.uid, "end")
+            if job.job_draft.uid not in self.job_draft.depends_on:
+                self.job_draft.depends_on = with_entry(self.job_draft.depends_on, job.job_draft.uid, "end")
         return self
 
     def _check_parent(self, job: Job, what: str) -> None:
@@ -156,16 +185,16 @@ class Job(Settings, HailtopNames):
                 owner = self.job_batch.draft.jobs[ref.owner]
                 text = f"job {draft} always runs and reads {ref.name!r} of job {owner}; if that fails, the file may be missing and this job fails too"
                 warnings.warn(text, UserWarning, stacklevel=warn_level + 1)
-            draft.reads[ref] = None
+            draft.reads = with_ref(draft.reads, ref)
 
     def _define(self, ref: FileRef) -> None:
         draft = self.job_draft
         if ref.kind is FileKind.FILE:
             known = draft.files.get(ref.name)
             if known is None:
-                draft.files[ref.name] = FileDraft(ref.name, "", True)
-            else:
-                known.defined = True
+                draft.files = with_entry(draft.files, ref.name, FileDraft(ref.name, "", True)) if draft.files else one_file(ref.name)
+            elif not known.defined:
+                draft.files = with_entry(draft.files, ref.name, known._replace(defined=True))
         else:
             self.job_batch.check_made(ref, draft)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from hail_batch_jupyter.batch.base_job import Job, stays_inside
 from hail_batch_jupyter.batch.tokens import Token, split_tokens
-from hail_batch_jupyter.core.draft import GroupDraft
+from hail_batch_jupyter.core.draft import GroupDraft, with_entry, with_item
 from hail_batch_jupyter.core.files import FileKind, FileRef
 from hail_batch_jupyter.core.template import refs_of
 from hail_batch_jupyter.errors import BatchException
@@ -41,7 +41,7 @@ class BashJob(Job):
                     "write its as_str(), as_json() or as_repr() file instead"
                 )
             self._mention(ref, warn_level=2)
-        self.job_draft.commands.append(template)
+        self.job_draft.commands = with_item(self.job_draft.commands, template)
         return self
 
     def _pieces(self, command: str) -> Template:
@@ -71,8 +71,8 @@ class BashJob(Job):
         for name, members in mappings.items():
             self._check_group(name, members)
         for name, members in mappings.items():
-            self.job_draft.groups[name] = GroupDraft(name, dict(members))
-            self._resources.pop(name, None)
+            self.job_draft.groups = with_entry(self.job_draft.groups, name, GroupDraft(name, dict(members)))
+            self._forget(name)
         return self
 
     def _check_group(self, name: str, members: object) -> None:

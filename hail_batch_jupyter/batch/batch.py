@@ -15,6 +15,7 @@ from hail_batch_jupyter.batch.python_job import PythonJob
 from hail_batch_jupyter.batch.stages import BatchStages
 from hail_batch_jupyter.batch.tokens import BATCH, token_text
 from hail_batch_jupyter.core.draft import BatchDraft, JobDraft
+from hail_batch_jupyter.core.spec import NOTHING
 from hail_batch_jupyter.errors import BatchException, UnitError
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class Batch(BatchStages):
 
     def _new_job(self, kind: str, name: str | None, attributes: Mapping[str, str] | None, shell: str | None, replaces: Job | None) -> Job:
         uid = self.new_uid() if replaces is None else replaces.job_draft.uid
-        draft = JobDraft(uid, kind, name, dict(attributes) if attributes else {})
+        draft = JobDraft(uid, kind, name, dict(attributes) if attributes else NOTHING)
         job = self.bash_job_class(self, draft) if kind == "bash" else PythonJob(self, draft)
         draft.image = self._default_images[kind]
         draft.shell = (shell or self._default_shell) if kind == "bash" else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hail_batch_jupyter.batch.bash_job import BashJob
 from hail_batch_jupyter.batch.files import BatchFiles, makes
 from hail_batch_jupyter.batch.python_job import PythonJob
-from hail_batch_jupyter.core.draft import JobDraft
+from hail_batch_jupyter.core.draft import JobDraft, with_entry
 from hail_batch_jupyter.errors import BatchException, GraphError
 
 if TYPE_CHECKING:
@@ -115,12 +115,12 @@ class BatchCells(BatchFiles):
         """Name the files as other cells want them: extensions and text forms of results."""
         for name, file in before.files.items():
             if name in draft.files and not draft.files[name].extension:
-                draft.files[name].extension = file.extension
+                draft.files = with_entry(draft.files, name, draft.files[name]._replace(extension=file.extension))
         for old in before.calls:
             for call in draft.calls:
                 for name in set(call.results) & set(old.forms):
                     call.forms.setdefault(name, list(old.forms[name]))
-                    draft.files.update({f"{name}-{form}": before.files[f"{name}-{form}"] for form in old.forms[name]})
+                    draft.files = {**draft.files, **{f"{name}-{form}": before.files[f"{name}-{form}"] for form in old.forms[name]}}
 
     def drop_job(self, job: Job, force: bool = False) -> None:
         """Take a job out of the batch.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hail_batch_jupyter.batch.resource import InputResourceFile, JobResourceFile, Resource, ResourceGroup
 from hail_batch_jupyter.batch.tokens import BATCH, FILE, GROUP, JOB, Token, token_text
 from hail_batch_jupyter.batch.uris import checked_path, local_destination
-from hail_batch_jupyter.core.draft import BatchDraft, FileDraft, InputDraft, JobDraft, OutputDraft
+from hail_batch_jupyter.core.draft import BatchDraft, FileDraft, InputDraft, JobDraft, OutputDraft, with_entry
 from hail_batch_jupyter.core.files import FileKind, FileRef
 from hail_batch_jupyter.errors import BatchException, ForeignJobError
 
@@ -185,13 +185,13 @@ class BatchFiles:
         if ref.kind is FileKind.GROUP:
             taken = owner.groups[ref.name].extensions.get(ref.member, "")
         else:
-            taken = owner.files.setdefault(ref.name, FileDraft(ref.name)).extension
+            taken = owner.files.get(ref.name, FileDraft(ref.name)).extension
         if taken:
             raise BatchException(f"{self.describe(ref)} already has a file extension, {taken!r}; add one only")
         if ref.kind is FileKind.GROUP:
             owner.groups[ref.name].extensions[ref.member] = extension
         else:
-            owner.files[ref.name].extension = extension
+            owner.files = with_entry(owner.files, ref.name, owner.files.get(ref.name, FileDraft(ref.name))._replace(extension=extension))
 
     def result_as(self, ref: FileRef, form: str) -> JobResourceFile:
         """The text file of a result; the job writes it because somebody asked."""
@@ -202,7 +202,7 @@ class BatchFiles:
             if draft.submitted:
                 raise BatchException(f"as_{form}: job {draft} was already submitted; ask for the file before the batch runs")
             next(call for call in draft.calls if ref.name in call.results).forms.setdefault(ref.name, []).append(form)
-            draft.files[name] = FileDraft(name, _FORMS[form], True)
+            draft.files = with_entry(draft.files, name, FileDraft(name, _FORMS[form], True))
         file: Any = job[name]
         assert isinstance(file, JobResourceFile)
         return file

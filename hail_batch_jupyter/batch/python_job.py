@@ -12,7 +12,7 @@ from hail_batch_jupyter.batch.base_job import Job
 from hail_batch_jupyter.batch.resource import PythonResult, Resource
 from hail_batch_jupyter.batch.stage import JobStage
 from hail_batch_jupyter.compile.arguments import all_plain, hidden, leaves
-from hail_batch_jupyter.core.draft import CallDraft
+from hail_batch_jupyter.core.draft import CallDraft, with_item
 from hail_batch_jupyter.errors import BatchException, ForeignJobError
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ class PythonJob(Job):
         refs = self._files_among(function, args, kwargs)
         for ref in refs:
             self._mention(ref, warn_level=3)
-        self.job_draft.calls.append(CallDraft(function, args, kwargs, results, named))
+        self.job_draft.calls = with_item(self.job_draft.calls, CallDraft(function, args, kwargs, results, named))
         for name in results:
-            self._resources.pop(name, None)
+            if self._resources:
+                self._forget(name)
 
     def _check_free(self, name: str) -> None:
         draft = self.job_draft

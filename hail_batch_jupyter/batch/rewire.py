@@ -47,7 +47,7 @@ def rewired(user: JobDraft, old: Shape, new: Shape) -> JobDraft:
     for call in calls:
         read += [ref for value in (*call.args, *call.kwargs.values()) for ref in _refs(value, old, new)]
     reads = {ref: None for ref in read if ref.owner != user.uid}
-    if (reads.keys(), depends_on) == (user.reads.keys(), user.depends_on):
+    if reads.keys() == set(user.reads) and depends_on == user.depends_on:
         return user
     return dataclasses.replace(user, commands=commands, calls=calls, reads=reads, depends_on=depends_on, submitted=False, job_id=None, kept_in=None)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from hail_batch_jupyter.batch.policies import retry_policy
+from hail_batch_jupyter.core.draft import with_entry, with_item
 from hail_batch_jupyter.core.retry import CAUSES
 from hail_batch_jupyter.core.units import Quantity, check_memory, parse_bytes, parse_cpu, parse_duration
 from hail_batch_jupyter.errors import BatchException, CapabilityError, UnitError
@@ -64,7 +65,7 @@ class Settings:
         text = str(value)
         if "\0" in text:
             raise BatchException(f"env: the value of {variable!r} holds a NUL character, which no environment can carry; write it to a file and read that")
-        self.job_draft.env[variable] = text
+        self.job_draft.env = with_entry(self.job_draft.env, variable, text)
         return self
 
     def image(self, image: str) -> Self:
@@ -163,7 +164,7 @@ class Settings:
         for name, value in (("bucket", bucket), ("mount_point", mount_point)):
             if value == "":
                 raise BatchException(f"{name} cannot be the empty string; name the bucket and the folder where it is mounted")
-        self.job_draft.cloudfuse.append((bucket, mount_point, read_only))
+        self.job_draft.cloudfuse = with_item(self.job_draft.cloudfuse, (bucket, mount_point, read_only))
         return self
 
     def gcsfuse(self, bucket: str, mount_point: str, read_only: bool = True) -> Self:

@@ -7,6 +7,7 @@ follows it belongs to the user.
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import NamedTuple
 
 FILE = "RESOURCE_FILE"
@@ -16,6 +17,9 @@ JOB = "JOB"
 BATCH = "BATCH"
 
 _TOKEN = re.compile(rf"__({FILE}|{GROUP}|{RESULT}|{JOB}|{BATCH})__([0-9]+)_([0-9]+)__")
+
+_SHORT = 9
+"""Shorter text between files, such as 'cat ' and ' > ', is the same in many commands, and is kept once."""
 
 
 class Token(NamedTuple):
@@ -40,8 +44,9 @@ def split_tokens(text: str) -> list[str | Token]:
     for at in range(0, len(parts) - 1, 4):
         before, kind, serial, number = parts[at : at + 4]
         if before:
-            pieces.append(before)
+            pieces.append(intern(before) if len(before) < _SHORT else before)
         pieces.append(Token(kind, int(serial), int(number)))
-    if parts[-1]:
-        pieces.append(parts[-1])
+    last = parts[-1]
+    if last:
+        pieces.append(intern(last) if len(last) < _SHORT else last)
     return pieces

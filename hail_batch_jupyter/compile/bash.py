@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import lru_cache
 
 from hail_batch_jupyter.compile.paths import Paths
 from hail_batch_jupyter.compile.shellplaces import Place
@@ -36,13 +37,17 @@ def _only_comments(text: str) -> bool:
     return text.startswith("#") and all(line.lstrip().startswith("#") or not line.strip() for line in text.split("\n"))
 
 
-def shell_words(job: JobDraft) -> list[str]:
+def shell_words(job: JobDraft) -> tuple[str, ...]:
     """The shell and its own arguments."""
     try:
-        words = shlex.split(job.shell or _DEFAULT_SHELL)
+        return _words(job.shell or _DEFAULT_SHELL) or (_DEFAULT_SHELL,)
     except ValueError as error:
         raise BatchException(f"job {job}: shell {job.shell!r} cannot be split into words ({error}); write it as '/bin/bash -euo pipefail'") from error
-    return words or [_DEFAULT_SHELL]
+
+
+@lru_cache(maxsize=16)
+def _words(shell: str) -> tuple[str, ...]:
+    return tuple(shlex.split(shell))
 
 
 def bash_command(job: JobDraft, paths: Paths, verbose: bool = False) -> tuple[tuple[str, ...], Upload | None]:

@@ -15,7 +15,7 @@ from hail_batch_jupyter.compile.paths import Paths, file_name
 from hail_batch_jupyter.core.dag import topological_order
 from hail_batch_jupyter.core.draft import BatchDraft, JobDraft, OutputDraft
 from hail_batch_jupyter.core.files import FileKind, FileRef
-from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, Edge, GroupSpec, JobSpec, Request, Transfer, Upload
+from hail_batch_jupyter.core.spec import NOTHING, SCRATCH, BatchSpec, Edge, GroupSpec, JobSpec, Request, Transfer, Upload
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.template import refs_of
 from hail_batch_jupyter.core.units import memory_bytes, parse_bytes, parse_cpu
@@ -54,7 +54,7 @@ def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = F
     keys = _keys(draft, paths, links, order)
     chosen = [uid for uid in order if not (only_new and draft.jobs[uid].submitted)]
     first = 1 + max([job.job_id or 0 for job in draft.jobs.values() if job.submitted], default=0) if only_new else 1
-    making = _Making(draft, paths, links, keys, {uid: first + n for n, uid in enumerate(chosen)}, verbose, appended)
+    making = _Making(draft, paths, links, keys, _ids(chosen, first), verbose, appended)
     jobs = tuple([making.job(draft.jobs[uid]) for uid in chosen])
     return BatchSpec(
         name=draft.name,
@@ -69,6 +69,11 @@ def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = F
         groups=tuple([GroupSpec(**asdict(group)) for group in draft.groups]),
         at_most=draft.at_most,
     )
+
+
+def _ids(chosen: list[int], first: int) -> dict[int, int]:
+    """Uid -> job id; equal numbers are one object, of which a large batch would have a hundred thousand twice."""
+    return {uid: uid if uid == job_id else job_id for job_id, uid in enumerate(chosen, first)}
 
 
 def job_keys(draft: BatchDraft) -> dict[int, str]:
@@ -117,7 +122,7 @@ def _reads(draft: BatchDraft, job: JobDraft) -> list[FileRef]:
     """What was noted when the job was described, and what was put into its arguments since."""
     if not job.calls:
         return list(job.reads)
-    found = dict(job.reads)
+    found = dict.fromkeys(job.reads)
     for call in job.calls:
         for reference in references(call):
             if reference.batch_serial != draft.serial:
@@ -162,6 +167,8 @@ class _Making:
         self._verbose = verbose
         self._appended = appended
         self._uploads: list[Upload] = []
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """What a job promises is mostly what its child needs: the same object for both."""
         self._packer: CallPacker | None = None
 
     def uploads(self) -> list[Upload]:
@@ -174,7 +181,8 @@ class _Making:
         needs, inputs = self._sources(job)
         command, calls, code = self._command(job)
         cpu = None if job.cpu is None else parse_cpu(job.cpu)
-        promises = {path: None for ref in self._links.promised[uid] if ref.kind is not FileKind.RESULT for path in self._paths.all_of(ref)}
+        promised = {path: None for ref in self._links.promised[uid] if ref.kind is not FileKind.RESULT for path in self._paths.all_of(ref)}
+        promises = tuple(promised)
         return JobSpec(
             job_id=self._ids[uid],
             key=self._keys[uid],
@@ -182,12 +190,12 @@ class _Making:
             kind=job.kind,
             command=command,
             directory=directory,
-            env=dict(job.env),
+            env=dict(job.env) if job.env else NOTHING,
             image=job.image,
             inputs=inputs,
             outputs=tuple(self._outputs(job)),
             needs=needs,
-            promises=tuple(promises),
+            promises=self._shared.setdefault(promises, promises),
             results=tuple([f"{directory}/{name}" for call in job.calls for name in call.results]),
             calls=calls,
             parents=tuple(self._parents(job)),
@@ -198,7 +206,7 @@ class _Making:
             timeout_s=job.timeout_s,
             regions=None if job.regions is None else tuple(job.regions),
             cloudfuse=tuple(job.cloudfuse),
-            attributes=dict(job.attributes),
+            attributes=dict(job.attributes) if job.attributes else NOTHING,
             user_code=job.source or self._shown(job),
             uid=uid,
             code=code,
@@ -232,7 +240,8 @@ class _Making:
                 needs.update(dict.fromkeys(self._paths.all_of(ref)))
             else:
                 inputs.update({copy.dest: copy for copy in self._kept(ref, job)})
-        return tuple(needs), tuple(inputs.values())
+        files = tuple(needs)
+        return self._shared.get(files, files), tuple(inputs.values())
 
     def _staged(self, ref: FileRef) -> list[Transfer]:
         sources, places = self._paths.staged(ref.owner)

@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, Union
 
 from hail_batch_jupyter.core.files import FileRef
 from hail_batch_jupyter.core.retry import Retry
+from hail_batch_jupyter.core.spec import NOTHING
 from hail_batch_jupyter.core.template import Template
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 _SLOTS: Any = {"slots": True} if sys.version_info >= (3, 10) else {}
 """Without a dict each: a batch of 100 000 jobs has a million of these objects."""
+_FEW = 8
+"""So many references are looked through as fast as a dict finds one, and take a quarter of its memory."""
+
+Refs = Union["tuple[FileRef, ...]", "dict[FileRef, None]"]
+"""Files, each once, in order: a tuple while there are few."""
+
+
+def with_item(items: Sequence[_V], item: _V) -> Sequence[_V]:
+    """The items and one more; nothing and a single item are tuples, a list grows in place."""
+    if isinstance(items, list):
+        items.append(item)
+        return items
+    return [*items, item] if items else (item,)
+
+
+def with_entry(entries: Mapping[_K, _V], key: _K, value: _V) -> Mapping[_K, _V]:
+    """The entries and one more; a dict grows in place, anything else is shared by jobs and stays as it is."""
+    if isinstance(entries, dict):
+        entries[key] = value
+        return entries
+    return {**entries, key: value}
+
+
+def with_ref(refs: Refs, ref: FileRef) -> Refs:
+    """The files and one more that is not among them."""
+    if isinstance(refs, dict):
+        refs[ref] = None
+        return refs
+    return (*refs, ref) if len(refs) < _FEW else dict.fromkeys((*refs, ref))
 
 
 class Reference:
@@ -27,13 +62,18 @@ class Reference:
     batch_serial: int
 
 
-@dataclass(**_SLOTS)
-class FileDraft:
+class FileDraft(NamedTuple):
     """A file of a job; `defined` once the job's own command or arguments mentioned it."""
 
     name: str
     extension: str = ""
     defined: bool = False
+
+
+@lru_cache(maxsize=1024)
+def one_file(name: str) -> Mapping[str, FileDraft]:
+    """The files of a job that has defined this one only: most jobs of a batch have the same, and share them."""
+    return MappingProxyType({name: FileDraft(name, "", True)})
 
 
 @dataclass(**_SLOTS)
@@ -84,6 +124,10 @@ class OutputDraft:
     dest: str
 
 
+def _nothing() -> Mapping[Any, Any]:
+    return NOTHING
+
+
 @dataclass(**_SLOTS)
 class JobDraft:
     """One job as described so far.
@@ -94,20 +138,22 @@ class JobDraft:
     outputs    what the cell that describes the job writes out; replaced with it, unlike those of the batch
     source     the command as the user wrote it, where it is known better than from `commands`
     group      number of its group, 0 for the batch itself
+
+    What is empty is shared, and grows by `with_item`, `with_entry` and `with_ref`: nine empty containers a job take more memory than its command.
     """
 
     uid: int
     kind: str
     name: str | None
-    attributes: dict[str, str]
-    commands: list[Template] = field(default_factory=list)
-    calls: list[CallDraft] = field(default_factory=list)
-    files: dict[str, FileDraft] = field(default_factory=dict)
-    groups: dict[str, GroupDraft] = field(default_factory=dict)
-    reads: dict[FileRef, None] = field(default_factory=dict)
-    depends_on: dict[int, str] = field(default_factory=dict)
-    outputs: list[OutputDraft] = field(default_factory=list)
-    env: dict[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=_nothing)
+    commands: Sequence[Template] = ()
+    calls: Sequence[CallDraft] = ()
+    files: Mapping[str, FileDraft] = field(default_factory=_nothing)
+    groups: Mapping[str, GroupDraft] = field(default_factory=_nothing)
+    reads: Refs = ()
+    depends_on: Mapping[int, str] = field(default_factory=_nothing)
+    outputs: Sequence[OutputDraft] = ()
+    env: Mapping[str, str] = field(default_factory=_nothing)
     shell: str | None = None
     image: str | None = None
     cpu: str | None = None
@@ -124,7 +170,7 @@ class JobDraft:
     gpus: int = 0
     gpu_kind: str | None = None
     group: int = 0
-    cloudfuse: list[tuple[str, str, bool]] = field(default_factory=list)
+    cloudfuse: Sequence[tuple[str, str, bool]] = ()
     source: str = ""
     job_id: int | None = None
     submitted: bool = False

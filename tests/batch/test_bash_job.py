@@ -27,7 +27,7 @@ def test_a_blank_command_is_ignored_with_a_warning(b: Batch) -> None:
 
     with pytest.warns(UserWarning, match=r"Ignoring empty command"):
         assert j.command("  \n") is j
-    assert j.job_draft.commands == []
+    assert not j.job_draft.commands
 
 
 @pytest.mark.parametrize("wrong", [5, None, ["echo"]])
@@ -52,7 +52,7 @@ def test_jobs_batches_and_results_cannot_stand_in_a_command(b: Batch) -> None:
         j.command(f"{b}")
     with pytest.raises(BatchException, match=r"found a reference to a PythonResult object.*as_str"):
         j.command(f"echo {result}")
-    assert j.job_draft.commands == []
+    assert not j.job_draft.commands
 
 
 def test_a_file_that_nobody_makes_cannot_be_read(b: Batch) -> None:

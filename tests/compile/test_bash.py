@@ -44,7 +44,7 @@ def test_a_long_script_lies_in_a_file(size: int, inline: bool) -> None:
 
 
 def test_a_shell_may_have_words_of_its_own() -> None:
-    assert shell_words(job(shell="/bin/bash -euo pipefail")) == ["/bin/bash", "-euo", "pipefail"]
+    assert shell_words(job(shell="/bin/bash -euo pipefail")) == ("/bin/bash", "-euo", "pipefail")
     with pytest.raises(BatchException, match="cannot be split into words"):
         shell_words(job(shell="/bin/bash 'x"))
 
