@@ -75,10 +75,7 @@ class Job(Settings, HailtopNames):
 
     def __getitem__(self, name: str) -> Any:
         made = self._resources
-        if isinstance(made, dict):
-            found = made.get(name)
-        else:
-            found = next((one for one in made if one.file_ref.name == name), None)
+        found = made.get(name) if isinstance(made, dict) else next((one for one in made if one.file_ref.name == name), None)
         return self._kept(self._new_resource(name)) if found is None else found
 
     def _kept(self, resource: Resource) -> Resource:

@@ -196,7 +196,7 @@ def test_a_call_that_cannot_be_is_refused(b: Batch, function: Any, args: tuple[A
 
     with pytest.raises(BatchException, match=message):
         p.call(function, *args)
-    assert p.job_draft.calls == []
+    assert not p.job_draft.calls
 
 
 def test_jobs_are_no_arguments_and_files_no_functions(b: Batch) -> None:

@@ -91,3 +91,43 @@ def test_handles_refuse_to_be_pickled_in_words(b: Batch, what: str) -> None:
 def test_an_extension_ends_a_file_name(b: Batch, extension: str) -> None:
     with pytest.raises(BatchException, match=r"cannot end a file name"):
         b.new_job().o.add_extension(extension)
+
+
+def test_many_files_of_a_job_are_each_made_once() -> None:
+    j = Batch().new_job()
+    files = [j[f"out{number}"] for number in range(30)]
+
+    assert all(j[f"out{number}"] is file for number, file in enumerate(files))
+    assert len(set(files)) == 30
+
+
+def test_a_group_takes_the_place_of_a_file_that_was_only_looked_at() -> None:
+    j = Batch().new_job()
+    others = [j[f"out{number}"] for number in range(3)]
+    assert isinstance(j.pair, JobResourceFile)
+    j.declare_resource_group(pair={"a": "{root}.a"})
+
+    assert isinstance(j.pair, ResourceGroup)
+    assert [j.out0, j.out1, j.out2] == others
+
+
+def test_extensions_of_jobs_with_files_of_one_name_stay_apart() -> None:
+    b = Batch()
+    one, other = b.new_job(), b.new_job()
+    for j in (one, other):
+        j.command(f"echo > {j.out}")
+    one.out.add_extension(".txt")
+    b.write_output(one.out, "/x/one")
+    b.write_output(other.out, "/x/other")
+    sources = [job.outputs[0].source.rsplit("/", 1)[-1] for job in b.compile().jobs]
+
+    assert sources == ["out.txt", "out"]
+
+
+def test_attributes_of_a_job_are_its_own() -> None:
+    b = Batch()
+    one, other = b.new_job(), b.new_job()
+    one.attributes["lab"] = "north"
+
+    assert (one.attributes, other.attributes) == ({"lab": "north"}, {})
+    assert dict(b.compile().jobs[0].attributes) == {"lab": "north"}

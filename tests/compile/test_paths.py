@@ -48,8 +48,8 @@ def test_a_folder_does_not_change_when_jobs_are_added_or_put_in_another_order() 
 
 def test_files_groups_and_results_lie_in_the_folder_of_their_job() -> None:
     draft = batch("j")
-    draft.jobs[1].files["o"] = FileDraft("o", ".txt")
-    draft.jobs[1].groups["g"] = GroupDraft("g", {"x": "p_{root}.x"}, {"x": ".gz"})
+    draft.jobs[1].files = {"o": FileDraft("o", ".txt")}
+    draft.jobs[1].groups = {"g": GroupDraft("g", {"x": "p_{root}.x"}, {"x": ".gz"})}
     paths = Paths(draft)
     names = [
         paths.of(FileRef(*ref))[len(paths.directory(1)) + 1 :]
