@@ -9,6 +9,9 @@ from pathlib import Path
 BUILT = {"bash": "bash jobs", "chain": "a file along a chain", "scatter": "scatter and gather", "python": "Python jobs"}
 """Shape of what is described -> words for it; this project and its peer describe the same."""
 
+LARGE = {"files": "jobs with one file each", "chain": "a chain of jobs with one file each"}
+"""Shape of a large batch -> words for it."""
+
 Values = dict[str, float]
 """One sample: names that end in their unit (`jobs_per_s`, `start_ms`, `rss_mb`) with their numbers."""
 
@@ -83,6 +86,8 @@ class Scale:
     widget_window_s: int = 10
     snapshot_jobs: int = 50_000
     built_jobs: int = 10_000
+    large_jobs: int = 100_000
+    long_chain: int = 3_000
 
 
 FULL = Scale()
@@ -100,4 +105,6 @@ QUICK = Scale(
     hailtop_ballast_jobs=10,
     widget_window_s=5,
     built_jobs=2_000,
+    large_jobs=10_000,
+    long_chain=300,
 )

@@ -10,6 +10,7 @@ from benchmarks.peers import peer_cases
 
 GROUPS: tuple[Group, ...] = (
     Group("build", "Describing jobs, without running them", passes_per_round=2),
+    Group("large", "Describing and compiling a large batch, without running it"),
     Group("bash", "Independent no-op bash jobs"),
     Group("chain", "Chain of no-op bash jobs"),
     Group("python", "Python jobs"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.bounded import own_python, run_script
-from benchmarks.case import BUILT, Case, NotAvailable, Scale, Values
+from benchmarks.case import BUILT, LARGE, Case, NotAvailable, Scale, Values
 from benchmarks.imports import timed_import
 
 MODULE = "hail_batch_jupyter.batch"
@@ -17,13 +17,14 @@ SPARE_FACTOR = 2
 
 def our_cases(scale: Scale) -> list[Case]:
     """Every case of this project: jobs, imports, notebook cells, widget."""
-    return [*_build_cases(scale), *_job_cases(scale), *_parent_cases(scale), *_import_cases(), *_notebook_cases(scale)]
+    return [*_build_cases(scale), *_large_cases(scale), *_job_cases(scale), *_parent_cases(scale), *_import_cases(), *_notebook_cases(scale)]
 
 
 def _job_cases(scale: Scale) -> list[Case]:
     return [
         _case("ours", TOOL, "bash", NOTE, "noop_jobs.py", MODULE, scale.jobs, "independent"),
         _case("ours-chain", TOOL, "chain", NOTE, "noop_jobs.py", MODULE, scale.chain, "chain"),
+        _case("ours-long-chain", f"{TOOL}, a long chain", "chain", NOTE, "noop_jobs.py", MODULE, scale.long_chain, "chain"),
         _case("ours-single", f"{TOOL}, one job", "chain", "fixed cost of a run", "noop_jobs.py", MODULE, 1, "chain"),
         _case("ours-python", TOOL, "python", f"{NOTE}; a fresh process each", "python_jobs.py", MODULE, scale.jobs),
         _case("ours-pool", "BatchPoolExecutor, a named function", "pool", "list(pool.map(f, …))", "pool_calls.py",
@@ -36,6 +37,13 @@ def _job_cases(scale: Scale) -> list[Case]:
 
 def _build_cases(scale: Scale) -> list[Case]:
     return [_case(f"ours-build-{shape}", f"{TOOL}, {words}", "build", "", "build_jobs.py", MODULE, scale.built_jobs, shape) for shape, words in BUILT.items()]
+
+
+def _large_cases(scale: Scale) -> list[Case]:
+    note = "describing and compiling; memory of the batch and its spec"
+    return [
+        _case(f"ours-large-{shape}", f"{TOOL}, {words}", "large", note, "large_batch.py", MODULE, scale.large_jobs, shape) for shape, words in LARGE.items()
+    ]
 
 
 def _parent_cases(scale: Scale) -> list[Case]:

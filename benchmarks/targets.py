@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.case import BUILT, Outcome
+from benchmarks.case import BUILT, LARGE, Outcome
 
 SAME_WITHIN = 1.10
 """'No more than' between two measurements of one thing: ten per cent is what repetitions differ by."""
+LINEAR_WITHIN = 2
+"""'Linear' between ten times as many jobs: caches and the garbage collector make each a little slower, a square law ten times."""
 
 
 class Medians:
@@ -66,6 +68,13 @@ def _fixed(number: float) -> Callable[[Medians], float]:
     return lambda _: number
 
 
+def _large(shape: str, words: str) -> tuple[Target, Target]:
+    held = Target(f"memory of {words}, described and compiled", "bytes a job", lambda m: m(f"ours-large-{shape}", "bytes_per_job"), _fixed(2000))
+    linear = Target(f"time of {words}, against that of a tenth of them", "us a job",
+                    lambda m: m(f"ours-large-{shape}", "us_per_job"), lambda m: LINEAR_WITHIN * m(f"ours-large-{shape}", "us_per_job_of_a_tenth"))  # fmt: skip
+    return held, linear
+
+
 def _built(shape: str, words: str) -> Target:
     return Target(f"describing {words}, at least twice hailtop's speed", "jobs/s",
                   lambda m: m(f"ours-build-{shape}", "built_jobs_per_s"),
@@ -74,6 +83,7 @@ def _built(shape: str, words: str) -> Target:
 
 TARGETS: tuple[Target, ...] = (
     *[_built(shape, words) for shape, words in BUILT.items()],
+    *[target for shape, words in LARGE.items() for target in _large(shape, words)],
     Target("no-op bash jobs, at least 85 % of the plain bash loop", "jobs/s",
            lambda m: m("ours", "jobs_per_s"), lambda m: 0.85 * m("spawn-bash", "jobs_per_s"), at_least=True),
     Target("Python jobs, each in a fresh process", "jobs/s",

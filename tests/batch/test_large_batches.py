@@ -1,0 +1,72 @@
+"""Batches of very many jobs: nothing recurses, and a job takes little memory."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from hail_batch_jupyter.batch import Batch, LocalBackend
+from hail_batch_jupyter.core.spec import BatchSpec
+
+MOST_BYTES = 2000
+"""What a job with one file may take, described and compiled."""
+
+
+def chain(b: Batch, count: int) -> None:
+    before = b.new_job("j0")
+    before.command(f"echo 0 > {before.ofile}")
+    for number in range(1, count):
+        job = b.new_job(f"j{number}")
+        job.command(f"cat {before.ofile} > {job.ofile}")
+        before = job
+
+
+def files(b: Batch, count: int) -> None:
+    for number in range(count):
+        job = b.new_job(f"j{number}")
+        job.command(f"echo {number} > {job.ofile}")
+
+
+def described(b: Batch, shape: str, count: int) -> BatchSpec:
+    (chain if shape == "chain" else files)(b, count)
+    return b.compile()
+
+
+@pytest.mark.parametrize("shape", ["files", "chain"])
+def test_a_job_with_a_file_takes_two_kilobytes_at_most(shape: str) -> None:
+    count = 2000
+    described(Batch(), shape, 50)
+    tracemalloc.start()
+    try:
+        b = Batch()
+        spec = described(b, shape, count)
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert len(spec.jobs) == count
+    assert held / count < MOST_BYTES
+
+
+@pytest.mark.slow
+def test_a_chain_of_a_hundred_thousand_jobs_compiles() -> None:
+    spec = described(Batch(), "chain", 100_000)
+
+    assert [edge.job_id for edge in spec.jobs[-1].parents] == [99_999]
+    assert spec.jobs[-1].needs == spec.jobs[-2].promises
+
+
+@pytest.mark.slow
+def test_a_chain_of_three_thousand_jobs_runs_to_its_end(tmp_path: Path) -> None:
+    b = Batch(backend=LocalBackend(tmp_dir=str(tmp_path)))
+    chain(b, 3000)
+    last = b.jobs[-1]
+    b.write_output(last.ofile, tmp_path / "last.txt")
+    run = b.run()
+
+    assert run.status()["state"] == "success"
+    assert (tmp_path / "last.txt").read_text() == "0\n"
