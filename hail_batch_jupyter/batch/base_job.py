@@ -41,7 +41,11 @@ class Job(Settings, HailtopNames):
 
     @property
     def name(self) -> str | None:
-        """The name; need not be unique."""
+        """The name; need not be unique.
+
+        >>> j = b.new_job()
+        >>> j.name = 'align'
+        """
         return self.job_draft.name
 
     @name.setter
@@ -50,7 +54,11 @@ class Job(Settings, HailtopNames):
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Free words about the job."""
+        """Free words about the job.
+
+        >>> j = b.new_job(attributes={'sample': 'A'})
+        >>> j.attributes['lane'] = '2'
+        """
         draft = self.job_draft
         if not isinstance(draft.attributes, dict):
             draft.attributes = {**draft.attributes}
@@ -129,6 +137,10 @@ class Job(Settings, HailtopNames):
 
     def depends_on(self, *jobs: Job | JobStage[Any]) -> Self:
         """Wait for the success of these jobs, and of all jobs of a stage, without reading anything of them.
+
+        >>> b = hb.Batch()
+        >>> first = b.new_job().command('mkdir -p /tmp/shared')
+        >>> second = b.new_job().depends_on(first).command('ls /tmp/shared')
 
         Raises BatchException for what is no job, ForeignJobError for a job of another batch.
         """

@@ -25,6 +25,10 @@ class BashJob(Job):
         """Append a piece of shell text; files in an f-string become paths, and what they say about order is noted.
 
         A tuple of pieces (see `core.template`) is taken as it is, its values quoted for their places.
+
+        >>> j = b.new_job()
+        >>> j = j.command(f'echo hello > {j.ofile}').command(f'wc -c {j.ofile}')
+
         Raises BatchException for a job, a batch, a result or a file that nobody makes.
         """
         self._check_open("command")
@@ -65,6 +69,12 @@ class BashJob(Job):
         """Declare files that go together: `declare_resource_group(bfile={'bed': '{root}.bed', 'bim': '{root}.bim'})`.
 
         `{root}` stands for the group's own keyword, and `job.bfile` for the common root of the files' names.
+
+        >>> b = hb.Batch()
+        >>> j = b.new_job().declare_resource_group(bfile={'bed': '{root}.bed', 'bim': '{root}.bim', 'fam': '{root}.fam'})
+        >>> j = j.command(f'plink --vcf data.vcf --make-bed --out {j.bfile}')
+        >>> b.write_output(j.bfile, 'out/study')
+
         Raises BatchException for anything else in braces, and for a name that is taken.
         """
         self._check_open("declare_resource_group")

@@ -93,6 +93,11 @@ class Batch(BatchStages):
     def from_batch_id(batch_id: int, *args: Any, **kwargs: Any) -> Batch:
         """A Batch whose jobs are added to a batch of the service; the other arguments are those of Batch.
 
+        >>> Batch.from_batch_id(7, backend=hb.LocalBackend())
+        Traceback (most recent call last):
+            ...
+        hail_batch_jupyter.errors.BatchException: from_batch_id(7) needs a batch of a service; pass backend=ServiceBackend(…)
+
         Raises BatchException without a ServiceBackend, and ServiceError when the service has no such batch.
         """
         batch = Batch(*args, **kwargs)
@@ -114,7 +119,11 @@ class Batch(BatchStages):
 
     @property
     def name(self) -> str | None:
-        """The name."""
+        """The name.
+
+        >>> b = Batch()
+        >>> b.name = 'nightly'
+        """
         return self.draft.name
 
     @name.setter
@@ -123,7 +132,11 @@ class Batch(BatchStages):
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Free words about the batch."""
+        """Free words about the batch.
+
+        >>> b = Batch(attributes={'study': 'height'})
+        >>> b.attributes['wave'] = '2'
+        """
         return self.draft.attributes
 
     @attributes.setter
@@ -132,7 +145,11 @@ class Batch(BatchStages):
 
     @property
     def requester_pays_project(self) -> str | None:
-        """The project that pays for reading buckets whose owner does not."""
+        """The project that pays for reading buckets whose owner does not.
+
+        >>> b = Batch()
+        >>> b.requester_pays_project = 'my-project'
+        """
         return self.draft.requester_pays_project
 
     @requester_pays_project.setter
@@ -157,15 +174,25 @@ class Batch(BatchStages):
     # jobs
 
     def new_bash_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None, shell: str | None = None) -> BashJob:
-        """A new job of shell commands; `shell`, such as '/bin/sh', runs them."""
+        """A new job of shell commands; `shell`, such as '/bin/sh', runs them.
+
+        >>> j = b.new_bash_job(name='count', shell='/bin/bash -euo pipefail').command('sort names | uniq -c | head')
+        """
         return self._add(self._new_job("bash", name, attributes, shell, None), BashJob)
 
     def new_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None, shell: str | None = None) -> BashJob:
-        """The same as `new_bash_job`."""
+        """The same as `new_bash_job`.
+
+        >>> j = b.new_job(name='greet').command('echo hello')
+        """
         return self._add(self._new_job("bash", name, attributes, shell, None), BashJob)
 
     def new_python_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None) -> PythonJob:
-        """A new job of calls of Python functions."""
+        """A new job of calls of Python functions.
+
+        >>> b = Batch()
+        >>> total = b.new_python_job(name='total').call(sum, [1, 2, 3])
+        """
         return self._add(self._new_job("python", name, attributes, None, None), PythonJob)
 
     def _add(self, job: Job, kind: type[_J]) -> _J:
@@ -216,19 +243,37 @@ class Batch(BatchStages):
         return self
 
     def select_jobs(self, pattern: str) -> list[Job]:
-        """The jobs whose name begins with a match of the regular expression."""
+        """The jobs whose name begins with a match of the regular expression.
+
+        >>> b = Batch()
+        >>> jobs = [b.new_job(name=name) for name in ('align-1', 'align-2', 'sort')]
+        >>> b.select_jobs('align')
+        [<BashJob align-1>, <BashJob align-2>]
+        """
         found = re.compile(pattern)
         return [self._handles[draft.uid] for draft in self.draft.jobs.values() if draft.name is not None and found.match(draft.name)]
 
     @property
     def jobs(self) -> list[Job]:
-        """All jobs: as they were made, after a run in the order in which they could run."""
+        """All jobs: as they were made, after a run in the order in which they could run.
+
+        >>> b = Batch()
+        >>> j = b.new_job(name='greet')
+        >>> b.jobs
+        [<BashJob greet>]
+        """
         return [self._handles[uid] for uid in self.draft.jobs]
 
     # running
 
     def compile(self, only_new: bool = True) -> BatchSpec:
-        """What a run would run; changes nothing. With `only_new` jobs of earlier runs are left out."""
+        """What a run would run; changes nothing. With `only_new` jobs of earlier runs are left out.
+
+        >>> b = Batch()
+        >>> j = b.new_job(name='greet').command('echo hello')
+        >>> [job.display_name for job in b.compile().jobs]
+        ['greet']
+        """
         from hail_batch_jupyter.compile.compiler import compile_batch
 
         return compile_batch(self.draft, only_new=only_new)
@@ -243,6 +288,13 @@ class Batch(BatchStages):
         resume=True (where the backend has it)  run all jobs, but take over those that succeeded in an earlier run of this batch and have not
                   changed: same command, inputs, image and settings, and their files are still there; says which run and why. It keeps intermediate files.
 
+        >>> b = Batch()
+        >>> j = b.new_job(name='greet').command('echo hello')
+        >>> run = b.run()
+        Batch completed successfully!
+        >>> run.status()['state']
+        'success'
+
         Raises JobFailedError, which is a CalledProcessError, when a job failed; ValueError for an unknown keyword.
         """
         if not self.backend.runs_specs:
@@ -253,7 +305,14 @@ class Batch(BatchStages):
             return run_batch(self, dry_run, verbose, delete_scratch_on_exit, begun, **backend_kwargs)
 
     async def async_run(self, dry_run: bool = False, verbose: bool = False, delete_scratch_on_exit: bool = True, **backend_kwargs: Any) -> Any:
-        """As `run`, for a running loop, which goes on meanwhile; cancelling the task does what an interrupt of `run` does."""
+        """As `run`, for a running loop, which goes on meanwhile; cancelling the task does what an interrupt of `run` does.
+
+        >>> import asyncio
+        >>> b = Batch()
+        >>> j = b.new_job(name='greet').command('echo hello')
+        >>> run = asyncio.run(b.async_run())
+        Batch completed successfully!
+        """
         return await self._async_run(dry_run, verbose, delete_scratch_on_exit, **backend_kwargs)
 
     async def _async_run(self, dry_run: bool = False, verbose: bool = False, delete_scratch_on_exit: bool = True, **backend_kwargs: Any) -> Any:
@@ -261,7 +320,12 @@ class Batch(BatchStages):
 
     @property
     def last_run(self) -> RunningBatch | None:
-        """The newest run of this batch that is known here, None before the first."""
+        """The newest run of this batch that is known here, None before the first.
+
+        >>> b = Batch()
+        >>> print(b.last_run)
+        None
+        """
         return self.runs[-1].running if self.runs else None
 
     @last_run.setter

@@ -129,6 +129,11 @@ class BatchFiles:
         """A file or folder from outside; nothing is opened now.
 
         A relative path starts from the folder that is current when the batch runs, and `~` is the home folder.
+
+        >>> b = hb.Batch()
+        >>> names = b.read_input('names.txt')
+        >>> j = b.new_job().command(f'sort {names}')
+
         Raises UriError for what is no path, and for an address of an unknown kind.
         """
         uid = self.new_uid()
@@ -137,7 +142,12 @@ class BatchFiles:
         return file
 
     def read_input_group(self, **kwargs: str | PathLike[str]) -> ResourceGroup:
-        """Files from outside that go together, one a keyword; `group.bed` is a member, and the text of the group its root."""
+        """Files from outside that go together, one a keyword; `group.bed` is a member, and the text of the group its root.
+
+        >>> b = hb.Batch()
+        >>> study = b.read_input_group(bed='study.bed', bim='study.bim', fam='study.fam')
+        >>> j = b.new_job().command(f'plink --bfile {study} --freq && wc -l {study.fam}')
+        """
         uid = self.new_uid()
         self.draft.inputs[uid] = InputDraft(uid, members={member: checked_path(path) for member, path in kwargs.items()})
         ref = FileRef(FileKind.INPUT_GROUP, uid)
@@ -155,6 +165,12 @@ class BatchFiles:
         """Write a file, group or result to `dest` when its job has succeeded; may be called for several destinations.
 
         A path without scheme is resolved now. Members of a group go to `dest.identifier`; a result becomes a pickle that dill reads.
+
+        >>> b = hb.Batch()
+        >>> j = b.new_job()
+        >>> j = j.command(f'echo hello > {j.ofile}')
+        >>> b.write_output(j.ofile, 'out/hello.txt')
+
         Raises BatchException for what is no resource, and for a file that nobody makes.
         """
         if not isinstance(resource, Resource):

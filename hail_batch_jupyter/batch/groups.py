@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hail_batch_jupyter.core.draft import JobGroupDraft
 from hail_batch_jupyter.errors import BatchException, UnitError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.batch.bash_job import BashJob
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.batch.python_job import PythonJob
+    from hail_batch_jupyter.batch.stage import JobStage
 
 _J = TypeVar("_J", bound="Job")
 
@@ -39,33 +40,71 @@ class JobGroup:
 
     @property
     def name(self) -> str:
-        """The name, which no other group of the batch has."""
+        """The name, which no other group of the batch has.
+
+        >>> b.new_group('first wave').name
+        'first wave'
+        """
         return self._draft.name
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Free words about the group."""
+        """Free words about the group.
+
+        >>> shards = b.new_group('some shards', attributes={'chromosome': '1'})
+        >>> shards.attributes['build'] = '38'
+        """
         return self._draft.attributes
 
     @property
     def jobs(self) -> list[Job]:
-        """The jobs of the group and of the groups in it."""
+        """The jobs of the group and of the groups in it.
+
+        >>> b = hb.Batch()
+        >>> shards = b.new_group('shards')
+        >>> j = shards.new_job(name='shard 1')
+        >>> shards.jobs
+        [<BashJob shard 1>]
+        """
         chains = {0: frozenset({0})}
         for group in self._batch.draft.groups:
             chains[group.group_id] = chains[group.parent] | {group.group_id}
         return [job for job in self._batch.jobs if self._draft.group_id in chains[job.job_draft.group]]
 
     def new_bash_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None, shell: str | None = None) -> BashJob:
-        """A new job of shell commands in this group; see `Batch.new_bash_job`."""
+        """A new job of shell commands in this group; see `Batch.new_bash_job`.
+
+        >>> j = b.new_group('sorting').new_bash_job(name='sort').command('sort names.txt')
+        """
         return self._own(self._batch.new_bash_job(name, attributes, shell))
 
     def new_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None, shell: str | None = None) -> BashJob:
-        """The same as `new_bash_job`."""
+        """The same as `new_bash_job`.
+
+        >>> j = b.new_group('counting').new_job(name='count').command('wc -l names.txt')
+        """
         return self._own(self._batch.new_bash_job(name, attributes, shell))
 
     def new_python_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None) -> PythonJob:
-        """A new job of calls of Python functions in this group."""
+        """A new job of calls of Python functions in this group.
+
+        >>> total = b.new_group('sums').new_python_job().call(sum, [1, 2, 3])
+        """
         return self._own(self._batch.new_python_job(name, attributes))
+
+    def map(self, name: str, items: Iterable[Any], work: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> JobStage[Any]:
+        """One job of this group for each item; see `Batch.map`.
+
+        >>> b = hb.Batch()
+        >>> words = b.new_group('words', at_most=2)
+        >>> stage = words.map('word', ['to be', 'or not'], 'echo {item} > {job.out}')
+        >>> words.jobs
+        [<BashJob word-0>, <BashJob word-1>]
+        """
+        stage = self._batch.map(name, items, work, *args, **kwargs)
+        for job in stage:
+            self._own(job)
+        return stage
 
     def _own(self, job: _J) -> _J:
         job.job_draft.group = self._draft.group_id
@@ -74,7 +113,14 @@ class JobGroup:
     def new_group(
         self, name: str, attributes: Mapping[str, str] | None = None, cancel_after_n_failures: int | None = None, at_most: int | None = None
     ) -> JobGroup:
-        """A group in this group: cancelled with it, and its jobs count here too."""
+        """A group in this group: cancelled with it, and its jobs count here too.
+
+        >>> b = hb.Batch()
+        >>> study = b.new_group('study')
+        >>> j = study.new_group('chromosome 1').new_job(name='chr1')
+        >>> study.jobs
+        [<BashJob chr1>]
+        """
         return make_group(self._batch, name, self._draft.group_id, attributes, cancel_after_n_failures, at_most)
 
     def at_most(self, n: int | None) -> Self:

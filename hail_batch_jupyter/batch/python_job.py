@@ -24,7 +24,13 @@ class PythonJob(Job):
 
     @property
     def n_results(self) -> int:
-        """How many calls were made with `call`."""
+        """How many calls were made with `call`.
+
+        >>> j = b.new_python_job()
+        >>> low, high = j.call(min, 1, 9), j.call(max, 1, 9)
+        >>> j.n_results
+        2
+        """
         return sum(not call.named for call in self.job_draft.calls)
 
     def call(self, unapplied: Callable[..., Any], /, *args: Any, **kwargs: Any) -> PythonResult:
@@ -32,6 +38,12 @@ class PythonJob(Job):
 
         Among the arguments, also in lists, tuples and values of dicts, a file becomes its path, a group a dict of paths, a result its value.
         The function and the arguments are pickled when the batch runs.
+
+        >>> b = hb.Batch()
+        >>> total = b.new_python_job().call(sum, [1, 2, 3])
+        >>> double = b.new_python_job().call(pow, total, 2)
+        >>> b.write_output(double.as_json(), 'double.json')
+
         Raises BatchException when the arguments do not fit the function, or hold a job or a file in another place.
         """
         name = f"result{self.n_results + 1}"
@@ -44,6 +56,10 @@ class PythonJob(Job):
         """Call a function that gives a mapping; each name in `outputs` is a result of the job.
 
         The job fails if a name is missing in the mapping.
+
+        >>> results = b.new_python_job().call_named(dict, ['low', 'high'], low=1, high=9)
+        >>> sorted(results)
+        ['high', 'low']
         """
         names = tuple(outputs)
         if len(set(names)) != len(names):

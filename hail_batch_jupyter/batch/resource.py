@@ -28,7 +28,12 @@ class Resource(Reference):
         return self.from_batch.draft.serial
 
     def source(self) -> Job | None:
-        """The job that makes it, None for an input."""
+        """The job that makes it, None for an input.
+
+        >>> j = b.new_job(name='greet')
+        >>> j.ofile.source()
+        <BashJob greet>
+        """
         return self.from_batch.job_of(self.file_ref.owner) if self.file_ref.made_by_job else None
 
     @property
@@ -72,6 +77,10 @@ class JobResourceFile(ResourceFile):
     def add_extension(self, extension: str) -> JobResourceFile:
         """Append `extension`, such as '.txt', to the file's name; before or after its use in commands.
 
+        >>> j = b.new_job()
+        >>> j = j.command(f'gzip -c names.txt > {j.names}')
+        >>> file = j.names.add_extension('.txt.gz')
+
         Raises BatchException if it has one already.
         """
         self.from_batch.add_extension(self.file_ref, extension)
@@ -79,6 +88,14 @@ class JobResourceFile(ResourceFile):
 
     def path(self, timeout_s: float | None = None) -> Path:
         """The file on this machine after the batch's last run; waits for the job that makes it.
+
+        >>> b = hb.Batch()
+        >>> j = b.new_job()
+        >>> j = j.command(f'echo hello > {j.ofile}')
+        >>> run = b.run(delete_scratch_on_exit=False)
+        Batch completed successfully!
+        >>> j.ofile.path().read_text().strip()
+        'hello'
 
         Raises JobFailedError if that did not succeed, TimeoutError, or BatchException when there is no run or the file is gone.
         """
@@ -102,19 +119,41 @@ class PythonResult(Resource, str):
         return made
 
     def as_str(self) -> JobResourceFile:
-        """A text file with `str(value)` and a line end."""
+        """A text file with `str(value)` and a line end.
+
+        >>> b = hb.Batch()
+        >>> total = b.new_python_job().call(sum, [1, 2, 3])
+        >>> b.write_output(total.as_str(), 'total.txt')
+        """
         return self.from_batch.result_as(self.file_ref, "str")
 
     def as_json(self) -> JobResourceFile:
-        """A JSON file of the value; the job fails if it has no JSON form."""
+        """A JSON file of the value; the job fails if it has no JSON form.
+
+        >>> b = hb.Batch()
+        >>> total = b.new_python_job().call(sum, [1, 2, 3])
+        >>> b.write_output(total.as_json(), 'total.json')
+        """
         return self.from_batch.result_as(self.file_ref, "json")
 
     def as_repr(self) -> JobResourceFile:
-        """A text file with `repr(value)` and a line end."""
+        """A text file with `repr(value)` and a line end.
+
+        >>> b = hb.Batch()
+        >>> total = b.new_python_job().call(sum, [1, 2, 3])
+        >>> b.write_output(total.as_repr(), 'total.txt')
+        """
         return self.from_batch.result_as(self.file_ref, "repr")
 
     def result(self, timeout_s: float | None = None) -> Any:
         """The value after the batch's last run; waits for the job.
+
+        >>> b = hb.Batch()
+        >>> total = b.new_python_job().call(sum, [1, 2, 3])
+        >>> run = b.run(delete_scratch_on_exit=False)
+        Batch completed successfully!
+        >>> total.result()
+        6
 
         Raises the exception of the function itself, its remote traceback as the cause; JobFailedError if the job failed otherwise,
         TimeoutError, or BatchException when there is no run or the file is gone.

@@ -31,6 +31,8 @@ class Settings:
     def cpu(self, cores: Quantity | None) -> Self:
         """Cores, such as 2 or 0.5, or millicores such as '250m'; None takes the default again.
 
+        >>> j = b.new_job().cpu('500m')
+
         Raises UnitError for any other text.
         """
         if cores is not None:
@@ -40,6 +42,8 @@ class Settings:
 
     def memory(self, memory: Quantity | None) -> Self:
         """Bytes, a size such as '500Mi' or '3.75G', or 'lowmem', 'standard', 'highmem' (1, 4, 7 GiB a core).
+
+        >>> j = b.new_job().cpu(2).memory('3.5Gi')
 
         Raises UnitError for any other text.
         """
@@ -51,6 +55,8 @@ class Settings:
     def storage(self, storage: Quantity | None) -> Self:
         """Bytes, or a size such as '10Gi', of extra disk; ignored where the disk is that of this machine.
 
+        >>> j = b.new_job().storage('20Gi')
+
         Raises UnitError for any other text.
         """
         if storage is not None:
@@ -59,7 +65,10 @@ class Settings:
         return self
 
     def env(self, variable: str, value: object) -> Self:
-        """Set an environment variable; the value arrives exactly as it is. The last value of a name counts."""
+        """Set an environment variable; the value arrives exactly as it is. The last value of a name counts.
+
+        >>> j = b.new_job().env('GREETING', 'hello  world').command('echo "$GREETING"')
+        """
         if not isinstance(variable, str) or not variable or "=" in variable or "\0" in variable:
             raise BatchException(f"env: {variable!r} cannot be the name of an environment variable; use letters, digits and '_', such as 'MY_VALUE'")
         text = str(value)
@@ -69,12 +78,18 @@ class Settings:
         return self
 
     def image(self, image: str) -> Self:
-        """The container image that the job runs in."""
+        """The container image that the job runs in.
+
+        >>> j = b.new_job().image('ubuntu:24.04').command('cat /etc/os-release')
+        """
         self.job_draft.image = image
         return self
 
     def timeout(self, timeout: Quantity | None) -> Self:
-        """Seconds, or '90s', '15m', '2h', after which the job is ended; None or 0 is no limit."""
+        """Seconds, or '90s', '15m', '2h', after which the job is ended; None or 0 is no limit.
+
+        >>> j = b.new_job().timeout('90m').command('./search everything')
+        """
         if timeout is None:
             self.job_draft.timeout_s = None
             return self
@@ -83,19 +98,32 @@ class Settings:
         return self
 
     def always_run(self, always_run: bool = True) -> Self:
-        """Run the job even if jobs that it waits for failed or were cancelled."""
+        """Run the job even if jobs that it waits for failed or were cancelled.
+
+        >>> work = b.new_job(name='work').command('./work')
+        >>> tidy = b.new_job(name='tidy').depends_on(work).always_run().command('./tidy')
+        """
         self.job_draft.always_run = always_run
         return self
 
     def always_copy_output(self, always_copy_output: bool = True) -> Self:
-        """Copy the job's outputs even if it failed."""
+        """Copy the job's outputs even if it failed.
+
+        >>> b = hb.Batch()
+        >>> j = b.new_job()
+        >>> j = j.command(f'./work > {j.log} 2>&1').always_copy_output()
+        >>> b.write_output(j.log, 'work.log')
+        """
         if always_copy_output:
             self._require("always_copy_output")
         self.job_draft.always_copy_output = always_copy_output
         return self
 
     def n_max_attempts(self, n_max_attempts: int) -> Self:
-        """How often the job is tried at most, counting lost workers; a job that fails by itself is tried again only with `retry`."""
+        """How often the job is tried at most, counting lost workers; a job that fails by itself is tried again only with `retry`.
+
+        >>> j = b.new_job().n_max_attempts(3)
+        """
         if not isinstance(n_max_attempts, int) or n_max_attempts < 1:
             raise UnitError(f"n_max_attempts {n_max_attempts!r} is not a number of attempts; use 1 or more")
         self.job_draft.n_max_attempts = n_max_attempts
@@ -148,18 +176,29 @@ class Settings:
         return self
 
     def spot(self, is_spot: bool) -> Self:
-        """Whether the job may run on a machine that can be taken away; no effect on one's own machine."""
+        """Whether the job may run on a machine that can be taken away; no effect on one's own machine.
+
+        >>> j = b.new_job().spot(False)
+        """
         self.job_draft.spot = is_spot
         return self
 
     def regions(self, regions: list[str] | None) -> Self:
-        """The cloud regions where the job may run; None for any."""
+        """The cloud regions where the job may run; None for any.
+
+        >>> service = hb.ServiceBackend(billing_project='trial', remote_tmpdir='gs://my-bucket/tmp', regions=['us-central1'], token='my-token')
+        >>> j = hb.Batch(backend=service).new_job().regions(['us-central1', 'us-east1'])
+        """
         self._require("regions")
         self.job_draft.regions = None if regions is None else list(regions)
         return self
 
     def cloudfuse(self, bucket: str, mount_point: str, *, read_only: bool = True) -> Self:
-        """Mount a bucket (for Azure 'account/container') at a folder of the job."""
+        """Mount a bucket (for Azure 'account/container') at a folder of the job.
+
+        >>> service = hb.ServiceBackend(billing_project='trial', remote_tmpdir='gs://my-bucket/tmp', regions=['us-central1'], token='my-token')
+        >>> j = hb.Batch(backend=service).new_job().cloudfuse('my-bucket', '/data').command('ls /data')
+        """
         self._require("cloudfuse")
         for name, value in (("bucket", bucket), ("mount_point", mount_point)):
             if value == "":

@@ -96,7 +96,12 @@ class JobStage(Generic[J]):
 
     @property
     def results(self) -> StageFiles:
-        """What the function of `Batch.map` gives for each item: results that other jobs can take; `.result()` are the values."""
+        """What the function of `Batch.map` gives for each item: results that other jobs can take; `.result()` are the values.
+
+        >>> b = hb.Batch()
+        >>> squares = b.map('square', range(3), pow, 2)
+        >>> total = b.new_python_job('total').call(sum, squares.results)
+        """
         calls = [call for job in self.jobs for call in job.job_draft.calls]
         return self["result1" if calls and not calls[0].named else "results"]
 

@@ -147,3 +147,18 @@ def test_after_takes_jobs_of_the_same_batch_and_never_weakens_a_dependency(b: Ba
         second.after(Batch().new_job())
     with pytest.raises(BatchException, match="after takes jobs, and 3 is a int"):
         second.after(3)  # type: ignore[arg-type]  # that is the mistake
+
+
+def test_a_group_maps_as_its_batch_does_and_owns_the_jobs(b: Batch) -> None:
+    outer = b.new_group("outer")
+    stage = outer.new_group("inner").map("square", range(3), pow, 2)
+
+    assert outer.jobs == list(stage)
+    assert b.stages["square"] is stage
+    assert {job.group for job in b.compile().jobs} == {2}
+
+
+def test_a_map_of_a_group_that_fails_makes_no_job(b: Batch) -> None:
+    with pytest.raises(BatchException, match="supplied arguments"):
+        b.new_group("outer").map("square", range(3), lambda: 1)
+    assert b.jobs == []
