@@ -85,6 +85,7 @@ def _runs(python: str) -> bool:
 COMPONENTS = {
     "chromium": Component(_first_of("chromium", "chromium-browser", "google-chrome"), "`make test-deps` installs it"),
     "docker": Component(_docker, "`make test-deps` installs it (its tests run as root)"),
+    "docker-registry": Component(_first_of("docker-registry"), "`make test-deps` installs it"),
     "podman": Component(_podman, "`make test-deps` installs it"),
     "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),

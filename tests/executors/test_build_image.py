@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ensurepip
+import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hail_batch_jupyter.batch as hb
+from tests.conftest import free_port, wait_until
 from tests.executors.engines import IMAGE, RealEngine
 
 pytestmark = pytest.mark.parametrize("started_engine", [pytest.param("docker", marks=pytest.mark.requires("docker"))], indirect=True)
@@ -61,6 +65,44 @@ def test_a_job_finds_the_packages_of_the_image_that_was_built_for_it(base: RealE
 
     assert [word.result() for word in words] == ["needy", "tiny"]
     assert list(images.iterdir()) == []
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """The address of a registry with nothing in it."""
+    port = free_port()
+    config = tmp_path / "registry.yml"
+    config.write_text(f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/registry\nhttp:\n  addr: 127.0.0.1:{port}\n")
+    with open(tmp_path / "registry.log", "w") as log:
+        server = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: tags(f"127.0.0.1:{port}", "none") is not None, story=(tmp_path / "registry.log").read_text)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def tags(address: str, name: str) -> list[str] | None:
+    """The tags of an image that a registry has; None while it does not answer."""
+    connection = HTTPConnection(address, timeout=10)
+    try:
+        connection.request("GET", f"/v2/{name}/tags/list")
+        answer = connection.getresponse()
+        return list(json.loads(answer.read()).get("tags", ()))
+    except ConnectionRefusedError:
+        return None
+    finally:
+        connection.close()
+
+
+@pytest.mark.requires("docker-registry")
+def test_an_image_named_for_a_repository_is_pushed_there(base: RealEngine, registry: str, tmp_path: Path) -> None:
+    name = hb.build_python_image(f"{registry}/lab/needy:1.0", [*NO_NETWORK, "needy"], _tmp_dir=str(tmp_path / "images"))
+
+    assert name == f"{registry}/lab/needy:1.0"
+    assert tags(registry, "lab/needy") == ["1.0"]
+    assert tags(registry, "lab/other") == []
 
 
 def test_a_package_that_is_nowhere_fails_with_what_pip_says(base: RealEngine, tmp_path: Path) -> None:
