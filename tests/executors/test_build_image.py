@@ -96,6 +96,7 @@ def tags(address: str, name: str) -> list[str] | None:
         connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.requires("docker-registry")
 def test_an_image_named_for_a_repository_is_pushed_there(base: RealEngine, registry: str, tmp_path: Path) -> None:
     name = hb.build_python_image(f"{registry}/lab/needy:1.0", [*NO_NETWORK, "needy"], _tmp_dir=str(tmp_path / "images"))
