@@ -1,4 +1,4 @@
-/** Bundles the widget's two files, and what their third parties ask to be told. `--watch` keeps on. */
+/** Bundles the widget's two files and those of its views, which are loaded when one is opened, and what their third parties ask to be told. `--watch` keeps on. */
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,7 +10,12 @@ const out = join(here, "..", "hail_batch_jupyter", "jupyter", "static");
 
 const options = {
   absWorkingDir: here,
-  entryPoints: { widget: "src/widget/index.ts", "widget-style": "src/style/widget.css" },
+  entryPoints: {
+    widget: "src/widget/index.ts",
+    "widget-style": "src/style/widget.css",
+    views: "src/views/index.ts",
+    "views-style": "src/style/views.css",
+  },
   entryNames: "[name]",
   outdir: out,
   bundle: true,
@@ -30,7 +35,7 @@ const options = {
 function writeOutputs({ outputFiles, metafile, errors }) {
   if (errors.length > 0) return;
   for (const file of outputFiles) {
-    writeFileSync(file.path.replace("widget-style.css", "widget.css"), file.contents);
+    writeFileSync(file.path.replace("-style.css", ".css"), file.contents);
   }
   const report = `${JSON.stringify({ packages: thirdParties(metafile) }, null, 2)}\n`;
   writeFileSync(join(out, "third-party-licenses.json"), report);

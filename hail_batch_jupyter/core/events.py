@@ -98,7 +98,11 @@ class AttemptView(NamedTuple):
 
 
 class JobView(NamedTuple):
-    """What is known of one job; times are milliseconds since the epoch. `earlier` are its attempts before the present one."""
+    """What is known of one job; times are milliseconds since the epoch.
+
+    earlier              its attempts before the present one
+    main_ms, output_ms   when, in the last attempt, the job itself and the copying of its outputs began; None before, and of backends that do not tell
+    """
 
     job_id: int
     state: JobState = JobState.PENDING
@@ -117,6 +121,8 @@ class JobView(NamedTuple):
     files: tuple[tuple[str, int, int], ...] = ()
     granted: Optional[Granted] = None
     earlier: tuple[AttemptView, ...] = ()
+    main_ms: Optional[int] = None
+    output_ms: Optional[int] = None
 
     @property
     def attempts(self) -> tuple[AttemptView, ...]:
@@ -141,9 +147,14 @@ class JobView(NamedTuple):
         if state is JobState.READY:
             return self._ready_again(event)
         if state is JobState.RUNNING or state is JobState.CREATING:
-            started = event.time_ms if self.started_ms is None or event.attempt != self.attempt else self.started_ms
+            again = self.started_ms is not None and event.attempt == self.attempt
+            started, main, output = (self.started_ms, self.main_ms, self.output_ms) if again else (event.time_ms, None, None)
+            main = event.time_ms if event.phase == "main" else main
+            output = event.time_ms if event.phase == "output" else output
             pid = event.pid or self.pid
-            view = JobView(self.job_id, state, event.attempt, event.phase, event.slot, pid, self.ready_ms, started, cost_usd=self.cost_usd)
+            view = JobView(
+                self.job_id, state, event.attempt, event.phase, event.slot, pid, self.ready_ms, started, cost_usd=self.cost_usd, main_ms=main, output_ms=output
+            )
             if event.granted is None and self.granted is None and not self.earlier:
                 return view
             return view._replace(granted=event.granted or (self.granted if event.attempt == self.attempt else None), earlier=self.earlier)
@@ -165,6 +176,8 @@ class JobView(NamedTuple):
             event.files,
             self.granted,
             self.earlier,
+            self.main_ms,
+            self.output_ms,
         )
 
     def _ready_again(self, event: JobEvent) -> JobView:

@@ -12,6 +12,7 @@ from hail_batch_jupyter.core.events import BatchSnapshot, JobView
 from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.core.state import BROKEN
 from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.jupyter import answers
 from hail_batch_jupyter.jupyter.graph import MAX_CHANGES_BYTES, VERSION, Graph, Message, changes_messages, graph_of, snapshot_message, states_of
 from hail_batch_jupyter.jupyter.words import note_text
 from hail_batch_jupyter.observe.running import RunningBatch
@@ -36,6 +37,7 @@ class Feed:
         self.heard = False
         self._send = send
         self._lock = threading.RLock()
+        self._answering = threading.Lock()
         self._graph: Graph | None = None
         self._seq = 0
         self._told: bytes | None = None
@@ -166,6 +168,13 @@ class Feed:
             self._answer_job(content)
         elif kind == "cancel":
             self._answer_cancel(content)
+        elif kind in answers.KINDS:
+            threading.Thread(target=self._answer_apart, args=(content,), name="hail-batch-jupyter-answer", daemon=True).start()
+
+    def _answer_apart(self, content: Message) -> None:
+        """Answer what may take a while, on a thread of its own, so that the kernel's next message does not wait."""
+        with self._answering:
+            self._send(*answers.answer(self.running, content))
 
     def _answer_cancel(self, content: Message) -> None:
         answer = {"kind": "answer", "request": content.get("request")}
@@ -223,7 +232,7 @@ def applied(states: bytes, content: Message, buffer: bytes) -> bytes:
 
 def job_detail(running: RunningBatch, job: JobSpec, view: JobView) -> Message:
     """What the side of the widget shows of one job; never a value of its environment."""
-    log = running.directory / "logs" / f"{job.job_id}.{max(view.attempt, 1)}.main.log" if running.directory else None
+    log = answers.log_path(running, job, view)
     return {
         "name": job.display_name,
         "state": view.state.value,
@@ -236,7 +245,7 @@ def job_detail(running: RunningBatch, job: JobSpec, view: JobView) -> Message:
         "ended_ms": view.ended_ms,
         "max_rss_bytes": view.usage.max_rss_bytes if view.usage else None,
         "tail": running.log_tail(job.job_id, 40)[-8000:],
-        "log_path": str(log) if log is not None and log.exists() else "",
+        "log_path": "" if log is None else str(log),
     }
 
 

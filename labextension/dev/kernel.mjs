@@ -1,5 +1,6 @@
 /** Stands in for a kernel: answers the widget's messages and plays a scripted run. */
 
+import { columns } from "./columns.mjs";
 import { simulate } from "./scenarios.mjs";
 
 const LOG = [
@@ -9,6 +10,8 @@ const LOG = [
   "\u001b[1;31m[E::write_out]\u001b[0m align.bam: No space left on device",
   'samtools sort: failed writing to "align.bam"',
 ].join("\n");
+
+const STATIC = "../../hail_batch_jupyter/jupyter/static/";
 
 export class FakeKernel {
   constructor(graph, { at = 0, freeze = false, stepMs = 250, nSteps = 60 } = {}) {
@@ -24,6 +27,9 @@ export class FakeKernel {
     this.startedMs = Date.now() - 1000 * (5 + 160 * at);
     this.cancelling = false;
     this.fold(nDone);
+    const lastEnd = this.started().reduce((last, job) => Math.max(last, job.started), 0);
+    this.scale =
+      at > 0 && lastEnd > 0 ? (Date.now() - this.startedMs) / lastEnd : (nSteps * stepMs) / graph.duration;
     this.frozenMs = Date.now();
   }
 
@@ -42,6 +48,9 @@ export class FakeKernel {
     this.sent.push(message);
     if (message.kind === "hello" || message.kind === "need") setTimeout(() => this.snapshot(), 0);
     if (message.kind === "job") setTimeout(() => this.job(message), 60);
+    if (message.kind === "columns") setTimeout(() => this.emit(...columns(this, message)), 20);
+    if (message.kind === "views") this.views(message);
+    if (message.kind === "log") setTimeout(() => this.log(message), 20);
     if (message.kind === "cancel") setTimeout(() => this.cancel(message), 60);
   }
 
@@ -69,6 +78,13 @@ export class FakeKernel {
     this.complete = this.at === this.changes.length;
     if (this.complete) this.endedMs ??= Date.now();
     return moved;
+  }
+
+  /** Jobs that have begun. */
+  started() {
+    return this.graph.jobs.filter(
+      (job, index) => job.started !== undefined && [3, 4, 5].includes(this.codes[index]),
+    );
   }
 
   now() {
@@ -149,6 +165,23 @@ export class FakeKernel {
       log_path: `runs/20261121-103102-demo/logs/${job + 1}.1.main.log`,
     };
     this.emit({ kind: "job", request, job, detail });
+  }
+
+  async views({ request }) {
+    const [script, style] = await Promise.all(
+      ["js", "css"].map(
+        async (end) => new Uint8Array(await (await fetch(`${STATIC}views.${end}`)).arrayBuffer()),
+      ),
+    );
+    const body = new Uint8Array([...script, ...style]);
+    this.emit({ kind: "views", request, script: script.length, deflate: false }, new DataView(body.buffer));
+  }
+
+  log({ request, job, start, length }) {
+    const whole = new TextEncoder().encode(`${LOG}\n`.repeat(2000));
+    const first = start < 0 ? Math.max(0, whole.length + start) : Math.min(start, whole.length);
+    const part = whole.slice(first, first + length);
+    this.emit({ kind: "log", request, job, start: first, size: whole.length }, new DataView(part.buffer));
   }
 
   cancel({ request }) {

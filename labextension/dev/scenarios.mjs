@@ -158,18 +158,45 @@ export function simulate(graph) {
     }
   }
   const start = codes.slice();
-  while (ready.length || running.length) {
-    while (ready.length && running.length < parallel) {
-      const job = ready.shift();
-      put(job, CODE.creating);
-      put(job, CODE.running);
-      running.push(job);
-    }
-    const job = running.shift();
-    const failed = graph.fails?.(jobs[job], graph);
-    put(job, failed ? CODE.failed : CODE.success);
-    if (failed) cancel(job);
-    else release(job);
-  }
+  playOut();
   return { start, changes };
+
+  /** Jobs take turns on the slots; each gets its moments in a time that begins at 0. */
+  function playOut() {
+    const slots = Array.from({ length: parallel }, (_, slot) => parallel - 1 - slot);
+    let now = 0;
+    for (const job of ready) jobs[job].ready = now;
+    while (ready.length || running.length) {
+      while (ready.length && slots.length) {
+        const job = ready.shift();
+        const input = 20 + ((job * 37) % 60);
+        const main = now + input + 400 + ((job * 7919) % 900) + 300 * (jobs[job].stage % 3);
+        Object.assign(jobs[job], { slot: slots.pop(), started: now, main: now + input, output: main });
+        jobs[job].ended = main + ((job * 13) % 90);
+        put(job, CODE.creating);
+        put(job, CODE.running);
+        running.push(job);
+      }
+      const job = takeFirst(running, jobs);
+      now = jobs[job].ended;
+      slots.push(jobs[job].slot);
+      slots.sort((a, b) => b - a);
+      const failed = graph.fails?.(jobs[job], graph);
+      put(job, failed ? CODE.failed : CODE.success);
+      const before = ready.length;
+      if (failed) cancel(job);
+      else release(job);
+      for (const freed of ready.slice(before)) jobs[freed].ready = now;
+    }
+    graph.duration = now;
+  }
+}
+
+/** Takes the running job that ends first out of the list. */
+function takeFirst(running, jobs) {
+  let at = 0;
+  running.forEach((job, index) => {
+    if (jobs[job].ended < jobs[running[at]].ended) at = index;
+  });
+  return running.splice(at, 1)[0];
 }

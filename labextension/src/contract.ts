@@ -102,13 +102,68 @@ export interface Answer {
   text: string;
 }
 
-export type KernelMessage = Snapshot | Changes | JobAnswer | Answer;
+/** Moments of a job's last attempt: u32 ms after `base_ms`, NO_TIME for none. */
+export const TIME_COLUMNS = ["ready", "started", "main", "output", "ended"] as const;
+
+/**
+ * Numbers of a job, four bytes each: i32 slot, attempt, exit (-1 none); u32 rss and memory asked for in KiB
+ * (0 unknown), cores asked for in thousandths (0 unsaid); f32 cpu seconds (-1 unknown), cost in dollars.
+ */
+export const INTEGER_COLUMNS = ["slot", "attempt", "exit"] as const;
+export const SIZE_COLUMNS = ["rss", "cores", "memory"] as const;
+export const REAL_COLUMNS = ["cpu", "cost"] as const;
+
+export const NO_TIME = 0xffff_ffff;
+
+export type ColumnName =
+  | (typeof TIME_COLUMNS)[number]
+  | (typeof INTEGER_COLUMNS)[number]
+  | (typeof SIZE_COLUMNS)[number]
+  | (typeof REAL_COLUMNS)[number];
+
+/** Columns of the first `count` of the jobs asked for, one after another in the one buffer; for the rest ask on. */
+export interface ColumnsAnswer {
+  kind: "columns";
+  request: number;
+  names: ColumnName[];
+  base_ms: number;
+  count: number;
+  deflate: boolean;
+}
+
+/** The module of the views, `script` bytes of the buffer, and its style sheet. */
+export interface ViewsAnswer {
+  kind: "views";
+  request: number;
+  script: number;
+  deflate: boolean;
+}
+
+/** A part of a log from byte `start` on; `size` is that of the whole. */
+export interface LogAnswer {
+  kind: "log";
+  request: number;
+  job: number;
+  start: number;
+  size: number;
+}
+
+export type Reply = JobAnswer | Answer | ColumnsAnswer | ViewsAnswer | LogAnswer;
+export type KernelMessage = Snapshot | Changes | Reply;
+
+/** What a view asks beside the graph; the session numbers the requests. */
+export type Question =
+  | { kind: "job"; job: number }
+  | { kind: "columns"; names: ColumnName[]; first: number; count: number }
+  | { kind: "columns"; names: ColumnName[]; jobs: number[] }
+  | { kind: "log"; job: number; start: number; length: number }
+  | { kind: "views" };
 
 export type BrowserMessage =
   | { kind: "hello"; version: number }
   | { kind: "need" }
   | { kind: "visible"; visible: boolean }
-  | { kind: "job"; request: number; job: number }
+  | (Question & { request: number })
   | { kind: "cancel"; request: number };
 
 /** The window events between the widget and JupyterLab's extension. */

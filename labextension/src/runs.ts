@@ -78,8 +78,13 @@ export class Run {
 
   /** How long the run has taken, in ms; null before it starts. */
   elapsedMs(nowMs = Date.now()): number | null {
-    const { started_ms, ended_ms } = this.clock;
-    return started_ms === null ? null : Math.max(0, (ended_ms ?? nowMs + this.offsetMs) - started_ms);
+    const { started_ms } = this.clock;
+    return started_ms === null ? null : Math.max(0, this.nowMs(nowMs) - started_ms);
+  }
+
+  /** The kernel's time now, or that of the run's end, in ms since 1970. */
+  nowMs(nowMs = Date.now()): number {
+    return this.clock.ended_ms ?? nowMs + this.offsetMs;
   }
 
   /** Same jobs, stages and edges as another run: what is drawn may stay where it is. */

@@ -120,8 +120,18 @@ def test_a_view_knows_times_slot_exit_code_and_usage_of_a_job_that_ended() -> No
 
     view = history((R, {}), (X, {"attempt": 1, "phase": "main", "slot": 2, "pid": 99}), (F, {"attempt": 1, "exit_code": 3, "usage": usage}))
 
-    assert view == JobView(1, F, 1, "", 2, 99, ready_ms=1000, started_ms=2000, ended_ms=3000, exit_code=3, usage=usage)
+    assert view == JobView(1, F, 1, "", 2, 99, ready_ms=1000, started_ms=2000, ended_ms=3000, exit_code=3, usage=usage, main_ms=2000)
     assert view.duration_s == 1.0
+
+
+def test_a_view_knows_when_each_phase_of_the_last_attempt_began() -> None:
+    first = (X, {"attempt": 1, "phase": "input"}), (X, {"attempt": 1, "phase": "main"}), (X, {"attempt": 1, "phase": "output"})
+
+    ended = history(*first, (JobState.SUCCESS, {"attempt": 1}))
+    again = history(*first, (X, {"attempt": 2, "phase": "input"}))
+
+    assert (ended.started_ms, ended.main_ms, ended.output_ms, ended.ended_ms) == (1000, 2000, 3000, 4000)
+    assert (again.started_ms, again.main_ms, again.output_ms) == (4000, None, None)
 
 
 def test_a_new_phase_of_an_attempt_keeps_its_start_and_its_pid() -> None:

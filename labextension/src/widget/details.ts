@@ -46,7 +46,9 @@ export class Details {
     if (state === this.askedFor) return;
     this.askedFor = state;
     this.stop();
-    this.forget = this.session.askJob(this.job, (detail) => this.show(detail));
+    this.forget = this.session.ask({ kind: "job", job: this.job }, (reply) => {
+      if (reply.kind === "job") this.show(reply.detail);
+    });
     this.slow = setTimeout(() => this.explain(), SLOW_MS);
   }
 

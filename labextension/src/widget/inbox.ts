@@ -1,4 +1,4 @@
-/** Hands the kernel's messages on in their order, also while the bytes of a snapshot are being inflated. */
+/** Hands the kernel's messages on in their order, also while the bytes of one are being inflated. */
 
 import type { KernelMessage } from "../contract";
 import { inflate } from "../decode";
@@ -40,7 +40,7 @@ export class Inbox {
     while (!this.inflating && !this.disposed) {
       const letter = this.held.shift();
       if (!letter) return;
-      if (letter[0].kind === "snapshot" && letter[0].deflate) void this.inflateThenDeliver(letter);
+      if ("deflate" in letter[0] && letter[0].deflate) void this.inflateThenDeliver(letter);
       else this.receiver.receive(...letter);
     }
   }
@@ -51,7 +51,7 @@ export class Inbox {
     this.inflating = false;
     if (this.disposed) return;
     if (inflated) this.receiver.receive(message, inflated);
-    else this.receiver.fail("The graph could not be unpacked; run the cell again.");
+    else this.receiver.fail("What the kernel sent could not be unpacked; run the cell again.");
     this.deliver();
   }
 }
@@ -66,5 +66,5 @@ function firstBuffer(buffers: unknown): Uint8Array<ArrayBuffer> {
 
 function isKernelMessage(content: unknown): content is KernelMessage {
   if (typeof content !== "object" || content === null || !("kind" in content)) return false;
-  return ["snapshot", "changes", "job", "answer"].includes(String(content.kind));
+  return ["snapshot", "changes", "job", "answer", "columns", "views", "log"].includes(String(content.kind));
 }

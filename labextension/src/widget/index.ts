@@ -1,11 +1,12 @@
 /** The widget's front-end module: one session for each model, one view for each place it is shown. */
 
+import { importText } from "./loader";
 import type { FrontEnd } from "./model";
 import { Session } from "./session";
 import { View } from "./view";
 
 /** A function, because hosts hand `initialize` and `render` different wrappers of one model. */
-export default (): FrontEnd => {
+export default (importModule = importText): FrontEnd => {
   let session: Session | null = null;
   return {
     initialize({ model }) {
@@ -14,7 +15,7 @@ export default (): FrontEnd => {
     },
     render({ model, el }) {
       session ??= new Session(model);
-      const view = new View(session);
+      const view = new View(session, importModule);
       el.append(view.element);
       return () => view.dispose();
     },

@@ -3,8 +3,9 @@
 import {
   type BrowserMessage,
   type Changes,
-  type JobDetail,
   type KernelMessage,
+  type Question,
+  type Reply,
   type Snapshot,
   VERSION,
 } from "../contract";
@@ -23,6 +24,9 @@ const PATIENCE_MS = 10_000;
 /** What JupyterLab's widget manager says when the kernel goes. */
 const CLOSING_EVENTS = ["comm:close", "comm_live_update"];
 
+/** Takes the answer to a question, with its bytes. */
+export type Hear = (reply: Reply, bytes: Uint8Array) => void;
+
 export class Session {
   run: Run | null = null;
   readonly trouble = new Trouble();
@@ -30,7 +34,7 @@ export class Session {
   private readonly model: Model;
   private readonly listeners = new Set<() => void>();
   private readonly visibleViews = new Map<object, boolean>();
-  private readonly details = new Map<number, (detail: JobDetail) => void>();
+  private readonly asked = new Map<number, Hear>();
   private readonly inbox: Inbox;
   private readonly cancelling: Cancel;
   private patience: ReturnType<typeof setTimeout> | undefined;
@@ -54,7 +58,7 @@ export class Session {
     this.inbox.dispose();
     for (const event of CLOSING_EVENTS) this.model.off(event, this.onClosed);
     this.listeners.clear();
-    this.details.clear();
+    this.asked.clear();
   }
 
   /** Calls `listener` after every change; gives what stops it. */
@@ -80,12 +84,12 @@ export class Session {
     this.send({ kind: "visible", visible: anyVisible });
   }
 
-  /** Asks for one job; gives what forgets the question. */
-  askJob(job: number, answer: (detail: JobDetail) => void): () => void {
+  /** Asks; gives what forgets the question. */
+  ask(question: Question, hear: Hear): () => void {
     const request = ++this.nRequests;
-    this.details.set(request, answer);
-    this.send({ kind: "job", request, job });
-    return () => this.details.delete(request);
+    this.asked.set(request, hear);
+    this.send({ ...question, request });
+    return () => this.asked.delete(request);
   }
 
   cancel(): void {
@@ -126,16 +130,15 @@ export class Session {
       case "changes":
         this.onChanges(message, bytes);
         break;
-      case "job":
-        this.details.get(message.request)?.(message.detail);
-        this.details.delete(message.request);
-        break;
-      case "answer":
-        this.cancelling.answered(String(message.request), message.ok, message.text);
-        break;
       default:
-        message satisfies never;
+        this.onReply(message, bytes);
     }
+  }
+
+  private onReply(reply: Reply, bytes: Uint8Array): void {
+    this.asked.get(reply.request)?.(reply, bytes);
+    this.asked.delete(reply.request);
+    if (reply.kind === "answer") this.cancelling.answered(String(reply.request), reply.ok, reply.text);
   }
 
   private setRun(snapshot: Snapshot, bytes: Uint8Array): void {

@@ -5,10 +5,12 @@ import { element, setHidden } from "../dom";
 import type { Run } from "../runs";
 import { Failures } from "./failures";
 import { Header } from "./header";
+import type { Import } from "./loader";
 import { textMeasure } from "./measure";
 import { Progress } from "./progress";
 import type { Session } from "./session";
 import { Sheets } from "./sheets";
+import { Tabs } from "./tabs";
 import { watchVisible } from "./visible";
 
 const TICK_MS = 1000;
@@ -24,13 +26,14 @@ export class View {
   private readonly header: Header;
   private readonly progress = new Progress();
   private readonly dag: DagView;
+  private readonly tabs: Tabs;
   private readonly sheets: Sheets;
   private readonly failures: Failures;
   private readonly ticking: ReturnType<typeof setInterval>;
   private drawn: Run | null = null;
   private frame = 0;
 
-  constructor(session: Session) {
+  constructor(session: Session, importModule: Import) {
     const { signal } = this.stop;
     this.session = session;
     this.header = new Header(session, signal);
@@ -41,8 +44,12 @@ export class View {
       signal,
     );
     this.sheets = new Sheets(session, (stack) => this.dag.setOpen(stack), signal);
-    this.failures = new Failures((job) => this.drawn && this.sheets.openJob(this.drawn, job), signal);
-    const parts = [this.progress, this.dag, this.sheets, this.failures].map((part) => part.element);
+    const openJob = (job: number): void => {
+      if (this.drawn) this.sheets.openJob(this.drawn, job);
+    };
+    this.tabs = new Tabs(this.dag.element, session, importModule, openJob, signal);
+    this.failures = new Failures(openJob, signal);
+    const parts = [this.progress, this.tabs, this.sheets, this.failures].map((part) => part.element);
     this.element.append(this.header.element, this.waiting, ...parts);
     this.show(false);
     const unsubscribe = session.subscribe(() => this.schedule());
@@ -84,13 +91,14 @@ export class View {
     this.header.update(run);
     this.progress.update(run);
     this.dag.update(run);
+    this.tabs.update(run);
     this.failures.update(run);
     this.sheets.update(run);
   }
 
   /** Before the first snapshot there is but one line. */
   private show(all: boolean): void {
-    for (const part of [this.progress, this.dag, this.sheets]) setHidden(part.element, !all);
+    for (const part of [this.progress, this.tabs, this.sheets]) setHidden(part.element, !all);
     this.header.show(all);
     setHidden(this.waiting, all);
     if (!all) setHidden(this.failures.element, true);

@@ -1,0 +1,86 @@
+/** A small chart over time: an area for what was granted, a line for what was used. */
+
+import { element, setAttribute, setText, svg } from "../dom";
+import { formatDuration } from "../format";
+import { roundTop } from "./series";
+
+export const BINS = 300;
+const HEIGHT = 100;
+
+export interface Series {
+  name: string;
+  form: "area" | "line";
+  values: Float64Array;
+}
+
+export class Chart {
+  readonly element: HTMLElement;
+  private readonly title: string;
+  private readonly format: (value: number) => string;
+  private readonly legend = element("span", "hbj-legend");
+  private readonly top = element("span", "hbj-chart-top");
+  private readonly right = element("span");
+  private readonly drawing = svg("svg", {
+    class: "hbj-chart-drawing",
+    viewBox: `0 0 ${BINS} ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
+  });
+
+  private readonly unit: number;
+
+  /** The axis ends at a round number of `unit`. */
+  constructor(title: string, format: (value: number) => string, unit = 1) {
+    this.title = title;
+    this.unit = unit;
+    this.format = format;
+    const head = element(
+      "div",
+      "hbj-chart-head",
+      {},
+      element("span", "hbj-section-title", {}, title),
+      this.legend,
+    );
+    const axis = element("div", "hbj-chart-axis", {}, element("span", "", {}, "0 s"), this.right);
+    const plot = element("div", "hbj-chart-plot", {}, this.top);
+    plot.append(this.drawing);
+    this.element = element("div", "hbj-chart", {}, head, plot, axis);
+  }
+
+  /** Each series has BINS values over `spanMs`. */
+  update(series: readonly Series[], spanMs: number): void {
+    const largest = series.reduce((most, { values }) => values.reduce((a, b) => Math.max(a, b), most), 0);
+    const top = roundTop(largest / this.unit) * this.unit;
+    this.drawing.replaceChildren(
+      ...series.map(({ form, values }) => svg("path", { class: `hbj-${form}`, d: path(values, top, form) })),
+    );
+    this.legend.replaceChildren(...series.map(legendItem));
+    setText(this.top, this.format(top));
+    setText(this.right, formatDuration(spanMs));
+    const said = series.map(
+      ({ name, values }) => `${name} up to ${this.format(values.reduce((a, b) => Math.max(a, b), 0))}`,
+    );
+    setAttribute(
+      this.drawing,
+      "aria-label",
+      `${this.title} over ${formatDuration(spanMs)}: ${said.join(", ")}`,
+    );
+  }
+}
+
+function legendItem({ name, form }: Series): HTMLElement {
+  const sign = element("span", "hbj-legend-sign", { "data-form": form, "aria-hidden": "true" });
+  return element("span", "hbj-legend-item", {}, sign, name);
+}
+
+function path(values: Float64Array, top: number, form: Series["form"]): string {
+  const steps: string[] = [];
+  let before: string | null = null;
+  values.forEach((value, bin) => {
+    const y = (HEIGHT - (HEIGHT * value) / top).toFixed(1);
+    if (y !== before) steps.push(before === null ? `M0 ${y}` : `H${bin}V${y}`);
+    before = y;
+  });
+  const line = `${steps.join("")}H${BINS}`;
+  return form === "area" ? `${line}V${HEIGHT}H0Z` : line;
+}

@@ -1,0 +1,175 @@
+/** Cost and resources: what was granted and what was used over time, and for each stage. */
+
+import type { ColumnName } from "../contract";
+import { element, setHidden, setText } from "../dom";
+import { formatBytes, formatCount, formatTook, plural } from "../format";
+import type { Run } from "../runs";
+import { BINS, Chart, type Series } from "./chart";
+import type { Columns } from "./columns";
+import type { Panel } from "./host";
+import { accrued, inUse } from "./series";
+import { type Amount, coresOf, type Total, totals, usesOf } from "./totals";
+
+const NEEDS: readonly ColumnName[] = ["started", "ended", "cores", "cpu", "memory", "rss", "cost"];
+const MAX_STAGES = 60;
+/** Sums that took long are made again more rarely while the run goes on: this many times as long passes between. */
+const REST_FACTOR = 20;
+const REST_MS = 900;
+
+const HEADS = [
+  "Stage",
+  "Jobs begun",
+  "Core time",
+  "Used",
+  "Longest job",
+  "Peak memory",
+  "Memory asked",
+  "Cost",
+];
+
+export class Resources implements Panel {
+  readonly element: HTMLElement;
+  private readonly columns: Columns;
+  private readonly facts = element("dl", "hbj-pairs hbj-totals");
+  private readonly cores = new Chart("Cores", (value) => formatCount(value));
+  private readonly memory = new Chart("Memory", formatBytes, 2 ** 30);
+  private readonly cost = new Chart("Cost", formatUsd);
+  private readonly body = element("tbody");
+  private readonly rest = element("div", "hbj-rest");
+  private madeAs = "";
+  private nextMs = 0;
+
+  constructor(run: Run, columns: Columns) {
+    this.columns = columns;
+    const heads = HEADS.map((head) => element("th", "", { scope: "col" }, head));
+    const caption = element("caption", "hbj-spoken", {}, `What the stages of ${run.title} used`);
+    const table = element(
+      "table",
+      "hbj-stages",
+      {},
+      caption,
+      element("thead", "", {}, element("tr", "", {}, ...heads)),
+      this.body,
+    );
+    const scroll = element(
+      "div",
+      "hbj-stages-box",
+      { tabindex: 0, role: "group", "aria-label": "Stages" },
+      table,
+    );
+    const charts = element(
+      "div",
+      "hbj-charts",
+      {},
+      this.cores.element,
+      this.memory.element,
+      this.cost.element,
+    );
+    this.element = element("div", "hbj-resources", {}, this.facts, charts, scroll, this.rest);
+  }
+
+  update(run: Run): void {
+    this.columns.update(run, NEEDS);
+    const as = `${run.seq} ${this.columns.version}`;
+    if (as === this.madeAs || (this.madeAs !== "" && Date.now() < this.nextMs)) return;
+    const begunMs = performance.now();
+    this.make(run);
+    this.madeAs = as;
+    this.nextMs = Date.now() + Math.max(REST_MS, REST_FACTOR * (performance.now() - begunMs));
+  }
+
+  private make(run: Run): void {
+    const nowMs = run.nowMs();
+    const [whole, ...stages] = totals(run, this.columns, nowMs);
+    if (!whole) return;
+    this.facts.replaceChildren(...factsOf(run, whole).map(([term, value]) => pair(term, value)));
+    this.drawCharts(run, whole, nowMs);
+    this.body.replaceChildren(...stages.slice(0, MAX_STAGES).map((total) => stageRow(run, total)));
+    setHidden(this.rest, stages.length <= MAX_STAGES && stages.length > 0);
+    const more = `The ${MAX_STAGES} stages that took most core time, of ${formatCount(stages.length)}.`;
+    setText(this.rest, stages.length === 0 ? "No job has begun yet." : more);
+  }
+
+  private drawCharts(run: Run, whole: Total, nowMs: number): void {
+    const { columns } = this;
+    const fromMs = run.clock.started_ms ?? nowMs;
+    const spanMs = Math.max(1, nowMs - fromMs);
+    const over = (amount: Amount): Float64Array =>
+      inUse(usesOf(run, columns, nowMs, amount), fromMs, nowMs, BINS);
+    const cores: Series[] = [
+      { name: grantedWord(run), form: "area", values: over((job) => coresOf(columns, job)) },
+    ];
+    if (whole.toldMs > 0) {
+      const busy: Amount = (job, tookMs) => (1000 * columns.value("cpu", job)) / tookMs;
+      cores.push({ name: "used", form: "line", values: over(busy) });
+    }
+    this.cores.update(cores, spanMs);
+    const memory: Series[] = [];
+    if (whole.askedBytes > 0) {
+      memory.push({
+        name: "asked for",
+        form: "area",
+        values: over((job) => 1024 * columns.value("memory", job)),
+      });
+    }
+    if (whole.peakBytes > 0) {
+      memory.push({
+        name: "peaks of jobs",
+        form: "line",
+        values: over((job) => 1024 * columns.value("rss", job)),
+      });
+    }
+    this.memory.update(memory, spanMs);
+    setHidden(this.memory.element, memory.length === 0);
+    const paid = usesOf(run, columns, nowMs, (job) => columns.value("cost", job));
+    const cost: Series = { name: "accrued", form: "area", values: accrued(paid, fromMs, nowMs, BINS) };
+    this.cost.update([cost], spanMs);
+    setHidden(this.cost.element, whole.costUsd === 0);
+  }
+}
+
+/** This machine hands out what is asked for; another place rounds it up in ways of its own. */
+function grantedWord(run: Run): string {
+  return run.head.backend === "local" ? "granted" : "asked for";
+}
+
+function factsOf(run: Run, whole: Total): [string, string][] {
+  const facts: [string, string][] = [
+    ["jobs begun", formatCount(whole.begun)],
+    [`core time ${grantedWord(run)}`, formatTook(whole.grantedMs)],
+  ];
+  if (whole.toldMs > 0) facts.push(["core time used", `${formatTook(whole.usedMs)} (${usedShare(whole)})`]);
+  if (whole.peakBytes > 0) facts.push(["largest job", formatBytes(whole.peakBytes)]);
+  facts.push(["cost", run.clock.cost_text || formatUsd(whole.costUsd)]);
+  return facts;
+}
+
+function pair(term: string, value: string): HTMLElement {
+  return element("div", "", {}, element("dt", "", {}, term), element("dd", "", {}, value));
+}
+
+function usedShare({ usedMs, toldMs }: Total): string {
+  return toldMs > 0 ? `${Math.round((100 * usedMs) / toldMs)} %` : "";
+}
+
+function stageRow(run: Run, total: Total): HTMLElement {
+  const { name, count } = run.stages[total.stage] ?? { name: "", count: 0 };
+  const begun =
+    total.begun === count ? formatCount(count) : `${formatCount(total.begun)} of ${formatCount(count)}`;
+  const cells = [
+    begun,
+    formatTook(total.grantedMs),
+    usedShare(total),
+    formatTook(total.longestMs),
+    total.peakBytes > 0 ? formatBytes(total.peakBytes) : "",
+    total.askedBytes > 0 ? formatBytes(total.askedBytes) : "",
+    total.costUsd > 0 ? formatUsd(total.costUsd) : "",
+  ];
+  const head = element("th", "", { scope: "row", title: `${name}, ${plural(count, "job")}` }, name);
+  return element("tr", "", {}, head, ...cells.map((text) => element("td", "", {}, text)));
+}
+
+/** "$0.0124", "$12.40". */
+function formatUsd(usd: number): string {
+  return `$${usd.toFixed(usd < 1 ? 4 : 2)}`;
+}

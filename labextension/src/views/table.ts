@@ -1,0 +1,192 @@
+/** The table of jobs: sorted, filtered, and with elements for the rows in sight only. */
+
+import { element, setAttribute, setHidden, setText } from "../dom";
+import { formatCount, plural } from "../format";
+import type { Run } from "../runs";
+import { SEGMENTS, type SegmentName } from "../states";
+import type { Columns } from "./columns";
+import { FIELDS, type Field, type FieldName, type Source, TABLE_COLUMNS } from "./fields";
+import type { Host, Panel } from "./host";
+import { filterJobs, nameRanks, rowsInSight, sortByNumber } from "./rows";
+import { ROW_PX, RowViews } from "./rowview";
+
+const MAX_HEIGHT_PX = 364;
+
+/** A table that took long to sort is sorted more rarely while the run goes on: this many times as long passes between. */
+const REST_FACTOR = 20;
+const REST_MS = 900;
+
+export class JobsTable implements Panel {
+  readonly element: HTMLElement;
+  private readonly host: Host;
+  private readonly columns: Columns;
+  private readonly rows = new RowViews();
+  private readonly head = element("div", "hbj-tr hbj-th", { role: "row", "aria-rowindex": 1 });
+  private readonly grid = element("div", "hbj-table", { role: "grid", "aria-label": "Jobs of the run" });
+  private readonly search = element("input", "hbj-input", {
+    type: "search",
+    placeholder: "Filter by name",
+    "aria-label": "Filter jobs by name",
+  });
+  private readonly states = element("select", "hbj-input", { "aria-label": "Show jobs in state" });
+  private readonly said = element("span", "hbj-muted", { role: "status" });
+  private readonly nothing = element("div", "hbj-rest", {}, "No job matches.");
+  private source: Source;
+  private jobs: Uint32Array = new Uint32Array();
+  private ranks: Float64Array | null = null;
+  private sortedBy: { field: Field; descending: boolean };
+  private current = 0;
+  private stale = true;
+  private nextMs = 0;
+  private sortedAs = "";
+
+  constructor(host: Host, run: Run, columns: Columns, signal: AbortSignal) {
+    this.host = host;
+    this.columns = columns;
+    this.source = { run, columns, nowMs: Date.now() };
+    this.sortedBy = { field: fieldOf("number"), descending: false };
+    const tools = element("div", "hbj-tools", {}, this.search, this.states, this.said);
+    this.states.append(...["", ...SEGMENTS.map(({ name }) => name)].map(option));
+    this.head.append(...FIELDS.map((field) => this.headCell(field, signal)));
+    this.grid.append(element("div", "", { role: "rowgroup" }, this.head), this.rows.element);
+    setAttribute(this.grid, "aria-colcount", String(FIELDS.length));
+    this.element = element("div", "hbj-jobs", {}, tools, this.grid, this.nothing);
+    this.listen(signal);
+  }
+
+  update(run: Run): void {
+    this.columns.update(run, TABLE_COLUMNS);
+    this.source = { run, columns: this.columns, nowMs: run.nowMs() };
+    const as = `${run.seq} ${this.columns.version}`;
+    if (as !== this.sortedAs && Date.now() >= this.nextMs) this.stale = true;
+    if (this.stale) this.arrange(as);
+    this.paint();
+  }
+
+  /** Filters and sorts again. */
+  private arrange(as: string): void {
+    const begunMs = performance.now();
+    const { run } = this.source;
+    this.jobs = filterJobs(run, this.search.value, this.segment());
+    const { field, descending } = this.sortedBy;
+    if (field.name !== "number" || descending) sortByNumber(this.jobs, this.keys(field), descending);
+    this.sortedAs = as;
+    this.stale = false;
+    this.nextMs = Date.now() + Math.max(REST_MS, REST_FACTOR * (performance.now() - begunMs));
+    const all = this.jobs.length === run.n;
+    setText(
+      this.said,
+      all ? plural(run.n, "job") : `${formatCount(this.jobs.length)} of ${plural(run.n, "job")}`,
+    );
+    setHidden(this.nothing, this.jobs.length > 0);
+    setAttribute(this.grid, "aria-rowcount", String(this.jobs.length + 1));
+    this.rows.element.style.height = `${this.jobs.length * ROW_PX}px`;
+    this.current = Math.max(0, Math.min(this.current, this.jobs.length - 1));
+  }
+
+  private keys(field: Field): Float64Array {
+    const { run } = this.source;
+    if (field.name === "name") {
+      this.ranks ??= nameRanks(run.n, (job) => run.name(job));
+      return this.ranks;
+    }
+    const keys = new Float64Array(run.n);
+    for (const job of this.jobs) keys[job] = field.key(this.source, job);
+    return keys;
+  }
+
+  private paint(): void {
+    const height = Math.min(MAX_HEIGHT_PX, this.grid.clientHeight || MAX_HEIGHT_PX);
+    const sight = rowsInSight(this.grid.scrollTop, height, ROW_PX, this.jobs.length);
+    this.rows.paint(sight, this.jobs, this.source, this.current);
+  }
+
+  private segment(): SegmentName | "" {
+    return SEGMENTS.find(({ name }) => name === this.states.value)?.name ?? "";
+  }
+
+  private headCell(field: Field, signal: AbortSignal): HTMLElement {
+    const sort = element("button", "hbj-sort", { type: "button" }, field.title);
+    sort.addEventListener("click", () => this.sortBy(field), { signal });
+    const role = { role: "columnheader", "data-field": field.name, "aria-sort": "none" };
+    const cell = element("span", `hbj-td hbj-f-${field.name}`, role, sort);
+    if (field.name === "number") cell.setAttribute("aria-sort", "ascending");
+    return cell;
+  }
+
+  private sortBy(field: Field): void {
+    const again = this.sortedBy.field === field;
+    const first = field.number && field.name !== "number";
+    this.sortedBy = { field, descending: again ? !this.sortedBy.descending : first };
+    for (const cell of this.head.children) {
+      const mine = cell.getAttribute("data-field") === field.name;
+      const order = this.sortedBy.descending ? "descending" : "ascending";
+      setAttribute(cell, "aria-sort", mine ? order : "none");
+    }
+    this.again();
+  }
+
+  private again(): void {
+    this.stale = true;
+    this.grid.scrollTop = 0;
+    this.current = 0;
+    this.update(this.source.run);
+  }
+
+  private listen(signal: AbortSignal): void {
+    this.search.addEventListener("input", () => this.again(), { signal });
+    this.states.addEventListener("change", () => this.again(), { signal });
+    this.grid.addEventListener("scroll", () => this.paint(), { signal, passive: true });
+    this.grid.addEventListener("click", (event) => this.onClick(event), { signal });
+    this.grid.addEventListener("keydown", (event) => this.onKey(event), { signal });
+  }
+
+  private onClick(event: Event): void {
+    const row = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-index]") : null;
+    if (!row) return;
+    this.focus(Number(row.dataset.index));
+    this.host.openJob(Number(row.dataset.job));
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (!(event.target instanceof Element) || !event.target.closest("[data-index]")) return;
+    const last = this.jobs.length - 1;
+    const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW_PX) - 2);
+    const targets: Record<string, number> = {
+      ArrowDown: this.current + 1,
+      ArrowUp: this.current - 1,
+      PageDown: this.current + page,
+      PageUp: this.current - page,
+      Home: 0,
+      End: last,
+    };
+    const next = targets[event.key];
+    const job = this.jobs[this.current];
+    if (next !== undefined) this.focus(Math.max(0, Math.min(last, next)));
+    else if (job !== undefined && (event.key === "Enter" || event.key === " ")) this.host.openJob(job);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  private focus(index: number): void {
+    this.current = index;
+    const top = index * ROW_PX;
+    const least = top + 2 * ROW_PX - this.grid.clientHeight;
+    this.grid.scrollTop = Math.max(least, Math.min(top, this.grid.scrollTop));
+    this.paint();
+    this.rows.focus(index);
+  }
+}
+
+function fieldOf(name: FieldName): Field {
+  const field = FIELDS.find((one) => one.name === name);
+  if (!field) throw new RangeError(`there is no field ${name}`);
+  return field;
+}
+
+function option(name: string): HTMLElement {
+  const word = name === "success" ? "succeeded" : name;
+  return element("option", "", { value: name }, word || "all states");
+}
