@@ -38,14 +38,14 @@ class _Column(NamedTuple):
 
 
 COLUMNS = {
-    "slot": _Column("i", lambda job, view: view.slot),  # noqa: ARG005
-    "attempt": _Column("i", lambda job, view: view.attempt),  # noqa: ARG005
-    "exit": _Column("i", lambda job, view: -1 if view.exit_code is None else view.exit_code),  # noqa: ARG005
-    "rss": _Column("I", lambda job, view: view.usage.max_rss_bytes // 1024 if view.usage else 0),  # noqa: ARG005
-    "cpu": _Column("f", lambda job, view: view.usage.cpu_s if view.usage else -1.0),  # noqa: ARG005
-    "cost": _Column("f", lambda job, view: view.cost_usd),  # noqa: ARG005
-    "cores": _Column("I", lambda job, view: job.request.cpu_mcpu or 0),  # noqa: ARG005
-    "memory": _Column("I", lambda job, view: (job.request.memory_bytes or 0) // 1024),  # noqa: ARG005
+    "slot": _Column("i", lambda _, view: view.slot),
+    "attempt": _Column("i", lambda _, view: view.attempt),
+    "exit": _Column("i", lambda _, view: -1 if view.exit_code is None else view.exit_code),
+    "rss": _Column("I", lambda _, view: view.usage.max_rss_bytes // 1024 if view.usage else 0),
+    "cpu": _Column("f", lambda _, view: view.usage.cpu_s if view.usage else -1.0),
+    "cost": _Column("f", lambda _, view: view.cost_usd),
+    "cores": _Column("I", lambda job, _: job.request.cpu_mcpu or 0),
+    "memory": _Column("I", lambda job, _: (job.request.memory_bytes or 0) // 1024),
 }
 """Numbers of a job.
 

@@ -26,7 +26,7 @@ function panelOf(name: ViewName, host: Host, run: Run, columns: Columns, signal:
     case "timeline":
       return new Timeline(host, run, columns, signal);
     case "resources":
-      return new Resources(run, columns);
+      return new Resources(run, columns, signal);
     case "jobs":
       return new JobsTable(host, run, columns, signal);
   }

@@ -7,13 +7,12 @@ import type { Run } from "../runs";
 import { BINS, Chart, type Series } from "./chart";
 import type { Columns } from "./columns";
 import type { Panel } from "./host";
+import { Rest } from "./rest";
 import { accrued, inUse } from "./series";
 import { type Amount, coresOf, type Total, totals, usesOf } from "./totals";
 
 const NEEDS: readonly ColumnName[] = ["started", "ended", "cores", "cpu", "memory", "rss", "cost"];
 const MAX_STAGES = 60;
-/** Sums that took long are made again more rarely while the run goes on: this many times as long passes between. */
-const REST_FACTOR = 20;
 const REST_MS = 900;
 
 const HEADS = [
@@ -36,11 +35,13 @@ export class Resources implements Panel {
   private readonly cost = new Chart("Cost", formatUsd);
   private readonly body = element("tbody");
   private readonly rest = element("div", "hbj-rest");
-  private madeAs = "";
-  private nextMs = 0;
+  private readonly resting: Rest;
+  private run: Run;
 
-  constructor(run: Run, columns: Columns) {
+  constructor(run: Run, columns: Columns, signal: AbortSignal) {
+    this.run = run;
     this.columns = columns;
+    this.resting = new Rest(() => this.update(this.run), REST_MS, signal);
     const heads = HEADS.map((head) => element("th", "", { scope: "col" }, head));
     const caption = element("caption", "hbj-spoken", {}, `What the stages of ${run.title} used`);
     const table = element(
@@ -70,12 +71,8 @@ export class Resources implements Panel {
 
   update(run: Run): void {
     this.columns.update(run, NEEDS);
-    const as = `${run.seq} ${this.columns.version}`;
-    if (as === this.madeAs || (this.madeAs !== "" && Date.now() < this.nextMs)) return;
-    const begunMs = performance.now();
-    this.make(run);
-    this.madeAs = as;
-    this.nextMs = Date.now() + Math.max(REST_MS, REST_FACTOR * (performance.now() - begunMs));
+    this.run = run;
+    this.resting.work(`${run.seq} ${this.columns.version}`, () => this.make(run));
   }
 
   private make(run: Run): void {

@@ -7,13 +7,12 @@ import { SEGMENTS, type SegmentName } from "../states";
 import type { Columns } from "./columns";
 import { FIELDS, type Field, type FieldName, type Source, TABLE_COLUMNS } from "./fields";
 import type { Host, Panel } from "./host";
+import { Rest } from "./rest";
 import { filterJobs, nameRanks, rowsInSight, sortByNumber } from "./rows";
 import { ROW_PX, RowViews } from "./rowview";
 
 const MAX_HEIGHT_PX = 364;
 
-/** A table that took long to sort is sorted more rarely while the run goes on: this many times as long passes between. */
-const REST_FACTOR = 20;
 const REST_MS = 900;
 
 export class JobsTable implements Panel {
@@ -36,14 +35,13 @@ export class JobsTable implements Panel {
   private ranks: Float64Array | null = null;
   private sortedBy: { field: Field; descending: boolean };
   private current = 0;
-  private stale = true;
-  private nextMs = 0;
-  private sortedAs = "";
+  private readonly resting: Rest;
 
   constructor(host: Host, run: Run, columns: Columns, signal: AbortSignal) {
     this.host = host;
     this.columns = columns;
-    this.source = { run, columns, nowMs: Date.now() };
+    this.source = { run, columns, nowMs: run.nowMs() };
+    this.resting = new Rest(() => this.update(this.source.run), REST_MS, signal);
     this.sortedBy = { field: fieldOf("number"), descending: false };
     const tools = element("div", "hbj-tools", {}, this.search, this.states, this.said);
     this.states.append(...["", ...SEGMENTS.map(({ name }) => name)].map(option));
@@ -57,22 +55,16 @@ export class JobsTable implements Panel {
   update(run: Run): void {
     this.columns.update(run, TABLE_COLUMNS);
     this.source = { run, columns: this.columns, nowMs: run.nowMs() };
-    const as = `${run.seq} ${this.columns.version}`;
-    if (as !== this.sortedAs && Date.now() >= this.nextMs) this.stale = true;
-    if (this.stale) this.arrange(as);
+    this.resting.work(`${run.seq} ${this.columns.version}`, () => this.arrange());
     this.paint();
   }
 
   /** Filters and sorts again. */
-  private arrange(as: string): void {
-    const begunMs = performance.now();
+  private arrange(): void {
     const { run } = this.source;
     this.jobs = filterJobs(run, this.search.value, this.segment());
     const { field, descending } = this.sortedBy;
     if (field.name !== "number" || descending) sortByNumber(this.jobs, this.keys(field), descending);
-    this.sortedAs = as;
-    this.stale = false;
-    this.nextMs = Date.now() + Math.max(REST_MS, REST_FACTOR * (performance.now() - begunMs));
     const all = this.jobs.length === run.n;
     setText(
       this.said,
@@ -127,7 +119,7 @@ export class JobsTable implements Panel {
   }
 
   private again(): void {
-    this.stale = true;
+    this.resting.forget();
     this.grid.scrollTop = 0;
     this.current = 0;
     this.update(this.source.run);

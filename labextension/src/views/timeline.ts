@@ -9,6 +9,7 @@ import type { Columns } from "./columns";
 import { coloursOf, drawGantt, LEFT_PX, type Scene, TOP_PX } from "./gantt";
 import type { Host, Panel } from "./host";
 import { jobAt, type Lanes, laneJobs } from "./lanes";
+import { Rest } from "./rest";
 import { inUse, type Use } from "./series";
 
 const NEEDS: readonly ColumnName[] = ["ready", "started", "main", "output", "ended", "slot"];
@@ -19,8 +20,7 @@ const QUEUE_BINS = 1200;
 const DEFAULT_WIDTH_PX = 640;
 /** How near to a bar the mouse has to be. */
 const SLACK_PX = 4;
-/** Lanes that took long to make are made again more rarely while the run goes on: this many times as long passes between. */
-const REST_FACTOR = 20;
+const REST_MS = 200;
 
 const HINT = "Point at a bar or move with the arrow keys to read of a job; Ctrl and the wheel zoom.";
 
@@ -45,13 +45,13 @@ export class Timeline implements Panel {
   private queue: Float64Array = new Float64Array(1);
   private zoom = 1;
   private current: number | null = null;
-  private madeAs = "";
-  private nextMs = 0;
+  private readonly resting: Rest;
 
   constructor(host: Host, run: Run, columns: Columns, signal: AbortSignal) {
     this.host = host;
     this.columns = columns;
     this.run = run;
+    this.resting = new Rest(() => this.update(this.run), REST_MS, signal);
     this.lanes = laneJobs(0, columns, run.nowMs());
     const legend = element("div", "hbj-legend", {}, ...LEGEND.map(legendItem));
     const zooms = [
@@ -70,18 +70,14 @@ export class Timeline implements Panel {
   update(run: Run): void {
     this.run = run;
     this.columns.update(run, NEEDS);
-    const as = `${run.seq} ${this.columns.version}`;
-    if ((as !== this.madeAs && Date.now() >= this.nextMs) || this.madeAs === "") this.make(as);
+    this.resting.work(`${run.seq} ${this.columns.version}`, () => this.make());
     this.draw();
   }
 
-  private make(as: string): void {
-    const begunMs = performance.now();
+  private make(): void {
     const { run, columns } = this;
     this.lanes = laneJobs(run.n, columns, run.nowMs());
     this.queue = inUse(waits(run, columns), this.lanes.fromMs, this.lanes.toMs, QUEUE_BINS);
-    this.madeAs = as;
-    this.nextMs = Date.now() + REST_FACTOR * (performance.now() - begunMs);
     const nLanes = this.lanes.lanes.length;
     setHidden(this.nothing, nLanes > 0);
     setHidden(this.viewport, nLanes === 0);
