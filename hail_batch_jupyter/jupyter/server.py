@@ -1,57 +1,182 @@
-"""The Jupyter server's part: cancels a run of this user while its kernel is busy, or gone."""
+"""The Jupyter server's part: lists, shows, cancels and deletes the runs of this user, without any kernel."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any  # the Jupyter server's application carries no types
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple  # the Jupyter server's application carries no types
 
+from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
 from hail_batch_jupyter.errors import RunLostError
+from hail_batch_jupyter.jupyter.graph import Message
+from hail_batch_jupyter.jupyter.remote import Remote
+from hail_batch_jupyter.jupyter.runlist import RunList, contents_path, own_run
 from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.attach import attach
+from hail_batch_jupyter.observe.local_port import LocalPort
+from hail_batch_jupyter.observe.running import CONTAINERS
 
-ROUTE = r"hail-batch-jupyter/runs/([^/]+)/cancel"
+ROOT = "hail-batch-jupyter/runs"
+MAX_LOG_BYTES = 200_000
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_PAGE = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-class CancelHandler(APIHandler):
+class Answer(NamedTuple):
+    """HTTP status and JSON."""
+
+    status: int
+    content: Message
+
+
+def _said(status: int, text: str) -> Answer:
+    return Answer(status, {"ok": status == 200, "text": text})
+
+
+class RunsHandler(APIHandler):
+    """What all routes have in common: who may ask, on which thread it is answered, and how trouble is told."""
+
+    auth_resource = "hail-batch-jupyter"
+
+    def initialize(self, runs: RunList, remote: Remote) -> None:
+        """Take what the routes share."""
+        self.runs, self.remote = runs, remote
+
+    async def answer(self, work: Callable[[], Answer]) -> None:
+        """Finish with what `work` gives; it runs on another thread, so that the server goes on."""
+        try:
+            status, content = await asyncio.to_thread(work)
+        except RunLostError as error:
+            status, content = _said(404, str(error))
+        except OSError as error:
+            status, content = _said(500, f"the run directory cannot be used ({error.strerror}); look at {str(rundir.runs_folder())!r}")
+        self.set_status(status)
+        self.finish(content)
+
+    async def answer_for(self, run_id: str, work: Callable[[], Answer]) -> None:
+        """As `answer`; 400 for what is not the id of a run."""
+        if not _RUN_ID.fullmatch(run_id) or run_id in (".", ".."):
+            await self.answer(lambda: _said(400, f"{run_id[:200]!r} is not the id of a run"))
+            return
+        await self.answer(work)
+
+
+class ListHandler(RunsHandler):
+    """GET gives the rows of all runs, newest first."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer with {'now_ms', 'runs': […]}; `notebook_path` is where the server has the notebook, '' when it has not."""
+        root = str(getattr(self.contents_manager, "root_dir", ""))
+
+        def work() -> Answer:
+            rows = [{**row, "notebook_path": contents_path(row["notebook"], root)} for row in self.runs.rows()]
+            return Answer(200, {"now_ms": int(time.time() * 1000), "runs": rows})
+
+        await self.answer(work)
+
+
+class RunHandler(RunsHandler):
+    """DELETE removes a run that has ended: 200 when it is gone, 404 for an unknown run, 409 for one that goes on."""
+
+    @web.authenticated
+    @authorized
+    async def delete(self, run_id: str) -> None:
+        """Remove its logs and intermediate files."""
+
+        def work() -> Answer:
+            answer = delete_run(run_id)
+            self.remote.forget(run_id)
+            return answer
+
+        await self.answer_for(run_id, work)
+
+
+class CancelHandler(RunsHandler):
     """POST asks for the end of a run: 200 when it was asked, 400 for a malformed id, 404 for an unknown run, 409 for one that has ended."""
 
     @web.authenticated
+    @authorized
     async def post(self, run_id: str) -> None:
-        """Leave the word for the runner; the files are touched on another thread, so that the server goes on."""
-        if not _RUN_ID.fullmatch(run_id) or run_id in (".", ".."):
-            self._say(400, False, f"{run_id[:200]!r} is not the id of a run")
+        """Leave the word for the runner."""
+        await self.answer_for(run_id, lambda: cancel_run(run_id))
+
+
+class FeedHandler(RunsHandler):
+    """POST is one turn of the widget's conversation, with {'page', 'messages'} there and {'messages'} back."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, run_id: str) -> None:
+        """Hand on the browser's messages and answer with those of the run."""
+        body: Any = self.get_json_body()  # whatever the page sent
+        page, messages = (body.get("page"), body.get("messages")) if isinstance(body, dict) else (None, None)
+        if not isinstance(page, str) or not _PAGE.fullmatch(page) or not isinstance(messages, list):
+            await self.answer(lambda: _said(400, "a turn is {'page': letters and digits, 'messages': a list}"))
             return
-        try:
-            status, text = await asyncio.to_thread(cancel_run, run_id)
-        except RunLostError as error:
-            status, text = 404, str(error)
-        except OSError as error:
-            status, text = 500, f"run {run_id!r} could not be asked to end ({error.strerror}); use %batch_cancel in a notebook"
-        self._say(status, status == 200, text)
-
-    def _say(self, status: int, ok: bool, text: str) -> None:
-        self.set_status(status)
-        self.finish({"ok": ok, "text": text})
+        asked = [message for message in messages if isinstance(message, dict)]
+        await self.answer_for(run_id, lambda: Answer(200, {"messages": self.remote.converse(run_id, page, asked)}))
 
 
-def cancel_run(run_id: str) -> tuple[int, str]:
-    """HTTP status and a sentence about asking the run to end.
+class LogHandler(RunsHandler):
+    """GET gives the end of a job's log, MAX_LOG_BYTES at most; it is never read whole."""
 
-    Raises RunLostError when there is no such run.
-    """
-    run = rundir.info(rundir.find(run_id))
+    @web.authenticated
+    @authorized
+    async def get(self, run_id: str, job_id: str) -> None:
+        """Answer with {'text'}; the query may name `container` and `bytes`."""
+        container = self.get_query_argument("container", "main")
+        asked = self.get_query_argument("bytes", str(MAX_LOG_BYTES))
+        if container not in CONTAINERS or not asked.isdecimal():
+            await self.answer(lambda: _said(400, f"container is one of {', '.join(CONTAINERS)} and bytes a number; asked for {container!r} and {asked!r}"))
+            return
+        length = min(int(asked), MAX_LOG_BYTES)
+        await self.answer_for(run_id, lambda: log_end(run_id, int(job_id), container, length))
+
+
+def cancel_run(run_id: str) -> Answer:
+    """Ask the run to end; raises RunLostError when there is no such run."""
+    run = rundir.info(own_run(run_id))
     if run.state != "live":
-        return 409, f"run {run_id!r} has ended"
+        return _said(409, f"run {run_id!r} has ended")
     rundir.request_cancel(run.directory, "cancelled by the user")
-    return 200, "The run is being cancelled"
+    return _said(200, "The run is being cancelled")
+
+
+def delete_run(run_id: str) -> Answer:
+    """Remove a run that has ended; one whose runner was killed is closed before. Raises RunLostError when there is no such run."""
+    run = rundir.info(own_run(run_id))
+    if run.state == "dead":
+        attach(run_id)
+        run = rundir.info(run.directory)
+    if run.state != "ended":
+        return _said(409, f"run {run_id!r} has not ended; cancel it first")
+    rundir.remove(run.directory)
+    return _said(200, "The run is deleted")
+
+
+def log_end(run_id: str, job_id: int, container: str, length: int) -> Answer:
+    """The last bytes of a log as text; raises RunLostError when there is no such run."""
+    data = LocalPort(own_run(run_id)).log(job_id, container, None, -length, length) if length else b""
+    return Answer(200, {"text": data.decode(errors="replace")})
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
-    """Add the route to a Jupyter server."""
+    """Add the routes to a Jupyter server."""
+    shared = {"runs": RunList(), "remote": Remote()}
     base_url = app.web_app.settings["base_url"]
-    app.web_app.add_handlers(".*$", [(url_path_join(base_url, ROUTE), CancelHandler)])
+    routes = {
+        "": ListHandler,
+        "/([^/]+)": RunHandler,
+        "/([^/]+)/cancel": CancelHandler,
+        "/([^/]+)/feed": FeedHandler,
+        "/([^/]+)/jobs/([0-9]{1,9})/log": LogHandler,
+    }
+    app.web_app.add_handlers(".*$", [(url_path_join(base_url, ROOT) + route, handler, shared) for route, handler in routes.items()])

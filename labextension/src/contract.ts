@@ -170,6 +170,9 @@ export type BrowserMessage =
 export const REQUEST_EVENT = "hail-batch-jupyter:request";
 export const ANSWER_EVENT = "hail-batch-jupyter:answer";
 
+/** Said on the window when a run is shown in a notebook: there may be a new one. */
+export const SHOWN_EVENT = "hail-batch-jupyter:shown";
+
 export interface BridgeRequest {
   version: number;
   request: string;
@@ -182,4 +185,36 @@ export interface BridgeAnswer {
   request: string;
   ok: boolean;
   text: string;
+}
+
+/** A run as the server lists it for the panel. */
+export interface RunRow {
+  run_id: string;
+  name: string;
+  backend: string;
+  created_ms: number;
+  ended_ms: number | null;
+  n_jobs: number;
+  /** Jobs in each state, in the order of STATE_NAMES; null until the server has read the run's journal. */
+  counts: number[] | null;
+  state: BatchState;
+  complete: boolean;
+  lost: boolean;
+  cancelling: boolean;
+  /** The notebook that made it as a path of the server's machine, or "". */
+  notebook: string;
+  /** The same below the server's own folder, "" when it is not there. */
+  notebook_path: string;
+}
+
+/** The server's answer about all runs; `now_ms` is its time. */
+export interface RunList {
+  now_ms: number;
+  runs: RunRow[];
+}
+
+/** One message of the widget's protocol by HTTP; `buffer` is base64. */
+export interface Letter {
+  content: KernelMessage;
+  buffer: string | null;
 }

@@ -2,5 +2,6 @@
 
 import { bridge } from "./bridge/plugin";
 import { output } from "./output/plugin";
+import { panel } from "./panel/plugin";
 
-export default [bridge, output];
+export default [bridge, output, panel];

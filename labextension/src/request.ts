@@ -2,35 +2,97 @@
 
 import { URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
+import type { BrowserMessage, Letter, RunList } from "./contract";
 
 /** Where the server extension answers, below the server's base URL. */
 const ROOT = "hail-batch-jupyter";
+
+type Settings = ServerConnection.ISettings;
 
 export interface ServerAnswer {
   ok: boolean;
   text: string;
 }
 
+/** What the server was asked for, or in words why it is not there; `gone` when there is no such run (any more). */
+export type Fetched<T> = { ok: true; value: T } | { ok: false; text: string; gone: boolean };
+
+const SILENT = "The Jupyter server does not answer; is it still running?";
+
 /** Asks the server to cancel a run. Never throws: what went wrong is in `text`. */
-export async function cancelRun(run: string, settings: ServerConnection.ISettings): Promise<ServerAnswer> {
-  const url = URLExt.join(settings.baseUrl, ROOT, "runs", encodeURIComponent(run), "cancel");
+export function cancelRun(run: string, settings: Settings): Promise<ServerAnswer> {
+  return tell("POST", [run, "cancel"], settings, { done: "Cancelling", what: "cancel" });
+}
+
+/** Asks the server to delete a run that has ended. Never throws. */
+export function deleteRun(run: string, settings: Settings): Promise<ServerAnswer> {
+  return tell("DELETE", [run], settings, { done: "Deleted", what: "delete" });
+}
+
+/** All runs of this user. Never throws. */
+export function listRuns(settings: Settings): Promise<Fetched<RunList>> {
+  return fetchJson<RunList>([], { method: "GET" }, settings);
+}
+
+/** One turn of the widget's conversation about a run. Never throws. */
+export function converse(
+  run: string,
+  page: string,
+  messages: readonly BrowserMessage[],
+  settings: Settings,
+): Promise<Fetched<{ messages: Letter[] }>> {
+  const body = JSON.stringify({ page, messages });
+  return fetchJson<{ messages: Letter[] }>([run, "feed"], { method: "POST", body }, settings);
+}
+
+async function tell(
+  method: "POST" | "DELETE",
+  path: readonly string[],
+  settings: Settings,
+  words: { done: string; what: string },
+): Promise<ServerAnswer> {
   try {
-    const response = await ServerConnection.makeRequest(url, { method: "POST", body: "{}" }, settings);
-    return readAnswer(response.status, await response.text());
+    const response = await request(path, method === "POST" ? { method, body: "{}" } : { method }, settings);
+    return readAnswer(response.status, await response.text(), words);
   } catch {
-    return { ok: false, text: "The Jupyter server does not answer; is it still running?" };
+    return { ok: false, text: SILENT };
   }
 }
 
+async function fetchJson<T>(
+  path: readonly string[],
+  init: RequestInit,
+  settings: Settings,
+): Promise<Fetched<T>> {
+  try {
+    const response = await request(path, init, settings);
+    const body = await response.text();
+    if (response.ok) return { ok: true, value: JSON.parse(body) as T };
+    const { text } = readAnswer(response.status, body, { done: "", what: "answer" });
+    return { ok: false, text, gone: response.status === 404 };
+  } catch {
+    return { ok: false, text: SILENT, gone: false };
+  }
+}
+
+function request(path: readonly string[], init: RequestInit, settings: Settings): Promise<Response> {
+  const url = URLExt.join(settings.baseUrl, ROOT, "runs", ...path.map(encodeURIComponent));
+  return ServerConnection.makeRequest(url, init, settings);
+}
+
 /** The server's own words when it has any (`text`, else `message`), else what its status means. */
-export function readAnswer(status: number, body: string): ServerAnswer {
+export function readAnswer(
+  status: number,
+  body: string,
+  { done, what } = { done: "Cancelling", what: "cancel" },
+): ServerAnswer {
   const ok = status >= 200 && status < 300;
   const said = words(body);
   if (said) return { ok, text: said };
-  if (ok) return { ok, text: "Cancelling" };
+  if (ok) return { ok, text: done };
   if (status === 404)
     return { ok, text: "The Jupyter server knows no such run, or its part of this extension is off." };
-  return { ok, text: `The Jupyter server refused to cancel (status ${status}).` };
+  return { ok, text: `The Jupyter server refused to ${what} (status ${status}).` };
 }
 
 function words(body: string): string {

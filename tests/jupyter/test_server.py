@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,10 +37,11 @@ class Server:
         self.log = open(folder / "server.log", "wb")
         self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=self.log, stderr=self.log)
 
-    def ask(self, path: str, method: str = "POST", token: str | None = TOKEN) -> tuple[int, dict[str, object]]:
+    def ask(self, path: str, method: str = "POST", token: str | None = TOKEN, body: object = None) -> tuple[int, dict[str, Any]]:
         """Status and JSON of an answer."""
         headers = {"Authorization": f"token {token}"} if token else {}
-        request = urllib.request.Request(self.url + path, method=method, headers=headers, data=b"" if method == "POST" else None)
+        data = json.dumps(body).encode() if body is not None else b"" if method == "POST" else None
+        request = urllib.request.Request(self.url + path, method=method, headers=headers, data=data)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, json.loads(answer.read())
@@ -119,3 +122,96 @@ def test_an_id_that_is_none_is_refused(server: Server, run_id: str, status: int,
 def test_asking_without_post_does_nothing(server: Server, live_run: RunningBatch) -> None:
     assert server.ask(f"hail-batch-jupyter/runs/{live_run.id}/cancel", "GET")[0] == 405
     assert live_run.alive()
+
+
+RUNS = "hail-batch-jupyter/runs"
+
+
+@pytest.fixture
+def ended_run(tmp_path: Path) -> RunningBatch:
+    """A run of three jobs in a notebook of the server's folder, one of which failed."""
+    batch = Batch(name="ended")
+    first = batch.new_job(name="first").command("echo one line")
+    batch.new_job(name="second").command("printf '%01000d' 7; exit 3").depends_on(first)
+    (tmp_path / "study.ipynb").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JPY_SESSION_NAME", str(tmp_path / "study.ipynb"))
+        running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
+    running.wait(30)
+    return running
+
+
+def test_all_runs_are_listed_without_any_kernel(server: Server, live_run: RunningBatch, ended_run: RunningBatch) -> None:
+    status, answer = server.ask(RUNS, "GET")
+
+    assert status == 200
+    rows = {row["name"]: row for row in answer["runs"]}
+    assert list(rows) == ["ended", "live"]
+    assert [rows["ended"][name] for name in ("run_id", "state", "complete", "n_jobs", "backend", "notebook_path")] == [
+        ended_run.id, "failure", True, 2, "local", "study.ipynb",
+    ]  # fmt: skip
+    assert rows["ended"]["counts"] == [0, 0, 0, 0, 1, 1, 0, 0, 0]
+    assert [rows["live"][name] for name in ("state", "complete", "cancelling", "notebook_path")] == ["running", False, False, ""]
+    assert answer["now_ms"] >= rows["ended"]["ended_ms"] >= rows["ended"]["created_ms"]
+
+
+def test_an_ended_run_is_deleted_and_a_live_one_is_not(server: Server, live_run: RunningBatch, ended_run: RunningBatch) -> None:
+    assert server.ask(f"{RUNS}/{live_run.id}", "DELETE") == (409, {"ok": False, "text": f"run {live_run.id!r} has not ended; cancel it first"})
+    assert server.ask(f"{RUNS}/{ended_run.id}", "DELETE") == (200, {"ok": True, "text": "The run is deleted"})
+
+    assert ended_run.directory and not ended_run.directory.exists()
+    assert ended_run.scratch and not ended_run.scratch.exists()
+    assert live_run.alive()
+    assert server.ask(f"{RUNS}/{ended_run.id}", "DELETE")[0] == 404
+    assert [row["run_id"] for row in server.ask(RUNS, "GET")[1]["runs"]] == [live_run.id]
+
+
+def test_a_page_is_told_the_run_and_then_what_changed(server: Server, live_run: RunningBatch, tmp_path: Path) -> None:
+    def turn(*messages: object, page: str = "page-1") -> list[dict[str, Any]]:
+        status, answer = server.ask(f"{RUNS}/{live_run.id}/feed", body={"page": page, "messages": messages})
+        assert status == 200
+        return answer["messages"]  # type: ignore[no-any-return] - JSON
+
+    [snapshot] = turn({"kind": "hello", "version": 1})
+    assert [snapshot["content"][name] for name in ("kind", "n")] == ["snapshot", 1]
+    assert snapshot["content"]["run"]["id"] == live_run.id
+    assert base64.b64decode(snapshot["buffer"])
+    [detail] = turn({"kind": "job", "request": 1, "job": 0}, "no message")
+    assert (detail["content"]["kind"], detail["buffer"]) == ("job", None)
+
+    (tmp_path / "gate").touch()
+    live_run.wait(30)
+
+    [*_, last] = turn()
+    assert last["content"]["kind"] == "changes"
+    assert last["content"]["clock"]["complete"]
+    assert turn() == []
+    assert [message["content"]["kind"] for message in turn(page="page-2")] == ["snapshot"]
+
+
+def test_only_the_end_of_a_log_is_read(server: Server, ended_run: RunningBatch) -> None:
+    log = f"{RUNS}/{ended_run.id}/jobs/2/log"
+
+    assert server.ask(f"{log}?bytes=5", "GET") == (200, {"text": "00007"})
+    assert len(server.ask(log, "GET")[1]["text"]) == 1000
+    assert server.ask(f"{log}?bytes=0", "GET") == (200, {"text": ""})
+    assert server.ask(f"{log}?container=input", "GET") == (200, {"text": ""})
+    for query in ("container=../spec", "bytes=-1", "bytes=all"):
+        assert server.ask(f"{log}?{query}", "GET")[0] == 400
+    assert server.ask(f"{RUNS}/no-such/jobs/1/log", "GET")[0] == 404
+
+
+def test_who_has_no_token_sees_and_deletes_nothing(server: Server, ended_run: RunningBatch) -> None:
+    asked = [("", "GET", None), (f"/{ended_run.id}", "DELETE", None), (f"/{ended_run.id}/feed", "POST", {"page": "a", "messages": []})]
+
+    for path, method, body in [*asked, (f"/{ended_run.id}/jobs/1/log", "GET", None)]:
+        assert server.ask(RUNS + path, method, token=None, body=body)[0] == 403
+        assert server.ask(RUNS + path, method, token="guess", body=body)[0] == 403
+    assert ended_run.directory and ended_run.directory.exists()
+
+
+def test_a_turn_that_is_none_is_refused(server: Server, ended_run: RunningBatch) -> None:
+    for body in ({}, {"page": "a/b", "messages": []}, {"page": "a", "messages": {}}, [1]):
+        assert server.ask(f"{RUNS}/{ended_run.id}/feed", body=body)[0] == 400
+    assert server.ask(f"{RUNS}/a%20b/feed", body={"page": "a", "messages": []})[0] == 400
+    assert server.ask(f"{RUNS}/no-such/feed", body={"page": "a", "messages": []})[0] == 404

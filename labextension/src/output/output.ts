@@ -2,6 +2,7 @@
 
 import type { IRenderMime } from "@jupyterlab/rendermime-interfaces";
 import { Panel } from "@lumino/widgets";
+import { SHOWN_EVENT } from "../contract";
 import { findWidget, hasWidget, type SessionContext } from "./kernel";
 
 /** Stands beside the two others in the output's data; the kernel's side of it is in jupyter/widget.py. */
@@ -27,6 +28,7 @@ export class RunOutput extends Panel implements IRenderMime.IRenderer {
     this.renderers = renderers;
     this.context = context;
     context.kernelChanged.connect(this.onKernel, this);
+    window.dispatchEvent(new Event(SHOWN_EVENT));
   }
 
   override dispose(): void {

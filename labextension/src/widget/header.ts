@@ -27,7 +27,10 @@ const CANCELLING: Chip = { state: "cancelled", glyph: "running", word: "Cancelli
 const FAILING: Chip = { state: "failure", glyph: "running", word: "Failing" };
 
 /** A batch has its last state from its first failed job on; a person asks whether it still goes on. */
-function chipOf({ state, complete, lost }: Clock, cancelling: boolean): Chip {
+export function chipOf(
+  { state, complete, lost }: Pick<Clock, "state" | "complete" | "lost">,
+  cancelling: boolean,
+): Chip {
   if (complete) return lost ? STOPPED : CHIPS[state];
   if (cancelling || state === "cancelled") return CANCELLING;
   return state === "failure" ? FAILING : CHIPS[state];

@@ -1,0 +1,84 @@
+"""The widget's conversation without a kernel: pages ask again and again, and are told what a feed has for them."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Sequence
+
+from hail_batch_jupyter.jupyter.feed import Feed
+from hail_batch_jupyter.jupyter.graph import Message
+from hail_batch_jupyter.jupyter.runlist import own_run
+from hail_batch_jupyter.observe.attach import attach
+
+MAX_LINES = 16
+FORGOTTEN_S = 120.0
+_MAX_LETTERS = 64
+
+
+class _Line:
+    """One page that shows one run, and what it is to be told next."""
+
+    def __init__(self, run_id: str) -> None:
+        self.lock = threading.Lock()
+        self.used_s = time.monotonic()
+        self._outbox: list[Message] = []
+        self._feed = Feed(attach(run_id), self._put)
+
+    def _put(self, content: Message, buffer: bytes | None) -> None:
+        self._outbox.append({"content": content, "buffer": None if buffer is None else base64.b64encode(buffer).decode()})
+
+    def converse(self, messages: Sequence[Message]) -> list[Message]:
+        """What there is to tell after these messages; all of it when it was told nothing before."""
+        with self.lock:
+            self.used_s = time.monotonic()
+            for message in messages:
+                self._feed.receive(message)
+            if not self._feed.heard:
+                self._feed.heard = True
+                self._feed.tell_all()
+            self._tick()
+            told, self._outbox = self._outbox, []
+            return told
+
+    def _tick(self) -> None:
+        """Take all changes that wait: the page's own pace bounds the rate."""
+        for _ in range(_MAX_LETTERS):
+            count = len(self._outbox)
+            self._feed.tick()
+            if len(self._outbox) == count:
+                return
+
+
+class Remote:
+    """The pages that show runs without a kernel; those that went silent are forgotten, and told everything when they come back."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, str], _Line] = {}
+        self._lock = threading.Lock()
+
+    def converse(self, run_id: str, page: str, messages: Sequence[Message]) -> list[Message]:
+        """Hand the page's messages to the feed of the run, and give what it says: [{'content', 'buffer' in base64}].
+
+        Raises RunLostError when there is no such run of this user.
+        """
+        own_run(run_id)
+        with self._lock:
+            line = self._lines.pop((run_id, page), None)
+        if line is None:
+            line = _Line(run_id)
+        with self._lock:
+            self._lines[run_id, page] = line
+            self._forget()
+        return line.converse(messages)
+
+    def forget(self, run_id: str) -> None:
+        """Drop all that is held of a run."""
+        with self._lock:
+            self._lines = {key: line for key, line in self._lines.items() if key[0] != run_id}
+
+    def _forget(self) -> None:
+        now_s = time.monotonic()
+        kept = [(key, line) for key, line in self._lines.items() if now_s - line.used_s < FORGOTTEN_S]
+        self._lines = dict(kept[-MAX_LINES:])

@@ -1,0 +1,50 @@
+/** What the panel's buttons do in JupyterLab, with its dialogs and notifications. */
+
+import { Clipboard, Dialog, Notification, showDialog } from "@jupyterlab/apputils";
+import type { ServerConnection } from "@jupyterlab/services";
+import type { CommandRegistry } from "@lumino/commands";
+import type { RunRow } from "../contract";
+import { plural } from "../format";
+import { cancelRun, deleteRun, type ServerAnswer } from "../request";
+import type { Deeds } from "./actions";
+import { doneOf, titleOf } from "./rows";
+
+export const OPEN = "hail-batch-jupyter:open-run";
+
+export function makeDeeds(
+  commands: CommandRegistry,
+  settings: ServerConnection.ISettings,
+  refresh: () => void,
+): Deeds {
+  const carryOut = async (asked: Promise<ServerAnswer>): Promise<void> => {
+    const { ok, text } = await asked;
+    if (!ok) Notification.error(text, { autoClose: 6000 });
+    refresh();
+  };
+  return {
+    open: (row) => openRow(commands, row),
+    notebook: (row) => void commands.execute("docmanager:open", { path: row.notebook_path }),
+    copy: (row) => Clipboard.copyToSystem(row.run_id),
+    cancel: async (row) => {
+      const left = `Cancel the ${plural(row.n_jobs - (doneOf(row) ?? 0), "job")} not yet finished?`;
+      if (await isSure(`Cancel “${titleOf(row)}”`, left, "Cancel the run", "Keep running"))
+        await carryOut(cancelRun(row.run_id, settings));
+    },
+    remove: async (row) => {
+      const lost = `The logs of run ${row.run_id} and its intermediate files are removed; the next run cannot take results over from it.`;
+      if (await isSure(`Delete “${titleOf(row)}”`, lost, "Delete", "Keep"))
+        await carryOut(deleteRun(row.run_id, settings));
+    },
+  };
+}
+
+async function isSure(title: string, body: string, yes: string, no: string): Promise<boolean> {
+  const buttons = [Dialog.cancelButton({ label: no }), Dialog.warnButton({ label: yes })];
+  const { button } = await showDialog({ title, body, buttons });
+  return button.accept;
+}
+
+/** Opens a run from a notice or a row. */
+export function openRow(commands: CommandRegistry, row: RunRow): void {
+  void commands.execute(OPEN, { run: row.run_id, name: titleOf(row) });
+}

@@ -1,0 +1,87 @@
+/** All runs as they were at the last look, and when to look again. No DOM. */
+
+import type { RunList, RunRow } from "../contract";
+import type { Fetched } from "../request";
+import { endedSince } from "./rows";
+
+/** Longest pause between two looks while the server does not answer, in ms. */
+const LONGEST_MS = 60_000;
+
+export class Runs {
+  rows: readonly RunRow[] | null = null;
+  /** Why the last look failed, or "". */
+  trouble = "";
+  private readonly fetch: () => Promise<Fetched<RunList>>;
+  private readonly listeners = new Set<(ended: readonly RunRow[]) => void>();
+  private readonly isWanted: () => boolean;
+  private offsetMs = 0;
+  private nFailed = 0;
+  private pollMs = 2000;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private looking: Promise<void> | null = null;
+  private disposed = false;
+
+  /** `isWanted` tells whether somebody looks at the rows; while a run goes on they are fetched anyway. */
+  constructor(fetch: () => Promise<Fetched<RunList>>, isWanted: () => boolean) {
+    this.fetch = fetch;
+    this.isWanted = isWanted;
+  }
+
+  /** The server's time. */
+  nowMs(): number {
+    return Date.now() + this.offsetMs;
+  }
+
+  get running(): readonly RunRow[] {
+    return this.rows?.filter((row) => !row.complete) ?? [];
+  }
+
+  /** Calls `listener` after every look with the runs that have ended since the one before; gives what stops it. */
+  subscribe(listener: (ended: readonly RunRow[]) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  setPoll(seconds: number): void {
+    this.pollMs = 1000 * seconds;
+    this.plan();
+  }
+
+  /** Looks now; two calls at a time are one look. */
+  refresh(): Promise<void> {
+    this.looking ??= this.look().finally(() => {
+      this.looking = null;
+      this.plan();
+    });
+    return this.looking;
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    clearTimeout(this.timer);
+    this.listeners.clear();
+  }
+
+  private async look(): Promise<void> {
+    clearTimeout(this.timer);
+    const found = await this.fetch();
+    if (this.disposed) return;
+    const before = this.rows;
+    this.nFailed = found.ok ? 0 : this.nFailed + 1;
+    this.trouble = found.ok ? "" : found.text;
+    if (found.ok) {
+      this.rows = found.value.runs;
+      this.offsetMs = found.value.now_ms - Date.now();
+    }
+    const ended = found.ok ? endedSince(before, found.value.runs) : [];
+    for (const listener of this.listeners) listener(ended);
+  }
+
+  /** The next look is a pause away, when anybody wants it. */
+  private plan(): void {
+    clearTimeout(this.timer);
+    if (this.disposed || this.looking || (!this.isWanted() && this.running.length === 0)) return;
+    const pauseMs = Math.min(this.pollMs * 2 ** this.nFailed, Math.max(LONGEST_MS, this.pollMs));
+    this.timer = setTimeout(() => void this.refresh(), pauseMs);
+  }
+}
