@@ -17,6 +17,7 @@ export interface ServerAnswer {
 /** What the server was asked for, or in words why it is not there; `gone` when there is no such run (any more). */
 export type Fetched<T> = { ok: true; value: T } | { ok: false; text: string; gone: boolean };
 
+const OFF = "The Jupyter server's part of this extension is off: restart the server after an installation.";
 const SILENT = "The Jupyter server does not answer; is it still running?";
 
 /** Asks the server to cancel a run. Never throws: what went wrong is in `text`. */
@@ -30,8 +31,9 @@ export function deleteRun(run: string, settings: Settings): Promise<ServerAnswer
 }
 
 /** All runs of this user. Never throws. */
-export function listRuns(settings: Settings): Promise<Fetched<RunList>> {
-  return fetchJson<RunList>([], { method: "GET" }, settings);
+export async function listRuns(settings: Settings): Promise<Fetched<RunList>> {
+  const found = await fetchJson<RunList>([], { method: "GET" }, settings);
+  return !found.ok && found.gone ? { ...found, text: OFF } : found;
 }
 
 /** One turn of the widget's conversation about a run. Never throws. */

@@ -31,7 +31,7 @@ export class RunsView {
 
   update(rows: readonly RunRow[], nowMs: number): void {
     const known = new Set(rows.map((row) => row.run_id));
-    for (const [id, view] of this.views) if (!known.has(id)) this.forget(id, view);
+    this.forgetBut(known);
     const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
     const views = rows.map((row) => this.view(row, nowMs));
     const [running, ended] = [
@@ -56,16 +56,24 @@ export class RunsView {
     return view;
   }
 
-  private forget(id: string, view: RowView): void {
-    const had = view.element.contains(document.activeElement);
-    const order = this.order();
-    const next = order[order.indexOf(view) + 1] ?? order[order.indexOf(view) - 1] ?? null;
-    this.views.delete(id);
-    view.element.remove();
-    if (this.active !== view) return;
-    this.active = null;
-    this.activate(next);
-    if (had) next?.open.focus();
+  /** Takes away the rows that are gone; the focus goes to the nearest one that stays. */
+  private forgetBut(known: ReadonlySet<string>): void {
+    const { active } = this;
+    if (active && !known.has(active.row.run_id)) {
+      const order = this.order();
+      const at = order.indexOf(active);
+      const stays = (view: RowView): boolean => known.has(view.row.run_id);
+      const next = order.slice(at).find(stays) ?? order.slice(0, at).reverse().find(stays) ?? null;
+      const had = active.element.contains(document.activeElement);
+      this.active = null;
+      this.activate(next);
+      if (had) next?.open.focus();
+    }
+    for (const [id, view] of this.views) {
+      if (known.has(id)) continue;
+      this.views.delete(id);
+      view.element.remove();
+    }
   }
 
   private viewAt(target: EventTarget | null): RowView | null {

@@ -56,6 +56,7 @@ export class RunsPanel extends Widget {
   }
 
   protected override onAfterShow(): void {
+    this.draw();
     void this.runs.refresh();
     clearInterval(this.ticking);
     this.ticking = setInterval(() => this.draw(), AGE_MS);

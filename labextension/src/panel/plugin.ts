@@ -97,6 +97,7 @@ function addTabs(
       converse(run, page, messages, serviceManager.serverSettings),
     );
     const made = new MainAreaWidget({ content });
+    made.toolbar.hide();
     made.id = `hail-batch-jupyter-run-${run}`;
     Object.assign(made.title, { label: name, caption: run, icon: batchesIcon, closable: true });
     return made;

@@ -1,0 +1,199 @@
+"""The side panel: all runs of this user, live and ended, with what may be done to them, and no kernel anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from hail_batch_jupyter.batch.batch import Batch
+from hail_batch_jupyter.core.ports import SubmitOptions
+from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.running import RunningBatch
+from tests.conftest import wait_until
+from tests.requirements import requires
+from tests.ui.conftest import VIEW, watched_runs
+from tests.ui.lab import Lab
+from tests.ui.notebook_page import LOADS_IN_MS, THEMES, Theme
+from tests.ui.notebooks import write_notebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end")]
+
+Submit = Callable[..., RunningBatch]
+_COMMAND = "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args); }"
+_IS_LIGHT = "(light) => document.body.dataset.jpThemeLight === light"
+VIOLATIONS = """async () => {
+  const { violations } = await axe.run({ include: [["#hail-batch-jupyter-panel"], [".hbj-tab"], [".hbj-status-item"]] });
+  return violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => [html, failureSummary])]);
+}"""
+
+
+@pytest.fixture
+def submit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Submit]:
+    """Runs a batch as a notebook of the server would; its jobs wait for each other."""
+    with watched_runs(lab):
+        for run in rundir.list_runs():
+            rundir.remove(run.directory)
+
+        def start(name: str, *commands: str, notebook: str = "study.ipynb") -> RunningBatch:
+            monkeypatch.setenv("JPY_SESSION_NAME", str(write_notebook(lab.root / notebook, ["1 + 1"])))
+            batch = Batch(name=name)
+            job = None
+            for number, command in enumerate(commands):
+                before, job = job, batch.new_job(name=f"{'abcdef'[number]}-step").command(command)
+                if before is not None:
+                    job.depends_on(before)
+            return batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
+
+        yield start
+
+
+@pytest.fixture
+def page(browser: Browser, lab: Lab) -> Iterator[Page]:
+    """JupyterLab with the panel open; fails at the end when the browser told of errors."""
+    settings = lab.root.parent / "settings" / "hail-batch-jupyter"
+    settings.mkdir(exist_ok=True)
+    (settings / "panel.jupyterlab-settings").write_text(json.dumps({"pollSeconds": 1, "notifyAfterSeconds": 0}))
+    context = browser.new_context(viewport=VIEW, permissions=["clipboard-read", "clipboard-write"])
+    opened, problems = context.new_page(), list[str]()
+    opened.on("console", lambda told: problems.append(told.text) if told.type == "error" else None)
+    opened.on("pageerror", lambda error: problems.append(str(error.stack)))
+    opened.goto(f"{lab.url}/lab/workspaces/panel?reset&token={lab.token}")
+    opened.wait_for_selector("#hail-batch-jupyter-panel", state="attached", timeout=LOADS_IN_MS)
+    execute(opened, "hail-batch-jupyter:show-panel")
+    yield opened
+    context.close()
+    lab.end_kernels()
+    assert not problems
+
+
+def execute(page: Page, command: str, **args: object) -> None:
+    """Execute one of JupyterLab's commands."""
+    page.evaluate(_COMMAND, [command, args])
+
+
+def row_of(page: Page, running: RunningBatch) -> Locator:
+    """A run in the panel."""
+    return page.locator(f"#hail-batch-jupyter-panel .hbj-row[data-run='{running.id}']")
+
+
+def press(row: Locator, name: str) -> None:
+    """One of the actions of a row."""
+    row.hover()
+    row.get_by_role("button", name=name).click()
+
+
+def set_theme(page: Page, theme: Theme) -> None:
+    execute(page, "apputils:change-theme", theme=f"JupyterLab {theme.title()}")
+    page.wait_for_function(_IS_LIGHT, arg=str(theme == "light").lower())
+    page.wait_for_load_state("networkidle")
+
+
+def test_a_live_and_an_ended_run_are_listed_and_the_live_one_is_cancelled_without_a_kernel(submit: Submit, page: Page, lab: Lab, gate: Path) -> None:
+    ended, live = submit("ended", "true"), submit("live", "true", f"until [ -e {gate} ]; do sleep 0.05; done")
+    page.get_by_role("button", name="Refresh the list of batches").click()
+    expect(row_of(page, ended)).to_contain_text("Succeeded")
+    expect(row_of(page, live)).to_contain_text("1 of 2")
+    expect(page.locator(".hbj-status")).to_contain_text("1 running")
+
+    press(row_of(page, live), "Cancel live")
+    expect(page.locator(".jp-Dialog")).to_contain_text("Cancel the 1 job not yet finished?")
+    page.get_by_role("button", name="Keep running").click()
+    assert live.alive()
+    press(row_of(page, live), "Cancel live")
+    page.get_by_role("button", name="Cancel the run").click()
+
+    expect(row_of(page, live)).to_contain_text("Cancelled")
+    wait_until(lambda: live.complete)
+    assert live.status()["state"] == "cancelled"
+    expect(page.locator(".hbj-status")).to_be_hidden()
+    assert lab.ask("GET", "/api/kernels") == []
+
+
+def test_a_run_opens_in_a_tab_that_follows_it_without_a_kernel(submit: Submit, page: Page, lab: Lab, gate: Path) -> None:
+    live = submit("followed", "echo said", f"until [ -e {gate} ]; do sleep 0.05; done")
+    page.get_by_role("button", name="Refresh the list of batches").click()
+
+    row_of(page, live).get_by_role("button", name="followed").first.click()
+
+    tab = page.locator(".hbj-tab .hbj-root")
+    expect(tab.locator(".hbj-node[data-name=b-step]")).to_have_attribute("data-state", "running")
+    expect(tab.locator(".hbj-node[data-name=a-step]")).to_have_attribute("data-state", "success")
+    tab.locator(".hbj-node[data-name=a-step]").click()
+    expect(tab.locator(".hbj-details")).to_contain_text("said")
+    gate.touch()
+    expect(tab).to_have_attribute("data-state", "success")
+    expect(page.get_by_text("followed: succeeded after").first).to_be_visible()
+    row_of(page, live).get_by_role("button", name="followed").first.click()
+    expect(page.locator(".hbj-tab")).to_have_count(1)
+    assert lab.ask("GET", "/api/kernels") == []
+
+    page.reload()
+    expect(page.locator(".hbj-tab .hbj-root")).to_have_attribute("data-state", "success")
+
+
+def test_an_ended_run_is_deleted_when_that_is_confirmed(submit: Submit, page: Page) -> None:
+    ended = submit("old", "exit 3")
+    ended.wait(30)
+    page.get_by_role("button", name="Refresh the list of batches").click()
+
+    press(row_of(page, ended), "Delete old")
+    page.get_by_role("button", name="Keep", exact=True).click()
+    expect(row_of(page, ended)).to_be_visible()
+    press(row_of(page, ended), "Delete old")
+    page.locator(".jp-Dialog").get_by_role("button", name="Delete", exact=True).click()
+
+    expect(row_of(page, ended)).to_have_count(0)
+    assert ended.directory and not ended.directory.exists()
+
+
+def test_the_id_is_copied_and_the_notebook_opened(submit: Submit, page: Page) -> None:
+    ended = submit("here", "true", notebook="made-here.ipynb")
+    ended.wait(30)
+    page.get_by_role("button", name="Refresh the list of batches").click()
+
+    press(row_of(page, ended), "Copy the run id of here")
+    wait_until(lambda: page.evaluate("navigator.clipboard.readText()") == ended.id)
+    press(row_of(page, ended), "Open the notebook made-here.ipynb")
+
+    expect(page.locator(".jp-NotebookPanel")).to_be_visible()
+    assert page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == "made-here.ipynb"
+
+
+def test_the_filter_keeps_what_has_the_words(submit: Submit, page: Page) -> None:
+    good, bad = submit("survey", "true"), submit("scan", "exit 3")
+    good.wait(30), bad.wait(30)
+    page.get_by_role("button", name="Refresh the list of batches").click()
+    expect(row_of(page, bad)).to_be_visible()
+
+    page.get_by_role("searchbox", name="Filter the batches").fill("failed")
+
+    expect(row_of(page, good)).to_have_count(0)
+    expect(row_of(page, bad)).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.requires("axe-core")
+def test_axe_finds_nothing_in_the_panel_and_the_tab(
+    submit: Submit, page: Page, gate: Path, theme: Theme, screenshots: Path, images: Callable[[str], Path]
+) -> None:
+    submit("quality control", "true", "true", "true", notebook="samples.ipynb").wait(30)
+    submit("imputation", "true", "echo 'chromosome 22: no such panel'; exit 3", "true", notebook="imputation.ipynb").wait(30)
+    held = submit("scan", "true", "true", "true").wait(30) and submit("random forest", "true", "true", f"until [ -e {gate} ]; do sleep 0.05; done", "true")
+    page.get_by_role("button", name="Refresh the list of batches").click()
+    expect(row_of(page, held)).to_contain_text("2 of 4")
+    row_of(page, held).locator(".hbj-row-open").click()
+    expect(page.locator(".hbj-tab .hbj-node[data-state=running]")).to_be_visible()
+    set_theme(page, theme)
+    if theme == "light":
+        page.mouse.move(0, 0)
+    page.screenshot(path=images(f"panel-{theme}.png"), animations="disabled", clip={"x": 0, "y": 0, "width": 1280, "height": 560})
+    page.locator(".hbj-status-item").screenshot(path=screenshots / f"status-{theme}.png", animations="disabled")
+
+    page.evaluate(Path(requires("axe-core")).read_text())
+    found = page.evaluate(VIOLATIONS)
+
+    assert found == []
