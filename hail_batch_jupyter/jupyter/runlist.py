@@ -48,7 +48,7 @@ class Tally:
     def _take(self, event: JobEvent) -> None:
         if event.job_id and event.state is not None:
             self._codes[event.job_id] = REUSED if event.reused else STATE_CODES[event.state]
-        elif event.phase in ("cancel", "lost"):
+        elif event.phase == "lost" or (event.phase == "cancel" and not event.group):
             self.cancelled = True
 
 

@@ -115,6 +115,17 @@ def test_a_run_that_was_asked_to_end_is_cancelling_until_it_has(runs: Path) -> N
     assert not listing.rows()[0]["cancelling"]
 
 
+def test_a_run_of_which_a_group_was_cancelled_goes_on(runs: Path) -> None:
+    directory, listing = made("parts"), RunList()
+    write_owner(directory, os.getpid(), os.getpid())
+    tell(directory, JobEvent(0, 1_000, 0, phase="cancel", group=1))
+    assert not listing.rows()[0]["cancelling"]
+
+    tell(directory, JobEvent(0, 1_000, 0, phase="cancel"))
+
+    assert listing.rows()[0]["cancelling"]
+
+
 def test_what_is_unreadable_and_what_is_removed_is_left_out(runs: Path) -> None:
     kept, gone, broken = made("kept"), made("gone"), made("broken")
     listing = RunList()
