@@ -60,6 +60,12 @@ class Lab:
         for session in self.ask("GET", "/api/sessions"):
             self.ask("DELETE", f"/api/sessions/{session['id']}")
 
+    def set_panel(self, **settings: object) -> None:
+        """The user's settings of the panel; pages that are opened from now on have them."""
+        folder = self.root.parent / "settings" / "hail-batch-jupyter"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "panel.jupyterlab-settings").write_text(json.dumps(settings))
+
     def stop(self) -> None:
         """End the server and its kernels."""
         if self._process.poll() is None:
@@ -91,6 +97,7 @@ class Lab:
         settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
         (settings / "notification.jupyterlab-settings").write_text(json.dumps(_QUIET))
+        self.set_panel(notifications=False)
         own = {
             "JUPYTERLAB_SETTINGS_DIR": "settings",
             "JUPYTERLAB_WORKSPACES_DIR": "workspaces",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,25 +53,29 @@ def submit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Submit]:
 @pytest.fixture
 def page(browser: Browser, lab: Lab) -> Iterator[Page]:
     """JupyterLab with the panel open; fails at the end when the browser told of errors."""
-    settings = lab.root.parent / "settings" / "hail-batch-jupyter"
-    settings.mkdir(exist_ok=True)
-    (settings / "panel.jupyterlab-settings").write_text(json.dumps({"pollSeconds": 1, "notifyAfterSeconds": 0}))
+    lab.set_panel(pollSeconds=1, notifyAfterSeconds=0)
     context = browser.new_context(viewport=VIEW, permissions=["clipboard-read", "clipboard-write"])
     opened, problems = context.new_page(), list[str]()
     opened.on("console", lambda told: problems.append(told.text) if told.type == "error" else None)
     opened.on("pageerror", lambda error: problems.append(str(error.stack)))
     opened.goto(f"{lab.url}/lab/workspaces/panel?reset&token={lab.token}")
-    opened.wait_for_selector("#hail-batch-jupyter-panel", state="attached", timeout=LOADS_IN_MS)
-    execute(opened, "hail-batch-jupyter:show-panel")
+    show_panel(opened)
     yield opened
     context.close()
     lab.end_kernels()
+    lab.set_panel(notifications=False)
     assert not problems
 
 
 def execute(page: Page, command: str, **args: object) -> None:
     """Execute one of JupyterLab's commands."""
     page.evaluate(_COMMAND, [command, args])
+
+
+def show_panel(page: Page) -> None:
+    """Open the panel as soon as JupyterLab has it."""
+    page.wait_for_selector("#hail-batch-jupyter-panel", state="attached", timeout=LOADS_IN_MS)
+    execute(page, "hail-batch-jupyter:show-panel")
 
 
 def row_of(page: Page, running: RunningBatch) -> Locator:
@@ -197,3 +200,17 @@ def test_axe_finds_nothing_in_the_panel_and_the_tab(
     found = page.evaluate(VIOLATIONS)
 
     assert found == []
+
+
+def test_nothing_is_told_when_the_settings_say_so(submit: Submit, page: Page, lab: Lab, gate: Path) -> None:
+    live = submit("quiet", f"until [ -e {gate} ]; do sleep 0.05; done")
+    lab.set_panel(notifications=False)
+    page.reload()
+    show_panel(page)
+    expect(row_of(page, live)).to_contain_text("Running")
+
+    gate.touch()
+
+    expect(row_of(page, live)).to_contain_text("Succeeded")
+    expect(page.get_by_text("quiet: succeeded")).to_have_count(0)
+    assert page.evaluate("document.querySelectorAll('.Toastify__toast').length") == 0
