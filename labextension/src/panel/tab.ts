@@ -2,6 +2,7 @@
 
 import { Widget } from "@lumino/widgets";
 import { element, setHidden, setText } from "../dom";
+import { importText } from "../widget/loader";
 import { Session } from "../widget/session";
 import { View } from "../widget/view";
 import { type Converse, RemoteModel } from "./remote";
@@ -22,7 +23,7 @@ export class RunTab extends Widget {
       trouble: (text) => this.setMessage(text),
     });
     this.session = new Session(this.model);
-    this.view = new View(this.session);
+    this.view = new View(this.session, importText);
     this.node.append(this.message, this.view.element);
     this.showView(false);
   }
