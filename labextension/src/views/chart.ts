@@ -1,7 +1,7 @@
 /** A small chart over time: an area for what was granted, a line for what was used. */
 
 import { element, setAttribute, setText, svg } from "../dom";
-import { formatDuration } from "../format";
+import { formatTook } from "../format";
 import { roundTop } from "./series";
 
 export const BINS = 300;
@@ -56,14 +56,14 @@ export class Chart {
     );
     this.legend.replaceChildren(...series.map(legendItem));
     setText(this.top, this.format(top));
-    setText(this.right, formatDuration(spanMs));
+    setText(this.right, formatTook(spanMs));
     const said = series.map(
       ({ name, values }) => `${name} up to ${this.format(values.reduce((a, b) => Math.max(a, b), 0))}`,
     );
     setAttribute(
       this.drawing,
       "aria-label",
-      `${this.title} over ${formatDuration(spanMs)}: ${said.join(", ")}`,
+      `${this.title} over ${formatTook(spanMs)}: ${said.join(", ")}`,
     );
   }
 }
