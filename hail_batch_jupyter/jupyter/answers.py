@@ -44,12 +44,12 @@ COLUMNS = {
     "rss": _Column("I", lambda _, view: view.usage.max_rss_bytes // 1024 if view.usage else 0),
     "cpu": _Column("f", lambda _, view: view.usage.cpu_s if view.usage else -1.0),
     "cost": _Column("f", lambda _, view: view.cost_usd),
-    "cores": _Column("I", lambda job, _: job.request.cpu_mcpu or 0),
+    "cores": _Column("I", lambda job, view: view.granted.cpu_mcpu if view.granted else job.request.cpu_mcpu or 0),
     "memory": _Column("I", lambda job, _: (job.request.memory_bytes or 0) // 1024),
 }
 """Numbers of a job.
 
-slot, exit   -1 for none      rss, memory (asked for)   KiB, 0 unknown      cores (asked for)   thousandths, 0 unsaid
+slot, exit   -1 for none      rss, memory (asked for)   KiB, 0 unknown      cores (granted, else asked for)   thousandths, 0 unsaid
 cpu          seconds of processor time, -1 unknown      cost                dollars
 """
 

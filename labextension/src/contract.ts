@@ -107,7 +107,7 @@ export const TIME_COLUMNS = ["ready", "started", "main", "output", "ended"] as c
 
 /**
  * Numbers of a job, four bytes each: i32 slot, attempt, exit (-1 none); u32 rss and memory asked for in KiB
- * (0 unknown), cores asked for in thousandths (0 unsaid); f32 cpu seconds (-1 unknown), cost in dollars.
+ * (0 unknown), cores granted, else asked for, in thousandths (0 unsaid); f32 cpu seconds (-1 unknown), cost in dollars.
  */
 export const INTEGER_COLUMNS = ["slot", "attempt", "exit"] as const;
 export const SIZE_COLUMNS = ["rss", "cores", "memory"] as const;

@@ -60,11 +60,7 @@ export class Chart {
     const said = series.map(
       ({ name, values }) => `${name} up to ${this.format(values.reduce((a, b) => Math.max(a, b), 0))}`,
     );
-    setAttribute(
-      this.drawing,
-      "aria-label",
-      `${this.title} over ${formatTook(spanMs)}: ${said.join(", ")}`,
-    );
+    setAttribute(this.drawing, "aria-label", `${this.title} over ${formatTook(spanMs)}: ${said.join(", ")}`);
   }
 }
 
