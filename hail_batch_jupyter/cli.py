@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("hail-batch-jupyter", description="Batch jobs from notebooks.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_config(commands.add_parser("config", help="settings, in the same files as `hailctl config`"))
+    _add_copy(commands.add_parser("copy", help="copy files and folders to, from and between object stores"))
     return parser
 
 
@@ -65,6 +66,18 @@ def _add_profiles(parser: argparse.ArgumentParser) -> None:
         made = commands.add_parser(name, help=words)
         made.add_argument("profile", metavar="PROFILE")
         made.set_defaults(command=_change_profile, change=name)
+
+
+def _add_copy(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "A folder is copied with all that is in it. With several sources, or a DEST that ends in '/', each goes into DEST under its own name."
+    parser.add_argument(
+        "sources", metavar="SRC", nargs="+", help="gs://BUCKET/FILE, https://ACCOUNT.blob.core.windows.net/CONTAINER/FILE, file:///PATH or a path"
+    )
+    parser.add_argument("dest", metavar="DEST", help="the same kinds of places")
+    parser.add_argument("--key-file", metavar="FILE", help="key of a Google service account; else the application-default credentials")
+    parser.add_argument("--project", metavar="PROJECT", help="Google project that pays for reading buckets whose owner does not")
+    parser.add_argument("--quiet", action="store_true", help="say only what failed")
+    parser.set_defaults(command=_copy)
 
 
 def _set(arguments: argparse.Namespace) -> int:
@@ -109,4 +122,25 @@ def _list_profiles(_: argparse.Namespace) -> int:
 
 def _change_profile(arguments: argparse.Namespace) -> int:
     _PROFILES[arguments.change][0](arguments.profile)
+    return 0
+
+
+def _copy(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.storage.access import configured_access
+    from hail_batch_jupyter.storage.copy import Summary, copy, targets
+
+    live = sys.stderr.isatty() and not arguments.quiet
+
+    def told(summary: Summary) -> None:
+        print(f"\r{summary.head()}", end="\033[K", file=sys.stderr, flush=True)
+
+    transfers = targets(arguments.sources, arguments.dest)
+    summary = copy(transfers, configured_access(arguments.project, arguments.key_file), told=told if live else None)
+    if live:
+        print("\r", end="\033[K", file=sys.stderr)
+    if summary.failed:
+        print(summary.text(), file=sys.stderr)
+        return 1
+    if not arguments.quiet:
+        print(summary.text())
     return 0

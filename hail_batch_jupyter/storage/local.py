@@ -1,39 +1,58 @@
-"""Files of this machine, at URIs such as file:///shared/tmp."""
+"""Files of this machine, at paths and URIs such as file:///shared/tmp."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hail_batch_jupyter.core.ports import Found
 from hail_batch_jupyter.errors import MissingFileError, StorageError
+from hail_batch_jupyter.storage.uris import path_of
 
 
 class LocalFiles:
-    """The file system of file:// URIs."""
+    """The file system of paths and file:// URIs."""
 
     def write(self, uri: str, data: bytes) -> None:
         """Make or replace a file in one step for its readers."""
-        self._place(uri, lambda path: path.write_bytes(data))
+        place(path_of(uri), lambda path: Path(path).write_bytes(data))
 
     def upload(self, path: str, uri: str) -> None:
         """Copy a file, or a folder with all that is in it; links become what they point to."""
-        source = Path(path)
-        if source.is_dir():
-            for found in sorted(source.rglob("*")):
-                if found.is_file():
-                    self.upload(str(found), f"{uri.rstrip('/')}/{found.relative_to(source)}")
+        target = path_of(uri)
+        for name, _, _ in self.files(path):
+            _copy(os.path.join(path, name) if name else path, os.path.join(target, name) if name else target)
+
+    def download(self, uri: str, path: str) -> None:
+        """Copy one file to `path`, whole or not at all."""
+        _copy(path_of(uri), path)
+
+    def copy(self, source: str, dest: str) -> None:
+        """Copy one file."""
+        _copy(path_of(source), path_of(dest))
+
+    def files(self, uri: str) -> Iterator[Found]:
+        """The file at `uri`, under the name '', or all files below it."""
+        path = path_of(uri)
+        if not os.path.exists(path):
+            raise MissingFileError(f"file {path!r} does not exist; make it or mend the path, nothing was started", uri)
+        if not os.path.isdir(path):
+            yield _found("", path)
             return
-        if not source.exists():
-            raise MissingFileError(f"file {path!r} does not exist; make it or mend the path, nothing was started", path)
-        self._place(uri, lambda target: shutil.copy(source, target))
+        for folder, folders, names in os.walk(path, followlinks=True):
+            folders.sort()
+            for name in sorted(names):
+                inside = os.path.join(folder, name)
+                if os.path.isfile(inside):
+                    yield _found(os.path.relpath(inside, path), inside)
 
     def read(self, uri: str) -> bytes:
         """The bytes of a file."""
         try:
-            return path_of(uri).read_bytes()
+            return Path(path_of(uri)).read_bytes()
         except FileNotFoundError as error:
             raise MissingFileError(f"file {uri!r} does not exist; it was never made, or was removed since", uri) from error
         except OSError as error:
@@ -41,11 +60,11 @@ class LocalFiles:
 
     def exists(self, uri: str) -> bool:
         """Whether a file or folder is there."""
-        return path_of(uri).exists()
+        return os.path.exists(path_of(uri))
 
     def remove(self, uri: str) -> None:
         """Remove a file, or a folder with all that is in it."""
-        path = path_of(uri)
+        path = Path(path_of(uri))
         try:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -54,20 +73,35 @@ class LocalFiles:
         except OSError as error:
             raise StorageError(f"{uri!r} cannot be removed ({error.strerror}); change who may write there", uri) from error
 
-    def _place(self, uri: str, fill: Callable[[Path], object]) -> None:
-        path = path_of(uri)
-        temporary = path.with_name(f".{secrets.token_hex(4)}.part")
+
+def place(path: str, fill: Callable[[str], object]) -> None:
+    """Make a file in one step for its readers: `fill` writes it under another name beside, and nothing is left when it fails.
+
+    Raises StorageError for what the file system refuses.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{secrets.token_hex(4)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                fill(temporary)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"file {uri!r} cannot be written ({error.strerror}); free space, or choose another remote_tmpdir", uri) from error
+            fill(str(temporary))
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except StorageError:
+        raise
+    except OSError as error:
+        if not error.errno:  # what a network library raises is not about this file
+            raise
+        raise StorageError(f"file {path!r} cannot be written ({error.strerror}); free space, or choose another place", path) from error
 
 
-def path_of(uri: str) -> Path:
-    """The path in a file:// URI."""
-    return Path(uri[len("file://") :])
+def _copy(source: str, dest: str) -> None:
+    if os.path.isdir(dest):
+        raise StorageError(f"{dest!r} is a folder, so no file can be written there; name a file in it", dest)
+    place(dest, lambda temporary: shutil.copy2(source, temporary))
+
+
+def _found(name: str, path: str) -> Found:
+    facts = os.stat(path)
+    return Found(name, facts.st_size, str(facts.st_mtime_ns))

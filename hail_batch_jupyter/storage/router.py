@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from hail_batch_jupyter.core.ports import FileSystem
 from hail_batch_jupyter.errors import CapabilityError
+from hail_batch_jupyter.storage.access import Access, configured_access
 from hail_batch_jupyter.storage.local import LocalFiles
+from hail_batch_jupyter.storage.uris import is_local, shown
+
+_LOCAL = LocalFiles()
 
 
-def file_system(uri: str) -> FileSystem:
-    """What reads and writes the place of `uri`.
+def file_system(uri: str, access: Access | None = None) -> FileSystem:
+    """What reads and writes the place of `uri`; without `access` as the settings say.
 
     Raises CapabilityError for a kind of place that files cannot be copied to from here.
     """
-    if uri.startswith("file://"):
-        return LocalFiles()
+    if is_local(uri):
+        return _LOCAL
     scheme = uri.partition("://")[0]
-    raise CapabilityError(f"files of this machine cannot be copied to {scheme}:// by this version; give the jobs no local files, or use file:///folder")
+    if scheme != "gs":
+        known = "gs://BUCKET/FILE, https://ACCOUNT.blob.core.windows.net/CONTAINER/FILE, or a path of this machine"
+        raise CapabilityError(f"{shown(uri)!r}: files at {scheme}:// are not reached from here; use {known}")
+    return _gcs(configured_access() if access is None else access)
+
+
+@cache
+def _gcs(access: Access) -> FileSystem:
+    """One object for each access, which keeps its connections."""
+    from hail_batch_jupyter.storage.gcs import GcsFiles
+
+    return GcsFiles(access)
+
+
+def forget() -> None:
+    """Let go of the connections to all stores; the next question opens new ones, as environment and settings say then."""
+    _gcs.cache_clear()

@@ -1,0 +1,41 @@
+"""With whose rights, and at whose cost, object stores are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Self
+
+from hail_batch_jupyter.config import configured, configured_list
+
+
+class Access(NamedTuple):
+    """What requests to object stores carry.
+
+    project   Google project that pays for reading buckets whose owner does not, None for nobody
+    buckets   the only buckets that it pays for, None for all
+    key_file  key of a Google service account; else the application-default credentials, else nobody's
+    """
+
+    project: str | None = None
+    buckets: tuple[str, ...] | None = None
+    key_file: str | None = None
+
+    def payer(self, bucket: str) -> str | None:
+        """Who pays for reading the bucket, None for its owner."""
+        return self.project if self.buckets is None or bucket in self.buckets else None
+
+    @classmethod
+    def of(cls, requester_pays: str | tuple[str, Iterable[str]] | None, key_file: str | None = None) -> Self:
+        """The access for a project that pays, or for (project, the buckets that it pays for)."""
+        if requester_pays is None or isinstance(requester_pays, str):
+            return cls(requester_pays, None, key_file)
+        project, buckets = requester_pays
+        return cls(project, tuple(buckets), key_file)
+
+
+def configured_access(project: str | None = None, key_file: str | None = None) -> Access:
+    """The access that the settings name; `project` comes before theirs, and pays for every bucket."""
+    if project is not None:
+        return Access(project, None, key_file)
+    buckets = configured_list("gcs_requester_pays", "buckets")
+    return Access(configured("gcs_requester_pays", "project"), None if buckets is None else tuple(buckets), key_file)
