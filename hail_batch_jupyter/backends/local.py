@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.backends.launch import Launch
+from hail_batch_jupyter.backends.remote_inputs import versions_of
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
@@ -19,6 +20,7 @@ from hail_batch_jupyter.engine import fingerprint
 from hail_batch_jupyter.engine.capacity import machine, too_large
 from hail_batch_jupyter.engine.gpus import machine_gpus, too_many_gpus
 from hail_batch_jupyter.engine.localize import write_uploads
+from hail_batch_jupyter.engine.stores import is_remote
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import open_run
@@ -109,6 +111,7 @@ class LocalBackend(Backend[RunningBatch]):
         """
         capacity = self.capacity()
         self._check(spec, capacity)
+        remote = versions_of(spec)
         containers = self._containers(spec)
         scratch_parent = None if options.keep_files else own_folder(self.tmp_dir)
         directory = self._make_run(spec, options, scratch_parent)
@@ -117,7 +120,7 @@ class LocalBackend(Backend[RunningBatch]):
             Path(facts.scratch).mkdir(mode=0o700, parents=True)
             write_uploads(facts.scratch, spec.uploads)
             rundir.write_private(directory / "spec.json", json.dumps(to_json(spec), separators=(",", ":")))
-            fingerprint.save(directory, spec)
+            fingerprint.save(directory, spec, remote)
         except OSError as error:
             rundir.remove(directory)
             raise SubmitError(f"the scratch folder {facts.scratch!r} cannot be written ({error.strerror}); free space or choose another tmp_dir") from error
@@ -196,15 +199,15 @@ class LocalBackend(Backend[RunningBatch]):
 
 
 def _check_output(dest: str, who: str) -> None:
-    if "://" in dest and not dest.startswith("file://"):
-        raise CapabilityError(f"{who} writes {dest!r}, and LocalBackend writes files of this machine; name a path here")
+    if dest.startswith("s3://"):
+        raise CapabilityError(f"{who} writes {dest!r}, and S3 is not reached from here; name a place at gs://, in Azure's blob storage, or a path")
 
 
 def _check_input(source: str, who: str) -> None:
-    if source.startswith(SCRATCH):
+    if source.startswith("s3://"):
+        raise CapabilityError(f"{who} reads {source!r}, and S3 is not reached from here; download the file and read the copy")
+    if source.startswith(SCRATCH) or is_remote(source):
         return
-    if "://" in source and not source.startswith("file://"):
-        raise CapabilityError(f"{who} reads {source!r}, and LocalBackend reads files of this machine; download the file and read the copy")
     path = source[len("file://") :] if source.startswith("file://") else source
     if not os.path.exists(path):
         raise SubmitError(f"{who} reads {path!r}, which does not exist; make the file or mend the path, nothing was started")

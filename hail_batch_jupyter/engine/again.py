@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection
+from typing import Callable
 
 from hail_batch_jupyter.core.retry import delay_s, more_memory, tries_again
 from hail_batch_jupyter.core.spec import JobSpec
@@ -16,6 +17,7 @@ class Again:
     def __init__(self) -> None:
         self._tried: Counter[int] = Counter()
         self._waiting: list[tuple[float, int]] = []
+        self._held: dict[int, Callable[[], bool]] = {}
 
     def delay_s(self, job: JobSpec, attempt: int, cause: str, exit_code: int | None) -> float | None:
         """Seconds until the job is tried again after an attempt that ended so; None if it is not."""
@@ -32,25 +34,32 @@ class Again:
         """Keep the job until then."""
         heapq.heappush(self._waiting, (due, job_id))
 
+    def hold(self, job_id: int, until: Callable[[], bool]) -> None:
+        """Keep the job until the condition, which is looked at by every `due`, holds."""
+        self._held[job_id] = until
+
     def next_due(self) -> float | None:
         """When the first of them is due."""
         return self._waiting[0][0] if self._waiting else None
 
     def due(self, now: float) -> list[int]:
         """Take out those whose waiting is over."""
-        found = []
+        found = [job_id for job_id, until in self._held.items() if until()]
+        for job_id in found:
+            del self._held[job_id]
         while self._waiting and self._waiting[0][0] <= now:
             found.append(heapq.heappop(self._waiting)[1])
         return found
 
     def take_out(self, job_ids: Collection[int]) -> None:
         """Forget those of these that wait."""
+        self._held = {job_id: until for job_id, until in self._held.items() if job_id not in job_ids}
         self._waiting = [entry for entry in self._waiting if entry[1] not in job_ids]
         heapq.heapify(self._waiting)
 
     def waiting(self) -> list[int]:
         """All that wait."""
-        return [job_id for _, job_id in self._waiting]
+        return [*(job_id for _, job_id in self._waiting), *self._held]
 
 
 def with_more_memory(job: JobSpec, peak_bytes: int, most_bytes: int) -> JobSpec:

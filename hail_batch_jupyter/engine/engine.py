@@ -160,8 +160,11 @@ class Engine:
                 self._offer(job_id)
 
     def _offer(self, job_id: int) -> None:
-        """The job may run as soon as its groups, GPUs, cores and memory let it."""
-        if self._gates is None or self._gates.enter(self._jobs[job_id]):
+        """The job may run as soon as its inputs are here and its groups, GPUs, cores and memory let it."""
+        here = self._localizer.fetch(self._jobs[job_id].inputs)
+        if here is not None:
+            self._again.hold(job_id, here)
+        elif self._gates is None or self._gates.enter(self._jobs[job_id]):
             self._ready.push(job_id)
 
     def _leave(self, job_id: int) -> None:
@@ -192,7 +195,7 @@ class Engine:
             directory = self._localizer.make_directory(job, number)
             self._localizer.recycler.log(log)
         except OSError as error:
-            return f"input copy failed: {error.strerror}: {error.filename}"
+            return f"input copy failed: {f'{error.strerror}: {error.filename}' if error.strerror else error}"
         env = {**self._env.get(job.job_id, {}), "BATCH_TMPDIR": self._localizer.scratch}
         if job.request.gpus and self._gates is not None:
             env[VISIBLE_GPUS] = ",".join(self._gates.gpus_of(job.job_id))

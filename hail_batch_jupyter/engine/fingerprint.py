@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hail_batch_jupyter.core.events import BatchSnapshot
@@ -69,9 +71,9 @@ class Prints(NamedTuple):
     inputs: dict[str, str]
 
 
-def save(directory: Path, spec: BatchSpec) -> None:
-    """Keep the fingerprints with the run."""
-    inputs: dict[str, str] = {}
+def save(directory: Path, spec: BatchSpec, remote: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Keep the fingerprints with the run; `remote` says what is known of inputs in object stores."""
+    inputs = dict(remote)
     prints = fingerprints(spec, inputs)
     rundir.write_private(directory / "fingerprints.json", json.dumps({"jobs": prints, "inputs": inputs}))
 

@@ -108,7 +108,7 @@ class Finisher:
         return ending
 
     def _not_copied(self, ending: Ending, error: OSError) -> Ending:
-        reason = f"output copy failed: {error.strerror or error}: {error.filename2 or error.filename}"
+        reason = f"output copy failed: {f'{error.strerror}: {error.filename2 or error.filename}' if error.strerror else error}"
         self.say(ending.job_id, ending.attempt, "output", reason)
         if ending.state is not JobState.SUCCESS:
             return ending

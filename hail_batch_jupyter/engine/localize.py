@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Callable
 
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Transfer, Upload
 from hail_batch_jupyter.engine.recycle import Recycler
+from hail_batch_jupyter.engine.stores import Stores, is_remote
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 INLINE_BYTES = 1 << 20
 """Larger outputs are copied by a thread, so that the loop goes on."""
@@ -16,17 +21,30 @@ INLINE_BYTES = 1 << 20
 class Localizer:
     """Knows where scratch is and what was staged already."""
 
-    def __init__(self, scratch: str, shared_directory: bool = False) -> None:
+    def __init__(self, scratch: str, shared_directory: bool = False, stores: Stores | None = None) -> None:
         self.scratch = scratch
+        self._stores = stores
+        self._fetched: dict[str, Future[None]] = {}
         self._shared = shared_directory
         self._staged: set[str] = set()
         self.recycler = Recycler()
 
     def absolute(self, path: str) -> str:
-        """A path of a spec as a path of this machine."""
+        """A path of a spec as a path of this machine; for one in an object store where its copy lies."""
         if path.startswith(SCRATCH):
             return self.scratch + path[len(SCRATCH) :]
+        if is_remote(path):
+            return _copy_of(path, self.scratch)
         return path[len("file://") :] if path.startswith("file://") else path
+
+    def fetch(self, transfers: Sequence[Transfer]) -> Callable[[], bool] | None:
+        """Begin to copy inputs from object stores, each once a run; gives what tells whether all are here or failed, None if they are now."""
+        if self._stores is None or not transfers:
+            return None
+        for source in {transfer.source for transfer in transfers if is_remote(transfer.source)} - self._fetched.keys():
+            self._fetched[source] = self._stores.copy(source, self.absolute(source))
+        waiting = [self._fetched[transfer.source] for transfer in transfers if is_remote(transfer.source)]
+        return None if all(future.done() for future in waiting) else lambda: all(future.done() for future in waiting)
 
     def stage(self, transfers: Iterable[Transfer]) -> None:
         """Link inputs into scratch, each once.
@@ -35,8 +53,16 @@ class Localizer:
         """
         for source, dest, _ in transfers:
             if dest not in self._staged:
+                if is_remote(source):
+                    self._check_fetched(source)
                 _link(self.absolute(source), self.absolute(dest))
                 self._staged.add(dest)
+
+    def _check_fetched(self, source: str) -> None:
+        future = self._fetched[source]
+        if future.exception() is not None:
+            del self._fetched[source]  # the next attempt asks again
+            future.result()
 
     def make_directory(self, job: JobSpec, attempt: int) -> str:
         """The job's own empty directory, which is also its working directory unless all share scratch."""
@@ -62,6 +88,8 @@ class Localizer:
         """Whether copying takes so little time that it may be done between two jobs."""
         total = 0
         for transfer in transfers:
+            if is_remote(transfer.dest):
+                return False
             facts = os.stat(self.absolute(transfer.source))
             total += facts.st_size if not os.path.isdir(self.absolute(transfer.source)) else INLINE_BYTES
         return total < INLINE_BYTES
@@ -71,12 +99,26 @@ class Localizer:
 
         Raises OSError naming the file.
         """
+        far = []
         for source, dest, _ in transfers:
-            copy(self.absolute(source), self.absolute(dest))
+            if self._stores is not None and (is_remote(source) or is_remote(dest)):
+                far.append(self._stores.copy(source if is_remote(source) else self.absolute(source), dest if is_remote(dest) else self.absolute(dest)))
+            else:
+                copy(self.absolute(source), self.absolute(dest))
+        for future in far:
+            future.result()
 
     def written_out(self, transfers: Iterable[Transfer]) -> list[Transfer]:
         """Those outputs whose destination is not there as it would be copied now."""
-        return [transfer for transfer in transfers if not _same(self.absolute(transfer.source), self.absolute(transfer.dest))]
+        return [transfer for transfer in transfers if is_remote(transfer.dest) or not _same(self.absolute(transfer.source), self.absolute(transfer.dest))]
+
+
+def _copy_of(uri: str, scratch: str) -> str:
+    """Where the copy of a file or folder of an object store lies; its name has no token of the address."""
+    import hashlib
+
+    address = uri.partition("?")[0] if uri.startswith("https://") else uri
+    return f"{scratch}/fetched/{hashlib.sha256(address.encode()).hexdigest()[:12]}/{os.path.basename(address.rstrip('/'))}"
 
 
 def write_uploads(scratch: str, uploads: Iterable[Upload]) -> None:

@@ -27,6 +27,7 @@ from hail_batch_jupyter.engine.capacity import Ledger
 from hail_batch_jupyter.engine.engine import Engine
 from hail_batch_jupyter.engine.finish import Finisher
 from hail_batch_jupyter.engine.localize import Localizer, remove_tree
+from hail_batch_jupyter.engine.stores import Stores
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.executors.guard import guard
 from hail_batch_jupyter.executors.process import ProcessExecutor
@@ -77,7 +78,8 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     spec = from_json(json.loads((directory / "spec.json").read_text()))
     facts = rundir.info(directory)
     logs = str(directory / "logs")
-    localizer = Localizer(facts.scratch, orders["shared_directory"])
+    stores = Stores(sys.executable, orders["sys_path"], spec.requester_pays_project, os.environ)
+    localizer = Localizer(facts.scratch, orders["shared_directory"], stores)
     executor = _executor(directory, facts.scratch, orders)
     journal = JournalWriter(directory / "events.jsonl")
     finisher = Finisher(localizer, logs)
@@ -92,6 +94,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
         engine.run(*_taken_over(spec, directory, localizer))
     finally:
         executor.close()
+        stores.close()
         finisher.close()
     rubbish = None if facts.kept else _put_away(facts.scratch)
     engine.end()

@@ -83,12 +83,12 @@ def targets(sources: Sequence[str], dest: str) -> list[tuple[str, str]]:
     return [(source, joined(dest, name)) for source, name in zip(sources, names, strict=True)]
 
 
-def copy_all(transfers: Iterable[tuple[str, str]], access: Access | None = None) -> None:
+def copy_all(transfers: Iterable[tuple[str, str]], access: Access | None = None, *, workers: int = WORKERS) -> None:
     """Copy all of them.
 
     Raises StorageError naming the first that failed.
     """
-    failed = copy(transfers, access).failed
+    failed = copy(transfers, access, workers=workers).failed
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise StorageError(f"{failed[0][1]}{more}", failed[0][0])

@@ -55,6 +55,7 @@ def safe_below(name: str, uri: str) -> str:
     """
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise StorageError(
-            f"{shown(uri)!r} holds a file named {name!r}, which is no path below a folder here; copy that file alone, under a name of your own", uri
+            f"{shown(uri)!r} holds a file named {name!r}, which is no path below a folder here; copy that file alone, under a name of your own",
+            shown(uri),
         )
     return name

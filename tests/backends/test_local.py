@@ -81,8 +81,8 @@ def test_a_missing_input_that_is_only_written_out_is_refused_at_submit(runs: Pat
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"inputs": (Transfer("gs://b/x", f"{SCRATCH}/x"),)}, "reads 'gs://b/x', and LocalBackend reads files of this machine; download"),
-        ({"outputs": (Transfer(f"{SCRATCH}/d1/x", "gs://b/x"),)}, "writes 'gs://b/x', and LocalBackend writes files of this machine; name a path"),
+        ({"inputs": (Transfer("s3://b/x", f"{SCRATCH}/x"),)}, "reads 's3://b/x', and S3 is not reached from here; download"),
+        ({"outputs": (Transfer(f"{SCRATCH}/d1/x", "s3://b/x"),)}, "writes 's3://b/x', and S3 is not reached from here; name a place at gs://"),
     ],
 )
 def test_what_needs_another_backend_is_refused_at_submit(runs: Path, settings: dict[str, object], message: str) -> None:

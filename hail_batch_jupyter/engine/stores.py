@@ -1,0 +1,101 @@
+"""Files of object stores, copied by a helper process of the user's interpreter, because the runner has the standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    import subprocess
+    from concurrent.futures import Future
+
+_START = "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); from hail_batch_jupyter.storage.helper import main; main()"
+_DIED = "the process that copies files of object stores ended; it may have run out of memory, see runner.log of the run"
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path of a spec lies in an object store."""
+    return "://" in path and not path.startswith("file://")
+
+
+class Stores:
+    """Copies single files and folders; every method but `close` may be called from any thread.
+
+    The helper is started by the first copy. It reads one JSON line a copy, and writes one when the copy has ended: (number, '' or why it failed).
+    """
+
+    def __init__(self, python: str, sys_path: Sequence[str], project: Optional[str], env: Mapping[str, str]) -> None:
+        self._argv = [python, "-I", "-c", _START]
+        self._hello = json.dumps(list(sys_path)) + "\n" + json.dumps({"project": project}) + "\n"
+        self._env = env
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._open: dict[int, Future[None]] = {}
+        self._number = 0
+        self._listener: threading.Thread | None = None
+
+    def copy(self, source: str, dest: str) -> Future[None]:
+        """Begin a copy; the future raises OSError when it fails."""
+        from concurrent.futures import Future
+
+        with self._lock:
+            self._number += 1
+            future = self._open[self._number] = Future()
+            try:
+                self._say([self._number, source, dest])
+            except OSError:
+                self._process = None
+                self._fail([self._open.pop(self._number)])
+        return future
+
+    def close(self) -> None:
+        """End the helper; what it was copying is left as it was before."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+        if self._listener is not None:
+            self._listener.join()
+
+    def _say(self, words: list[Any]) -> None:
+        if self._process is None:
+            self._process = self._start()
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(words).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        import subprocess
+
+        process = subprocess.Popen(self._argv, env=dict(self._env), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(self._hello.encode())
+        self._listener = threading.Thread(target=self._listen, args=(process,), name="stores", daemon=True)
+        self._listener.start()
+        return process
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        for line in process.stdout:
+            number, why = json.loads(line)
+            future = self._open.pop(number)
+            if why:
+                future.set_exception(OSError(why))
+            else:
+                future.set_result(None)
+        process.stdout.close()
+        process.wait()
+        with contextlib.suppress(OSError):  # what it did not read any more
+            process.stdin.close()
+        with self._lock:
+            if self._process is process:
+                self._process = None
+            left, self._open = list(self._open.values()), {}
+        self._fail(left)
+
+    def _fail(self, futures: Sequence[Future[None]]) -> None:
+        for future in futures:
+            future.set_exception(OSError(_DIED))
