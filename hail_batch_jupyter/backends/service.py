@@ -21,7 +21,7 @@ from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.wire import ANY_REGION, bunches
 from hail_batch_jupyter.errors import BatchException, ServiceError
-from hail_batch_jupyter.storage.router import file_system
+from hail_batch_jupyter.storage.files import Files
 
 _BASH_IMAGE = "ubuntu:24.04"
 _INSIDE = "/io/batch"
@@ -88,6 +88,7 @@ class ServiceBackend(Backend[ServiceRun]):
         self.remote_tmpdir = remote_tmpdir_of(remote_tmpdir, given["bucket"], stacklevel=2)
         self.requester_pays = requester_pays_of(google_project, gcs_requester_pays_configuration, stacklevel=2)
         self.gcs_bucket_allow_list = configured_list("gcs", "bucket_allow_list", gcs_bucket_allow_list) or []
+        self.check_place(self.remote_tmpdir)
         self._page_url = deployment().page_url()
         self.service = connect(token)
         try:
@@ -134,12 +135,12 @@ class ServiceBackend(Backend[ServiceRun]):
         for _ in bunches(run.spec, new_batch=earlier is None):
             pass  # a job that is too large is found before anything is copied or posted
         _warn_of_rate_limits(run.spec.jobs)
-        send(run.sendings)
+        send(run.sendings, self._fs)
         try:
             made = self.service.submit(run.spec, token) if earlier is None else self.service.append(earlier.id, run.spec, token)
         except ServiceError:
             if run.sendings and spec.token is None:  # a batch that was posted before with the user's token may use the same folder
-                file_system(scratch.remote).remove(scratch.remote)
+                self._fs.remove(scratch.remote)
             raise
         running = self._handle(run.spec, made, token, scratch.remote, options.keep_files)
         running.scratches = (scratch.remote, *(earlier.scratches if earlier is not None else ()))
@@ -203,14 +204,14 @@ def _check_kept(jobs: Iterable[JobSpec], earlier: ServiceRun) -> None:
                 raise BatchException(f"job {job.display_name!r} reads {name!r} of an earlier run, in which no job read it, so it was not kept; {remedy}")
 
 
-def send(sendings: Iterable[Sending]) -> None:
-    """Copy what jobs read to where they read it."""
-    for uri, content in sendings:
-        files = file_system(uri)
-        if isinstance(content, bytes):
-            files.write(uri, content)
-        else:
-            files.upload(content, uri)
+def send(sendings: Iterable[Sending], files: Files) -> None:
+    """Copy what jobs read to where they read it, many files at once.
+
+    Raises StorageError naming what could not be copied.
+    """
+    made = [(uri, content) for uri, content in sendings if isinstance(content, bytes)]
+    files.write_all(made)
+    files.copy([(content, uri) for uri, content in sendings if isinstance(content, str)])
 
 
 def _python_image(jobs: Iterable[JobSpec]) -> str:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from hail_batch_jupyter.batch.uris import checked_path
+from hail_batch_jupyter.config import configured_list
 from hail_batch_jupyter.errors import CapabilityError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.core.ports import Pool, PoolRequest, SubmitOptions
     from hail_batch_jupyter.core.spec import BatchSpec
+    from hail_batch_jupyter.storage.access import Access
+    from hail_batch_jupyter.storage.files import Files
 
 __all__ = ["Backend", "LocalBackend", "RunningBatchType", "ServiceBackend"]
 
@@ -33,6 +36,8 @@ class Backend(Generic[RunningBatchType]):
     run_options   keywords beside those of every backend that `Batch.run` takes for it
     remote        its runs belong to a service: an interrupt leaves them, a failed job is told and not raised, and later runs of a batch are appended
     regions       where jobs may run that name no region, None for anywhere
+    requester_pays         Google project that pays for reading, or (project, [buckets that it pays for]); None for that of the settings
+    gcs_bucket_allow_list  cold buckets that may be used all the same, None for those of the settings
     """
 
     name: str = ""
@@ -40,6 +45,8 @@ class Backend(Generic[RunningBatchType]):
     run_options: frozenset[str] = frozenset()
     remote: bool = False
     regions: list[str] | None = None
+    requester_pays: str | tuple[str, list[str]] | None = None
+    gcs_bucket_allow_list: list[str] | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ARG004 - they are for __init__
         if cls.submit is Backend.submit and cls._async_run is Backend._async_run:
@@ -77,9 +84,39 @@ class Backend(Generic[RunningBatchType]):
         running: RunningBatchType | None = finish(self._async_run(batch, dry_run, verbose, delete_scratch_on_exit, **backend_kwargs))
         return running
 
+    def check_place(self, uri: object, requester_pays_config: Any = None) -> str:
+        """The path or address as text.
+
+        Raises UriError unless it is one that a batch can read or write; also for a bucket in cold storage that is not allowed.
+        """
+        text = checked_path(uri)
+        if text.startswith("gs://"):
+            from hail_batch_jupyter.storage.cold import check_hot
+
+            check_hot(text, self._access(requester_pays_config), configured_list("gcs", "bucket_allow_list", self.gcs_bucket_allow_list) or ())
+        return text
+
     async def validate_file(self, uri: str, requester_pays_config: Any = None) -> None:
-        """Raise UriError unless the address is one that a batch can read or write."""
-        checked_path(uri)
+        """As `check_place`, which it leaves to a thread."""
+        import asyncio
+
+        await asyncio.to_thread(self.check_place, uri, requester_pays_config)
+
+    def requester_pays_fs(self, requester_pays_config: Any = None) -> Files:
+        """What copies, reads, writes and lists files at any address, at the cost of this project, or (project, [buckets that it pays for])."""
+        from hail_batch_jupyter.storage.files import Files
+
+        return Files(self._access(requester_pays_config))
+
+    @property
+    def _fs(self) -> Files:
+        return self.requester_pays_fs()
+
+    def _access(self, requester_pays_config: Any) -> Access:
+        from hail_batch_jupyter.storage.access import Access, configured_access
+
+        who = self.requester_pays if requester_pays_config is None else requester_pays_config
+        return configured_access() if who is None else Access.of(who)
 
     async def _async_close(self) -> None:
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hail_batch_jupyter.batch.resource import InputResourceFile, JobResourceFile, Resource, ResourceGroup
 from hail_batch_jupyter.batch.tokens import BATCH, FILE, GROUP, JOB, Token, token_text
-from hail_batch_jupyter.batch.uris import checked_path, local_destination
+from hail_batch_jupyter.batch.uris import local_destination
 from hail_batch_jupyter.core.draft import BatchDraft, FileDraft, InputDraft, JobDraft, OutputDraft, with_entry
 from hail_batch_jupyter.core.files import FileKind, FileRef
 from hail_batch_jupyter.errors import BatchException, ForeignJobError
@@ -137,7 +137,7 @@ class BatchFiles:
         Raises UriError for what is no path, and for an address of an unknown kind.
         """
         uid = self.new_uid()
-        self.draft.inputs[uid] = InputDraft(uid, checked_path(path))
+        self.draft.inputs[uid] = InputDraft(uid, self._place(path))
         file = self._read[uid] = self._input(FileRef(FileKind.INPUT, uid))
         return file
 
@@ -149,11 +149,15 @@ class BatchFiles:
         >>> j = b.new_job().command(f'plink --bfile {study} --freq && wc -l {study.fam}')
         """
         uid = self.new_uid()
-        self.draft.inputs[uid] = InputDraft(uid, members={member: checked_path(path) for member, path in kwargs.items()})
+        self.draft.inputs[uid] = InputDraft(uid, members={member: self._place(path) for member, path in kwargs.items()})
         ref = FileRef(FileKind.INPUT_GROUP, uid)
         members = {member: self._input(FileRef(FileKind.INPUT_GROUP, uid, "", member)) for member in kwargs}
         group = self._read[uid] = ResourceGroup(self._as_batch(), ref, self.new_token(GROUP, ref), dict(members))
         return group
+
+    def _place(self, path: object) -> str:
+        batch = self._as_batch()
+        return batch.backend.check_place(path, batch.requester_pays_project)
 
     def _input(self, ref: FileRef) -> InputResourceFile:
         return InputResourceFile(self._as_batch(), ref, self.new_token(FILE, ref))
@@ -187,7 +191,7 @@ class BatchFiles:
                 self.check_made(ref, owner)
             if owner.submitted:
                 raise BatchException(f"write_output: job {owner} was already submitted; write its files out before the batch runs")
-        return OutputDraft(ref, local_destination(checked_path(dest)))
+        return OutputDraft(ref, local_destination(self._place(dest)))
 
     # what resources ask for
 

@@ -78,7 +78,8 @@ class Stores:
         return process
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         for line in process.stdout:
             number, why = json.loads(line)
             future = self._open.pop(number)

@@ -32,12 +32,13 @@ class FileCopy(NamedTuple):
 
 @dataclass
 class Summary:
-    """What became of a copy: files and bytes that are there now, and (address, why) of what is not."""
+    """What became of a copy: files and bytes that are there now, (address, why) of what is not, and the first error."""
 
     n_files: int = 0
     n_bytes: int = 0
     elapsed_s: float = 0.0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    error: Exception | None = None
 
     def head(self) -> str:
         """'copied 3 files, 1.5 MB in 0.5 s (3.0 MB/s)'."""
@@ -86,12 +87,14 @@ def targets(sources: Sequence[str], dest: str) -> list[tuple[str, str]]:
 def copy_all(transfers: Iterable[tuple[str, str]], access: Access | None = None, *, workers: int = WORKERS) -> None:
     """Copy all of them.
 
-    Raises StorageError naming the first that failed.
+    Raises StorageError, or what else the first that failed raised.
     """
-    failed = copy(transfers, access, workers=workers).failed
-    if failed:
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        raise StorageError(f"{failed[0][1]}{more}", failed[0][0])
+    summary = copy(transfers, access, workers=workers)
+    if len(summary.failed) > 1:
+        address, why = summary.failed[0]
+        raise StorageError(f"{why} (and {len(summary.failed) - 1} more were not copied)", address) from summary.error
+    if summary.error is not None:
+        raise summary.error
 
 
 class _Copying:
@@ -128,7 +131,11 @@ class _Copying:
                     below = safe_below(name, source) if name and is_local(dest) and not is_local(source) else name
                     yield FileCopy(joined(source, name), joined(dest, below), size_bytes)
             except (BatchException, OSError) as error:
-                self._summary.failed.append((shown(source), str(error)))
+                self._fail(source, error)
+
+    def _fail(self, source: str, error: Exception) -> None:
+        self._summary.failed.append((shown(source), str(error)))
+        self._summary.error = self._summary.error or error
 
     def _system(self, uri: str) -> FileSystem:
         return file_system(uri, self._access)
@@ -158,7 +165,7 @@ class _Copying:
                 self._summary.n_files += 1
                 self._summary.n_bytes += item.size_bytes
             elif isinstance(error, (BatchException, OSError)):
-                self._summary.failed.append((shown(item.source), str(error)))
+                self._fail(item.source, error)
             else:
                 raise error
         self._summary.elapsed_s = time.monotonic() - self._started_s

@@ -129,11 +129,6 @@ class GcsFiles:
 
         return self._ask(uri, "looked at", ask)
 
-    @property
-    def known(self) -> bool:
-        """Whether there are credentials, or an emulator that needs none."""
-        return self._client_now().known
-
     # how
 
     def _send(self, send: Callable[[str, Blob], None], path: str, uri: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.errors import ConfigError
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from google.cloud import storage
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write", "https://www.googleapis.com/auth/cloud-platform")
-_NOBODY = "nobody, because no credentials were found"
+_SIGNS = ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST", "K_SERVICE", "KUBERNETES_SERVICE_HOST")
+"""Variables of which one is set where credentials are, or where none are needed."""
 _CONNECTIONS = 64
 """More than there are threads that ask at once."""
 
@@ -25,11 +27,26 @@ class Client:
         from requests.adapters import HTTPAdapter
 
         credentials, self.who = _credentials(key_file)
-        self.known = self.who != _NOBODY
         session = AuthorizedSession(credentials)
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
         self.google: storage.Client = storage.Client("unknown", credentials, _http=session)
+
+
+def may_have_credentials(key_file: str | None) -> bool:
+    """Whether credentials are worth looking for, known without loading a library or waiting for a network.
+
+    They are in a file that is named or that logging in leaves, or come from the machine, which must then be one of Google's.
+    """
+    if key_file is not None or any(os.environ.get(name) for name in _SIGNS):
+        return True
+    settings = os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud"
+    if (Path(settings) / "application_default_credentials.json").exists():
+        return True
+    try:
+        return Path("/sys/class/dmi/id/product_name").read_text().startswith("Google")
+    except OSError:
+        return False
 
 
 def _credentials(key_file: str | None) -> tuple[Any, str]:
@@ -47,10 +64,12 @@ def _credentials(key_file: str | None) -> tuple[Any, str]:
         return found, found.service_account_email
     if os.environ.get("STORAGE_EMULATOR_HOST"):
         return AnonymousCredentials(), "nobody, of an emulator"
+    if not may_have_credentials(None):
+        return AnonymousCredentials(), "nobody, because no credentials were found"
     try:
         default, _ = google.auth.default(scopes=_SCOPES)
     except DefaultCredentialsError:
-        return AnonymousCredentials(), _NOBODY
+        return AnonymousCredentials(), "nobody, because no credentials were found"
     return default, getattr(default, "service_account_email", None) or "the user of the application-default credentials"
 
 

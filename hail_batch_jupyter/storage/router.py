@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from hail_batch_jupyter.core.ports import FileSystem
 from hail_batch_jupyter.errors import CapabilityError
 from hail_batch_jupyter.storage.access import Access, configured_access
 from hail_batch_jupyter.storage.local import LocalFiles
 from hail_batch_jupyter.storage.uris import is_local, shown
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.storage.gcs import GcsFiles
 
 _LOCAL = LocalFiles()
 
@@ -24,12 +28,12 @@ def file_system(uri: str, access: Access | None = None) -> FileSystem:
     if scheme != "gs":
         known = "gs://BUCKET/FILE, https://ACCOUNT.blob.core.windows.net/CONTAINER/FILE, or a path of this machine"
         raise CapabilityError(f"{shown(uri)!r}: files at {scheme}:// are not reached from here; use {known}")
-    return _gcs(configured_access() if access is None else access)
+    return google_files(configured_access() if access is None else access)
 
 
 @cache
-def _gcs(access: Access) -> FileSystem:
-    """One object for each access, which keeps its connections."""
+def google_files(access: Access) -> GcsFiles:
+    """What is behind gs://: one object for each access, which keeps its connections."""
     from hail_batch_jupyter.storage.gcs import GcsFiles
 
     return GcsFiles(access)
@@ -37,4 +41,4 @@ def _gcs(access: Access) -> FileSystem:
 
 def forget() -> None:
     """Let go of the connections to all stores; the next question opens new ones, as environment and settings say then."""
-    _gcs.cache_clear()
+    google_files.cache_clear()

@@ -246,15 +246,10 @@ def test_a_python_job_uses_an_image_of_its_python(service: Recorder, b: hb.Batch
 
 def test_places_that_jobs_cannot_reach_are_refused_with_nothing_posted(service: Recorder, tmp_path: Path) -> None:
     backend = ServiceBackend(remote_tmpdir="gs://bucket/tmp")
-    reads = hb.Batch(backend=backend)
-    (tmp_path / "in").write_text("")
-    reads.new_job("r").command(f"cat {reads.read_input(tmp_path / 'in')}")
     writes = hb.Batch(backend=backend)
     j = writes.new_job("w")
     writes.write_output(j.command(f"touch {j.o}").o, str(tmp_path / "out"))
 
-    with pytest.raises(CapabilityError, match="cannot be copied to gs://"):
-        reads.run()
     with pytest.raises(CapabilityError, match="job 'w' writes '.*/out', and jobs of a batch service cannot write files of this machine"):
         writes.run()
     assert service.posted() == []

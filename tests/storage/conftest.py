@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hail_batch_jupyter.storage import router
+from hail_batch_jupyter.storage import cold, router
 from tests.storage.emulators import gcs_emulator, make_bucket
 
 
@@ -23,5 +23,7 @@ def bucket(gcs_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """gs://NAME of an empty bucket, with this process and those that it starts pointed at its server."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_url)
     router.forget()
+    cold.forget()
     yield make_bucket(f"b-{os.urandom(4).hex()}")
     router.forget()
+    cold.forget()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import requests
 
 from tests.conftest import free_port
 from tests.requirements import requires
@@ -68,14 +72,52 @@ def _answers(url: str) -> bool:
         return False
 
 
-def make_bucket(name: str, storage_class: str = "STANDARD") -> str:
+def make_bucket(name: str) -> str:
     """gs://NAME of a new bucket on the server that STORAGE_EMULATOR_HOST names."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
 
     client = storage.Client("test", AnonymousCredentials())
-    bucket = client.bucket(name)
-    bucket.storage_class = storage_class
-    client.create_bucket(bucket)
+    client.create_bucket(name)
     client.close()
     return f"gs://{name}"
+
+
+Answer = tuple[int, bytes]
+
+
+@contextmanager
+def proxied(url: str, meddle: Callable[[str, str], Answer | None]) -> Iterator[str]:
+    """A proxy before the server that gives the answer of `meddle(method, path)` where there is one: (status, body)."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            kept = {name: value for name, value in self.headers.items() if name.lower() not in ("content-length", "accept-encoding")}
+            status, content, headers = self.answer(body, kept)
+            self.send_response(status)
+            for name, value in headers.items():
+                if name.lower() not in ("transfer-encoding", "content-length", "content-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def answer(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+            own = meddle(self.command, self.path)
+            if own is not None:
+                return own[0], own[1], {"Content-Type": "application/json"}
+            theirs = requests.request(self.command, url + self.path, data=body, headers=headers, timeout=10)
+            return theirs.status_code, theirs.content, dict(theirs.headers)
+
+        do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that the library calls
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

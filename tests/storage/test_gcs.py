@@ -5,20 +5,16 @@ import os
 import random
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import requests
 
 from hail_batch_jupyter.errors import MissingFileError, StorageError
 from hail_batch_jupyter.storage import router
 from hail_batch_jupyter.storage.copy import copy
 from hail_batch_jupyter.storage.gcs_parts import PARTS_FROM_BYTES
 from hail_batch_jupyter.storage.router import file_system
+from tests.storage.emulators import proxied
 
 pytestmark = pytest.mark.requires("fake-gcs-server")
 
@@ -91,43 +87,10 @@ def test_a_whole_bucket_is_never_removed(bucket: str) -> None:
         file_system(bucket).read("gs:///x")
 
 
-@contextmanager
-def unreliable(url: str, n_failures: int) -> Iterator[str]:
-    """A proxy before the server that answers the first requests with 503."""
-    failures = iter(range(n_failures))
-
-    class Proxy(BaseHTTPRequestHandler):
-        def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if next(failures, None) is not None:
-                self.send_error(503)
-                return
-            kept = {name: value for name, value in self.headers.items() if name.lower() not in ("content-length", "accept-encoding")}
-            answer = requests.request(self.command, url + self.path, data=body, headers=kept, timeout=10)
-            self.send_response(answer.status_code)
-            for name, value in answer.headers.items():
-                if name.lower() not in ("transfer-encoding", "content-length", "content-encoding", "connection"):
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - names that the library calls
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-
-
 def test_what_fails_through_nobodys_fault_is_tried_again(bucket: str, gcs_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x").write_text("x")
-    with unreliable(gcs_url, 3) as url:
+    failures = iter(range(3))
+    with proxied(gcs_url, lambda *_: None if next(failures, None) is None else (503, b"")) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         router.forget()
 

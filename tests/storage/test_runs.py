@@ -56,7 +56,8 @@ def test_a_missing_input_is_refused_before_anything_starts(bucket: str, tmp_path
         b.run()
 
 
-def test_an_output_that_cannot_be_written_fails_its_job_and_is_named(bucket: str, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_fails_its_job_and_is_named(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAIL_GCS_BUCKET_ALLOW_LIST", "no-such-bucket-here")
     b = hb.Batch(backend=hb.LocalBackend(str(tmp_path)))
     j = b.new_job(name="make")
     j.command(f"echo > {j.o}")
