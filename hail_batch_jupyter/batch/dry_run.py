@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec, Transfer
+from hail_batch_jupyter.storage.uris import shown
 
 
 def preview(spec: BatchSpec) -> str:
@@ -35,7 +36,7 @@ def _job(job: JobSpec) -> str:
 
 
 def _copies(tool: str, transfers: Iterable[Transfer]) -> str:
-    return "".join(f"{tool} {_quoted(copy.source)} {_quoted(copy.dest)}\n" for copy in transfers)
+    return "".join(f"{tool} {_quoted(shown(copy.source))} {_quoted(shown(copy.dest))}\n" for copy in transfers)
 
 
 def _quoted(text: str) -> str:

@@ -11,6 +11,7 @@ from hail_batch_jupyter.batch.uris import local_destination
 from hail_batch_jupyter.core.draft import BatchDraft, FileDraft, InputDraft, JobDraft, OutputDraft, with_entry
 from hail_batch_jupyter.core.files import FileKind, FileRef
 from hail_batch_jupyter.errors import BatchException, ForeignJobError
+from hail_batch_jupyter.storage.uris import shown
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -60,7 +61,7 @@ class BatchFiles:
         """'file 'model' of job 'fit'', for messages."""
         if not ref.made_by_job:
             found = self.draft.inputs[ref.owner]
-            return f"input {(found.members or {}).get(ref.member) or found.path or 'group'!r}"
+            return f"input {shown((found.members or {}).get(ref.member) or found.path or 'group')!r}"
         what = {FileKind.FILE: "file", FileKind.GROUP: "group", FileKind.RESULT: "result"}[ref.kind]
         job = self._handles.get(ref.owner) or self._staged.get(ref.owner)
         return f"{what} {ref.name!r} of job {job.job_draft if job else 'that was dropped'}"

@@ -49,5 +49,6 @@ class Before:
         for transfer in job.inputs:
             now, then = (inputs.get(transfer.source) for inputs in (self._now.inputs, self._inputs))
             if now != then and not transfer.source.startswith(SCRATCH):
-                return f"input {transfer.source.rsplit('/', 1)[-1]} changed"
+                address = transfer.source.partition("?")[0] if transfer.source.startswith("https://") else transfer.source  # without its token
+                return f"input {address.rsplit('/', 1)[-1]} changed"
         return ""

@@ -12,6 +12,7 @@ from hail_batch_jupyter.storage.local import LocalFiles
 from hail_batch_jupyter.storage.uris import is_local, shown
 
 if TYPE_CHECKING:
+    from hail_batch_jupyter.storage.azure import AzureFiles
     from hail_batch_jupyter.storage.gcs import GcsFiles
 
 _LOCAL = LocalFiles()
@@ -25,6 +26,8 @@ def file_system(uri: str, access: Access | None = None) -> FileSystem:
     if is_local(uri):
         return _LOCAL
     scheme = uri.partition("://")[0]
+    if scheme == "https":
+        return _azure_files()
     if scheme != "gs":
         known = "gs://BUCKET/FILE, https://ACCOUNT.blob.core.windows.net/CONTAINER/FILE, or a path of this machine"
         raise CapabilityError(f"{shown(uri)!r}: files at {scheme}:// are not reached from here; use {known}")
@@ -39,6 +42,14 @@ def google_files(access: Access) -> GcsFiles:
     return GcsFiles(access)
 
 
+@cache
+def _azure_files() -> AzureFiles:
+    from hail_batch_jupyter.storage.azure import AzureFiles
+
+    return AzureFiles()
+
+
 def forget() -> None:
     """Let go of the connections to all stores; the next question opens new ones, as environment and settings say then."""
     google_files.cache_clear()
+    _azure_files.cache_clear()

@@ -44,10 +44,10 @@ def test_every_name_of_the_table_is_there(name: str) -> None:
         assert found(name) is not None
 
 
-@pytest.mark.parametrize("name", ABSENT)
-def test_what_the_table_calls_absent_is_absent(name: str) -> None:
-    with pytest.raises(AttributeError):
-        found(name)
+def test_what_the_table_calls_absent_is_absent() -> None:
+    for name in ABSENT:
+        with pytest.raises(AttributeError):
+            found(name)
 
 
 def test_every_public_name_has_a_row() -> None:

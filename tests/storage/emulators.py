@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -9,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -32,21 +34,34 @@ def gcs_emulator(folder: Path) -> Iterator[str]:
         yield url
 
 
+ACCOUNT = "testaccount"
+
+
 @contextmanager
-def azure_emulator(folder: Path) -> Iterator[str]:
-    """The URL of a server that speaks Azure's blob storage protocol, with the account of every such emulator."""
+def azure_emulator(folder: Path, key: str) -> Iterator[str]:
+    """The URL of a server that speaks Azure's blob storage protocol, with one account whose key this is."""
     port = free_port()
     (folder / "data").mkdir(parents=True)
     argv = [requires("azurite"), "--silent", "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder / "data"), "--skipApiVersionCheck",
             "--disableTelemetry"]  # fmt: skip
-    with _running(argv, folder, f"http://127.0.0.1:{port}/"):
+    with _running(argv, folder, f"http://127.0.0.1:{port}/", {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}):
         yield f"http://127.0.0.1:{port}"
 
 
+def make_container(url: str, key: str, name: str) -> str:
+    """Make a container; gives a token that allows everything in it for an hour."""
+    from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
+
+    ContainerClient(f"{url}/{ACCOUNT}", name, credential={"account_name": ACCOUNT, "account_key": key}).create_container()
+    until = datetime.now(UTC) + timedelta(hours=1)
+    allowed = ContainerSasPermissions(read=True, write=True, delete=True, list=True, add=True, create=True)
+    return generate_container_sas(ACCOUNT, name, account_key=key, permission=allowed, expiry=until)
+
+
 @contextmanager
-def _running(argv: list[str], folder: Path, url: str) -> Iterator[None]:
+def _running(argv: list[str], folder: Path, url: str, env: dict[str, str] | None = None) -> Iterator[None]:
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder)
+        process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder, env={**os.environ, **(env or {})})
         try:
             _await(process, url, folder)
             yield
