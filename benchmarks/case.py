@@ -67,7 +67,7 @@ class Outcome:
 class Scale:
     """How much work a sample holds: enough to drown start-up in full, little with `--quick`.
 
-    Every value is a count of jobs, tasks or cells, except `ballast_mb` and `widget_window_s`.
+    Every value is a count of jobs, tasks or cells, except `ballast_mb`, `store_large_mb` and `widget_window_s`.
     """
 
     jobs: int = 1000
@@ -88,6 +88,8 @@ class Scale:
     built_jobs: int = 10_000
     large_jobs: int = 100_000
     long_chain: int = 3_000
+    store_files: int = 2000
+    store_large_mb: int = 200
 
 
 FULL = Scale()
@@ -107,4 +109,6 @@ QUICK = Scale(
     built_jobs=2_000,
     large_jobs=10_000,
     long_chain=300,
+    store_files=100,
+    store_large_mb=80,
 )

@@ -15,6 +15,7 @@ GROUPS: tuple[Group, ...] = (
     Group("chain", "Chain of no-op bash jobs"),
     Group("python", "Python jobs"),
     Group("output", "A job with one written output against a job without"),
+    Group("storage", "Copies to and from an object store on loopback"),
     Group("pool", "Calls of x -> x + 1 with a warm executor, chunksize 1"),
     Group("parent", "Starting a run from a small and from a big process"),
     Group("import", "Imports", passes_per_round=6, warm_up=True),

@@ -79,8 +79,8 @@ class FileSystem(Protocol):
     def upload(self, path: str, uri: str) -> None:
         """Copy a file or folder of this machine to `uri`, each file whole or not at all. Raises MissingFileError if there is none."""
 
-    def download(self, uri: str, path: str) -> None:
-        """Copy one file to a path of this machine, whole or not at all. Raises MissingFileError if there is none."""
+    def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
+        """Copy one file, whose size may be known, to a path of this machine, whole or not at all. Raises MissingFileError if there is none."""
 
     def copy(self, source: str, dest: str) -> None:
         """Copy one file to another address of the same kind, whole or not at all."""

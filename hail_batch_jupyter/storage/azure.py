@@ -53,7 +53,7 @@ class AzureFiles:
             source, dest = os.path.join(path, name) if name else path, joined(uri, name)
             self._ask(dest, "written", partial(self._send, source, dest))
 
-    def download(self, uri: str, path: str) -> None:
+    def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
         """Copy one blob to a file."""
 
         def fetch(temporary: str) -> None:

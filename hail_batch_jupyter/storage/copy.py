@@ -147,7 +147,7 @@ class _Copying:
         elif is_local(item.source):
             dest.upload(path_of(item.source), item.dest)
         elif is_local(item.dest):
-            source.download(item.source, path_of(item.dest))
+            source.download(item.source, path_of(item.dest), item.size_bytes)
         else:
             self._through_here(source, dest, item)
 

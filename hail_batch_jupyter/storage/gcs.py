@@ -44,12 +44,13 @@ class GcsFiles:
             send = gcs_parts.upload if size_bytes >= gcs_parts.PARTS_FROM_BYTES else _upload_stream
             self._ask(dest, "written", partial(self._send, send, source, dest))
 
-    def download(self, uri: str, path: str) -> None:
+    def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
         """Copy one object to a file."""
 
         def fetch(temporary: str) -> None:
             blob = self._blob(uri)
-            blob.reload()
+            if size_bytes is None or size_bytes >= gcs_parts.PARTS_FROM_BYTES:
+                blob.reload()
             if (blob.size or 0) >= gcs_parts.PARTS_FROM_BYTES:
                 gcs_parts.download(blob, temporary)
             else:

@@ -26,7 +26,7 @@ class LocalFiles:
         for name, _, _ in self.files(path):
             _copy(os.path.join(path, name) if name else path, os.path.join(target, name) if name else target)
 
-    def download(self, uri: str, path: str) -> None:
+    def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
         """Copy one file to `path`, whole or not at all."""
         _copy(path_of(uri), path)
 
