@@ -118,12 +118,13 @@ test-python-%: setup
 	PATH="$$VIRTUAL_ENV/bin:$$PATH" python -m pytest -q -p no:cacheprovider -m 'not browser and not notebook and not slow and not kills and not requires'
 
 # Program -> the Debian package that brings it; each is needed by tests only.
-DEBIAN_PACKAGES := chromium=chromium dockerd=docker.io runc=runc podman=podman plink1.9=plink1.9 docker-registry=docker-registry
+DEBIAN_PACKAGES := chromium=chromium dockerd=docker.io runc=runc podman=podman plink1.9=plink1.9 docker-registry=docker-registry \
+	slurmctld=slurmctld slurmd=slurmd sbatch=slurm-client munged=munge sshd=openssh-server
 # What these need beside them on such a system: a font for pictures.
 DEBIAN_EXTRAS := fonts-dejavu-core
 
 .PHONY: test-deps
-test-deps: ## install the Debian packages that some tests need: chromium docker.io runc podman plink1.9 docker-registry
+test-deps: ## install the Debian packages that some tests need: chromium docker.io runc podman plink1.9 docker-registry slurm openssh-server
 	@missing=; for pair in $(DEBIAN_PACKAGES); do \
 		command -v "$${pair%%=*}" >/dev/null || missing="$$missing $${pair#*=}"; done; \
 	[ -n "$$missing" ] || { echo 'installed: $(foreach pair,$(DEBIAN_PACKAGES),$(lastword $(subst =, ,$(pair))))'; exit 0; }; \

@@ -64,6 +64,16 @@ def _podman() -> str | None:
     return shutil.which("podman") if shutil.which("runc") else None
 
 
+def _slurm() -> str | None:
+    """All of its programs; the daemons may be where only root looks."""
+    found = [shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") for name in ("slurmctld", "slurmd", "sbatch", "munged")]
+    return found[0] if all(found) and os.geteuid() == 0 else None
+
+
+def _sshd() -> str | None:
+    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") if os.geteuid() == 0 else None
+
+
 def _front_end() -> str | None:
     return str(WIDGET) if WIDGET.exists() and EXTENSION.exists() else None
 
@@ -102,6 +112,8 @@ COMPONENTS = {
     "docker": Component(_docker, "`make test-deps` installs it (its tests run as root)"),
     "docker-registry": Component(_first_of("docker-registry"), "`make test-deps` installs it"),
     "podman": Component(_podman, "`make test-deps` installs it"),
+    "slurm": Component(_slurm, "`make test-deps` installs it (its tests run as root)"),
+    "sshd": Component(_sshd, "`make test-deps` installs it (its tests run as root)"),
     "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),
     "axe-core": Component(_axe, "`make setup` installs it"),

@@ -1,0 +1,184 @@
+"""A private Slurm of Debian's packages on the loopback interface: controller, nodes and munge of its own, stopped by their process ids.
+
+Use it in a conftest.py as `from tests.slurm_cluster import slurm  # noqa: F401 - a fixture`; tests that take it carry
+`@pytest.mark.requires("slurm")`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conftest import free_port, wait_until
+
+NODES = 4
+CPUS = 8
+MEMORY_MB = 16000
+START_S = 30.0
+STOP_S = 20.0
+SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
+
+CONFIG = """\
+ClusterName=ci
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmdPort={node_port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={root}/munge/munge.socket
+CredType=cred/munge
+StateSaveLocation={root}/state
+SlurmdSpoolDir={root}/spool/%n
+SlurmctldPidFile={root}/run/slurmctld.pid
+SlurmdPidFile={root}/run/slurmd-%n.pid
+SlurmctldLogFile={root}/log/slurmctld.log
+SlurmdLogFile={root}/log/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+MpiDefault=none
+ReturnToService=2
+SlurmdParameters=config_overrides
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerCPU=100
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
+MinJobAge=300
+KillWait=2
+InactiveLimit=0
+SlurmctldTimeout=30
+SlurmdTimeout=60
+MaxArraySize=10001
+MaxJobCount=20000
+JobCompType=jobcomp/filetxt
+JobCompLoc={root}/log/jobcomp.txt
+AccountingStorageType=accounting_storage/none
+NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports} CPUs={cpus} RealMemory={memory} State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=second Nodes=n1 Default=NO MaxTime=60 State=UP
+"""
+
+
+class SlurmCluster(NamedTuple):
+    """A running Slurm without accounting, with 4 emulated nodes of 8 cores and 16 GB.
+
+    root  everything it writes; readable by every user of this machine
+    conf  its slurm.conf, which commands take from $SLURM_CONF
+    """
+
+    root: Path
+    conf: Path
+
+    def run(self, *command: str) -> str:
+        """What a Slurm command prints, within ten seconds."""
+        return subprocess.run(command, env={**os.environ, "SLURM_CONF": str(self.conf)}, check=True, capture_output=True, text=True, timeout=10).stdout
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[SlurmCluster]:
+    """One Slurm for the whole session, and $SLURM_CONF pointing to it."""
+    root = Path(tempfile.mkdtemp(prefix="hbj-slurm-"))
+    root.chmod(0o755)  # munged refuses a socket below a folder that others cannot enter
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{os.environ['PATH']}:{SBIN}")
+        patch.setenv("SLURM_CONF", str(root / "etc" / "slurm.conf"))
+        try:
+            yield _started(root)
+        finally:
+            _stop(root)
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _started(root: Path) -> SlurmCluster:
+    for name in ("etc", "run", "log", "state", "spool", "munge"):
+        (root / name).mkdir()
+    (root / "log" / "jobcomp.txt").touch()
+    conf = root / "etc" / "slurm.conf"
+    conf.write_text(_config(root))
+    _start_munge(root / "munge")
+    _start("slurmctld")
+    for number in range(1, NODES + 1):
+        _start("slurmd", "-N", f"n{number}")
+    cluster = SlurmCluster(root, conf)
+    wait_until(lambda: _idle(cluster) == NODES, START_S, lambda: _logs(root))
+    return cluster
+
+
+def _idle(cluster: SlurmCluster) -> int:
+    """How many nodes are idle; 0 while the controller does not answer yet."""
+    try:
+        return len(cluster.run("sinfo", "-h", "-p", "main", "-N", "-t", "idle", "-o", "%N").split())
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return 0
+
+
+def _config(root: Path) -> str:
+    host = socket.gethostname().partition(".")[0]
+    ports = ",".join(str(free_port()) for _ in range(NODES))
+    names = {"root": root, "host": host, "user": pwd.getpwuid(os.getuid()).pw_name, "port": free_port(), "node_port": free_port()}
+    return CONFIG.format(nodes=NODES, cpus=CPUS, memory=MEMORY_MB, ports=f"[{ports}]", **names)
+
+
+def _start_munge(folder: Path) -> None:
+    """munged with a key of its own; it wants to be nobody's but its own user's."""
+    key = folder / "munge.key"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o400)
+    become = []
+    if os.getuid() == 0:
+        for path in (folder, key):
+            shutil.chown(path, "munge", "munge")
+        become = ["setpriv", "--reuid", "munge", "--regid", "munge", "--clear-groups"]
+    folder.chmod(0o755)
+    files = [f"--{name}={folder}/munge{end}" for name, end in (("key-file", ".key"), ("socket", ".socket"), ("log-file", "d.log"), ("seed-file", "d.seed"))]
+    _start(*become, shutil.which("munged") or "munged", "--force", f"--pid-file={folder}/munged.pid", *files)
+
+
+def _start(*command: str) -> None:
+    """A daemon that has gone to the background when this returns."""
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=START_S)
+
+
+def _logs(root: Path) -> str:
+    return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-2000:]}" for path in sorted((root / "log").glob("*.log")))
+
+
+def _stop(root: Path) -> None:
+    """Jobs first, then every daemon that wrote its process id; killed when it does not end."""
+    if (root / "run" / "slurmctld.pid").exists():
+        subprocess.run(["scancel", "--full", "--user", str(os.getuid())], check=False, capture_output=True, timeout=10)
+    files = [*(root / "run").glob("slurmd-*.pid"), root / "run" / "slurmctld.pid", root / "munge" / "munged.pid"]
+    for file in files:
+        _end(int(text) if file.exists() and (text := file.read_text().strip()).isdigit() else 0)
+
+
+def _end(pid: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if pid and _alive(pid):
+            os.kill(pid, number)
+            deadline = time.monotonic() + STOP_S / 2
+            while _alive(pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+
+def _alive(pid: int) -> bool:
+    """A zombie, which nobody may reap on a machine without an init, counts as gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
