@@ -14,6 +14,7 @@ BatchException (Exception)
 │  └─ MissingFileError (FileNotFoundError)
 ├─ ServiceError                                          .status, .method, .path, .body of a refusal by a batch service
 │  └─ NotAuthenticatedError
+├─ ClusterError (PybatchException)                       .command, .exit_code, .stderr of a refusal by a cluster
 ├─ JobFailedError (subprocess.CalledProcessError)        .failed, .logs
 ├─ RemoteTraceback                                       the cause of an exception that came from a job
 └─ MissingPackageError (ImportError)                     what to install
@@ -111,6 +112,21 @@ class ServiceError(BatchException):
 
 class NotAuthenticatedError(ServiceError):
     """The service does not know who asks."""
+
+
+class ClusterError(BatchException):
+    """A job manager, or the way to it, refused.
+
+    command    the argument vector that failed, [] where there is none
+    exit_code  its exit status, None where none is known
+    stderr     what it wrote there
+    """
+
+    def __init__(self, msg: str = "", command: Sequence[str] = (), exit_code: int | None = None, stderr: str = "") -> None:
+        super().__init__(msg)
+        self.command = list(command)
+        self.exit_code = exit_code
+        self.stderr = stderr
 
 
 class JobFailedError(BatchException, subprocess.CalledProcessError):

@@ -164,10 +164,10 @@ def _stop(root: Path) -> None:
         subprocess.run(["scancel", "--full", "--user", str(os.getuid())], check=False, capture_output=True, timeout=10)
     files = [*(root / "run").glob("slurmd-*.pid"), root / "run" / "slurmctld.pid", root / "munge" / "munged.pid"]
     for file in files:
-        _end(int(text) if file.exists() and (text := file.read_text().strip()).isdigit() else 0)
+        end_process(int(text) if file.exists() and (text := file.read_text().strip()).isdigit() else 0)
 
 
-def _end(pid: int) -> None:
+def end_process(pid: int) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if pid and _alive(pid):
             os.kill(pid, number)

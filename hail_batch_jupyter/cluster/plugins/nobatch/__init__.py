@@ -1,0 +1,1 @@
+"""Jobs of a machine without a batch manager."""

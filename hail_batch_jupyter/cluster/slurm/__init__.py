@@ -1,0 +1,1 @@
+"""The words of Slurm: of a script, of an answer, and when to ask."""
