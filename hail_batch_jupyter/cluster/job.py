@@ -55,7 +55,7 @@ class ClusterJob(ABC):
 
     def check(self) -> None:
         """Look at the parameters before anything happens."""
-        command = self.job_params.command
+        command: Any = self.job_params.command  # callers give a str too
         if isinstance(command, str):
             raise ClusterError(f"command {command!r}: a list of the program and its arguments is needed, such as ['ls', '-l'].")
         if not command:

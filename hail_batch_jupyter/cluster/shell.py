@@ -77,7 +77,6 @@ class RemoteShell:
         self._stream = stream
         self._left = [b"", b""]
         # A greeting of the login shell comes before the first mark.
-        self._ended = ""
         try:
             self.run(":", START_S)
         except ClusterError:
@@ -114,6 +113,17 @@ class RemoteShell:
         self._left = [left_out, left_err]
         return Done(int(code), stdout, stderr)
 
+    def alive(self) -> bool:
+        """Whether it can be used, as far as is known here; something that came after the last end is dropped."""
+        try:
+            while True:
+                self._stream.receive(0)
+        except TimeoutError:
+            return True
+        except (OSError, EOFError):
+            self.close()
+            return False
+
     def close(self) -> None:
         """End the shell; a command that runs is hung up."""
         self._stream.close()
@@ -136,17 +146,40 @@ class Shells:
     def __init__(self, connect: Callable[[], RemoteShell]) -> None:
         self._connect = connect
         self._idle: list[RemoteShell] = []
+        self._lost = False
         self._lock = threading.Lock()
 
     def run(self, script: str) -> Done:
         """How the script ended; it is sent once only, so nothing runs twice when the connection is cut."""
-        with self._lock:
-            shell = self._idle.pop() if self._idle else None
-        shell = shell or self._connect()
-        done = shell.run(script)
+        shell = self._idle_one() or self._new_one()
+        try:
+            done = shell.run(script)
+        except ClusterError:
+            with self._lock:
+                self._lost = True
+            self.close()  # the others went through the same connection
+            raise
         with self._lock:
             self._idle.append(shell)
         return done
+
+    def _idle_one(self) -> RemoteShell | None:
+        while True:
+            with self._lock:
+                shell = self._idle.pop() if self._idle else None
+            if shell is None or shell.alive():
+                return shell
+
+    def _new_one(self) -> RemoteShell:
+        """A connection that just died may still be offered once."""
+        with self._lock:
+            lost, self._lost = self._lost, False
+        try:
+            return self._connect()
+        except ClusterError:
+            if not lost:
+                raise
+            return self._connect()
 
     def close(self) -> None:
         """End those that are not at work."""

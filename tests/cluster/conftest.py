@@ -14,7 +14,6 @@ import pytest
 
 from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
-from hail_batch_jupyter.cluster.protocols.ssh import SshProtocol
 from tests.cluster.connections import connected
 from tests.conftest import free_port, wait_until
 from tests.slurm_cluster import end_process, slurm
@@ -100,21 +99,31 @@ def _started(root: Path) -> SshServer:
     return SshServer(root, root / "ssh_config", port)
 
 
-@pytest.fixture(params=[pytest.param("ssh", marks=pytest.mark.requires("sshd")), pytest.param("paramiko", marks=pytest.mark.requires("sshd"))])
-def remote(request: pytest.FixtureRequest) -> Iterator[ShelledProtocol]:
+@pytest.fixture(scope="session")
+def ssh_connection(sshd: SshServer) -> Iterator[ShelledProtocol]:
+    """A connection by the ssh program that the tests share."""
+    with connected("ssh", sshd.config) as protocol:
+        yield protocol
+
+
+@pytest.fixture(scope="session")
+def paramiko_connection(sshd: SshServer) -> Iterator[ShelledProtocol]:
+    """A connection by paramiko that the tests share."""
+    with connected("paramiko", sshd.config) as protocol:
+        yield protocol
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.requires("sshd")) for kind in ("ssh", "paramiko")])
+def remote(request: pytest.FixtureRequest) -> ShelledProtocol:
     """Both protocols, connected to the sshd of this session."""
-    protocol = connected(request.param, request.getfixturevalue("sshd").config)
-    yield protocol
-    protocol.close()
+    protocol: ShelledProtocol = request.getfixturevalue(f"{request.param}_connection")
+    return protocol
 
 
-@pytest.fixture(params=["here", pytest.param("ssh", marks=pytest.mark.requires("sshd"))])
-def place(request: pytest.FixtureRequest) -> Iterator[LocalProtocol | SshProtocol]:
-    """This machine, as such and through ssh."""
-    if request.param == "here":
-        yield LocalProtocol()
-        return
-    protocol = connected("ssh", request.getfixturevalue("sshd").config)
-    assert isinstance(protocol, SshProtocol)
-    yield protocol
-    protocol.close()
+@pytest.fixture(params=["local", *[pytest.param(kind, marks=pytest.mark.requires("sshd")) for kind in ("ssh", "paramiko")]])
+def protocol(request: pytest.FixtureRequest) -> LocalProtocol | ShelledProtocol:
+    """All three protocols to this machine."""
+    if request.param == "local":
+        return LocalProtocol()
+    protocol: ShelledProtocol = request.getfixturevalue(f"{request.param}_connection")
+    return protocol

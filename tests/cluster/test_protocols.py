@@ -18,22 +18,9 @@ from hail_batch_jupyter.cluster.protocols.ssh import SshProtocol
 from tests.cluster.conftest import SshServer
 from tests.cluster.connections import connected
 
-Any = LocalProtocol | SshProtocol | ParamikoProtocol
+Any = LocalProtocol | ShelledProtocol
 NASTY = ["a b", "$HOME", "it's", "", "a;b", "x\ny", "`id`", '"q"', "~", "!", "*", "a&b|c<d>e", "\\", "ü"]
 SHOW = [sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))"]
-
-
-@pytest.fixture(params=["local", "ssh", "paramiko"])
-def protocol(request: pytest.FixtureRequest) -> Any:
-    if request.param == "local":
-        return LocalProtocol()
-    from tests.requirements import requires
-
-    requires("sshd")
-    made = connected(request.param, request.getfixturevalue("sshd").config)
-    request.addfinalizer(made.close)
-    assert isinstance(made, SshProtocol | ParamikoProtocol)
-    return made
 
 
 def test_every_argument_arrives_as_it_is(protocol: Any) -> None:

@@ -180,6 +180,7 @@ class Way:
         client.set_missing_host_key_policy(self._package.AutoAddPolicy() if self._accept else self._package.RejectPolicy())
         host, port = self._address(hop)
         keys = [os.path.expanduser(file) for file in found.get("identityfile", [])]
+        existing: Any = [file for file in keys if os.path.exists(file)] or None  # paramiko takes a list, its stubs do not
         only = found.get("identitiesonly", "no") == "yes"
         try:
             client.connect(
@@ -187,7 +188,7 @@ class Way:
                 port,
                 hop.params.user or found.get("user"),
                 hop.params.password,
-                key_filename=[file for file in keys if os.path.exists(file)] or None,
+                key_filename=existing,
                 allow_agent=not only,
                 look_for_keys=not only,
                 sock=sock,

@@ -24,6 +24,8 @@ from hail_batch_jupyter.cluster.tools import run_check
 from hail_batch_jupyter.errors import ClusterError
 
 BLOCK = 1 << 16
+LAST_WORDS_S = 0.5
+"""How long to listen for the reason when a program ended."""
 
 
 class SshProtocol(ShelledProtocol):
@@ -133,6 +135,7 @@ class PipeStream:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True)
         self._selector = selectors.DefaultSelector()
+        self._ended = False
         for number, file in enumerate((self._process.stdout, self._process.stderr)):
             assert file is not None
             self._selector.register(file, selectors.EVENT_READ, number)
@@ -146,18 +149,27 @@ class PipeStream:
             rest = rest[self._process.stdin.write(rest) or 0 :]
 
     def receive(self, timeout_s: float | None) -> tuple[bytes, bytes]:
-        """What came on (stdout, stderr)."""
-        got = [b"", b""]
-        ready = self._selector.select(timeout_s)
-        if not ready:
+        """What came on (stdout, stderr); the end of stdout is the end, as others may hold stderr open."""
+        if self._ended:
+            raise EOFError("the program ended")
+        got = self._ready(timeout_s)
+        if got is None:
             raise TimeoutError(f"nothing came for {timeout_s} s")
+        if not self._selector.get_map() or 0 not in {key.data for key in self._selector.get_map().values()}:
+            while more := self._ready(LAST_WORDS_S):
+                got = (got[0], got[1] + more[1])
+        return got
+
+    def _ready(self, timeout_s: float | None) -> tuple[bytes, bytes] | None:
+        """One block of each, None when there is nothing."""
+        got = [b"", b""]
+        ready = self._selector.select(timeout_s) if self._selector.get_map() else []
         for key, _ in ready:
             got[key.data] = os.read(key.fd, BLOCK)
             if not got[key.data]:
                 self._selector.unregister(key.fileobj)
-        if not self._selector.get_map():
-            raise EOFError("the program ended")
-        return got[0], got[1]
+                self._ended |= key.data == 0
+        return (got[0], got[1]) if ready else None
 
 
 def _end(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:

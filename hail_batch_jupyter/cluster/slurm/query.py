@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 
 from hail_batch_jupyter.cluster.generic_protocol import GenericProtocol
-from hail_batch_jupyter.cluster.slurm.answers import exit_code_of, parse_lines
+from hail_batch_jupyter.cluster.slurm.answers import WHOLE, exit_code_of, parse_lines
 from hail_batch_jupyter.cluster.slurm.states import FINAL, reduce_states, simplified_state
 from hail_batch_jupyter.errors import ClusterError
 
@@ -89,13 +90,13 @@ def exit_code(protocol: GenericProtocol, jobid: str, cluster: str = "") -> int |
     """The exit code of a job that failed, of an array that of the first element that did; None when Slurm does not tell."""
     chosen = ["-M", cluster] if cluster else []
     questions = [
-        ["sacct", "-X", "-P", "-n", "-o", "JobID,ExitCode", *chosen, "-j", jobid],
-        ["sacct", "-c", "-P", "-n", "-o", "JobID,ExitCode", *chosen, "-j", jobid],
-        ["squeue", "-h", "-r", "-t", "all", "-O", "JobArrayID:.40,exit_code:.20", *chosen, "-j", jobid],
+        (["sacct", "-X", "-P", "-n", "-o", "JobID,ExitCode", *chosen, "-j", jobid], _accounted),
+        (["sacct", "-c", "-P", "-n", "-o", "JobID,ExitCode", *chosen, "-j", jobid], _accounted),
+        (["scontrol", *chosen, "-o", "show", "job", jobid], _shown),
     ]
-    for question in questions:
+    for question, pairs_of in questions:
         try:
-            pairs = _pairs(protocol.run(question), jobid)
+            pairs = pairs_of(protocol.run(question), jobid)
         except ClusterError:
             continue
         if pairs:
@@ -103,10 +104,20 @@ def exit_code(protocol: GenericProtocol, jobid: str, cluster: str = "") -> int |
     return None
 
 
-def _pairs(text: str, jobid: str) -> list[str]:
-    """`CODE:SIGNAL` of each element in the order of the index."""
-    lines = parse_lines("\n".join("|".join(row.split()) for row in text.replace("|", " ").splitlines()), jobid)
-    return [line.columns[-1] for line in sorted(lines, key=lambda line: line.index)]
+def _accounted(text: str, jobid: str) -> list[str]:
+    """`CODE:SIGNAL` of each element in the order of the index, as sacct tells."""
+    return [line.columns[-1] for line in sorted(parse_lines(text, jobid), key=lambda line: line.index)]
+
+
+def _shown(text: str, jobid: str) -> list[str]:
+    """The same as `scontrol show job` tells, a line an element."""
+    found = []
+    for line in text.splitlines():
+        index = re.search(r"\bArrayTaskId=(\d+)", line)
+        code = re.search(r"\bExitCode=(\d+:\d+)", line)
+        if code:
+            found.append((int(index[1]) if index else WHOLE, code[1]))
+    return [code for _, code in sorted(found)]
 
 
 def is_final(state: str) -> bool:

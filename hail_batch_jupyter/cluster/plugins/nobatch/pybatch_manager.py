@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 GRACE_S = 10.0
 LOOK_S = 0.2
@@ -39,7 +40,7 @@ class Job:
     folder  absolute; command  argument vector; numbers  values of NUMBERS, 0 where not given
     """
 
-    def __init__(self, folder, command, numbers, quiet):
+    def __init__(self, folder: str, command: List[str], numbers: Dict[str, int], quiet: bool) -> None:
         self.folder = os.path.abspath(folder)
         self.command = command
         self.limit_s = numbers["--wall_time"]
@@ -48,17 +49,17 @@ class Job:
         self.at_once = max(1, numbers["--max_simul_jobs"])
         self.quiet = quiet
 
-    def path(self, *names):
+    def path(self, *names: str) -> str:
         return os.path.join(self.folder, *names)
 
-    def argv(self, index):
+    def argv(self, index: int) -> List[str]:
         return self.command + ([str(index)] if self.total > 1 else [])
 
-    def log(self, stem, index):
+    def log(self, stem: str, index: int) -> str:
         return self.path("logs", "%s_%d.log" % (stem, index) if self.total > 1 else stem + ".log")
 
 
-def main(args_list=None):
+def main(args_list: Optional[List[str]] = None) -> int:
     """The exit status: 0, or 2 for wrong arguments."""
     args = list(sys.argv[1:] if args_list is None else args_list)
     try:
@@ -76,12 +77,13 @@ def main(args_list=None):
     return 0
 
 
-def parse_job(args):
+def parse_job(args: List[str]) -> "Job":
     """A Job from arguments; what follows `--`, or the first word that is no option, is the command."""
     if not args:
         raise UsageError("the work directory is missing")
     folder, rest = args[0], args[1:]
-    numbers, flags = dict.fromkeys(NUMBERS, 0), set()
+    numbers = dict.fromkeys(NUMBERS, 0)
+    flags = set()  # type: Set[str]
     while rest and rest[0] in NUMBERS + FLAGS:
         name = rest.pop(0)
         if name in FLAGS:
@@ -99,7 +101,7 @@ def parse_job(args):
 # --- starting
 
 
-def submit(job):
+def submit(job: "Job") -> None:
     """Start a supervisor that outlives this process, and print its process id when it is at work."""
     os.makedirs(job.path("logs"), exist_ok=True)
     for name in os.listdir(job.path("logs")):
@@ -130,7 +132,7 @@ def submit(job):
         os._exit(0)
 
 
-def redirect(job):
+def redirect(job: "Job") -> None:
     """No terminal and no pipe of whoever asked: input is empty, output is the manager's own log."""
     log = os.devnull if job.quiet else job.path("logs", "manager.log")
     for path, flags, number in ((os.devnull, os.O_RDONLY, 0), (log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 1)):
@@ -140,7 +142,7 @@ def redirect(job):
     os.dup2(1, 2)
 
 
-def submit_detached(job):
+def submit_detached(job: "Job") -> None:
     """Windows has no fork: this script again, in a process group of its own."""
     options = ["--wall_time", job.limit_s, "--ntasks", job.ntasks, "--total_jobs", job.total, "--max_simul_jobs", job.at_once]
     argv = [sys.executable, os.path.abspath(__file__), "run", job.folder] + [str(word) for word in options]
@@ -161,7 +163,7 @@ class Stop:
     asked = False
 
 
-def run(job, ready):
+def run(job: "Job", ready: Optional[Callable[[], object]]) -> None:
     """Run all elements, at most `at_once` together, and write the exit code of the first that failed, by index."""
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), ask_to_stop)
@@ -171,7 +173,7 @@ def run(job, ready):
     write(job.path(NOTE), json.dumps({"pid": os.getpid(), "started": start_of(os.getpid())}))
     if ready:
         ready()
-    codes = {}
+    codes = {}  # type: Dict[int, int]
     try:
         environment = prepare(job)
         Supervisor(job, environment, codes).run()
@@ -186,11 +188,11 @@ def run(job, ready):
     write(job.path(EXIT), str(int(code)))
 
 
-def ask_to_stop(number, frame):
+def ask_to_stop(number: int, frame: object) -> None:
     Stop.asked = True
 
 
-def prepare(job):
+def prepare(job: "Job") -> Dict[str, str]:
     """The environment of the job, after writing its file of nodes where one is asked for (one line a task)."""
     environment = dict(os.environ)
     environment.pop("LIBBATCH_NODEFILE", None)
@@ -203,16 +205,16 @@ def prepare(job):
 class Supervisor:
     """The elements of one job that run now; codes: index -> exit code of those that ended."""
 
-    def __init__(self, job, environment, codes):
+    def __init__(self, job: "Job", environment: Dict[str, str], codes: Dict[int, int]) -> None:
         self.job = job
         self.environment = environment
         self.codes = codes
-        self.ends = queue.Queue()
-        self.running = {}
-        self.limits = {}
-        self.stopping = {}
+        self.ends = queue.Queue()  # type: "queue.Queue[Tuple[int, int]]"
+        self.running = {}  # type: Dict[int, subprocess.Popen[bytes]]
+        self.limits = {}  # type: Dict[int, float]
+        self.stopping = {}  # type: Dict[int, float]
 
-    def run(self):
+    def run(self) -> None:
         waiting = list(range(self.job.total))
         while self.running or (waiting and not Stop.asked):
             while waiting and len(self.running) < self.job.at_once and not Stop.asked:
@@ -221,7 +223,7 @@ class Supervisor:
         for index in waiting:
             self.codes[index] = -signal.SIGTERM
 
-    def start(self, index):
+    def start(self, index: int) -> None:
         job = self.job
         with open(job.log("output", index), "wb") as out, open(job.log("error", index), "wb") as err:
             try:
@@ -238,7 +240,7 @@ class Supervisor:
             self.limits[index] = time.monotonic() + job.limit_s
         threading.Thread(target=lambda: self.ends.put((index, child.wait())), daemon=True).start()
 
-    def look(self):
+    def look(self) -> None:
         """Wait a moment for an end, then end what is over its time or is to be cancelled."""
         try:
             index, code = self.ends.get(timeout=LOOK_S)
@@ -255,7 +257,7 @@ class Supervisor:
             elif now >= self.stopping.get(index, now + 1):
                 kill_group(self.running[index].pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    def ended(self, index, code):
+    def ended(self, index: int, code: int) -> None:
         child = self.running.pop(index)
         deadline = self.stopping.pop(index, None)
         if deadline is not None:
@@ -264,11 +266,11 @@ class Supervisor:
         self.codes[index] = code
 
 
-def new_group():
+def new_group() -> Dict[str, Any]:
     return {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
 
 
-def kill_group(pid, number):
+def kill_group(pid: int, number: int) -> None:
     """Signal a process and all that it started; one that is gone is no error."""
     if WINDOWS:
         subprocess.call(["taskkill", "/F", "/T", "/PID", str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -279,7 +281,7 @@ def kill_group(pid, number):
         pass
 
 
-def empty_group(pid, deadline):
+def empty_group(pid: int, deadline: float) -> None:
     """Return when nothing of the group is left: told to end until the deadline, killed then."""
     while not WINDOWS and group_lives(pid):
         if time.monotonic() >= deadline:
@@ -287,7 +289,7 @@ def empty_group(pid, deadline):
         time.sleep(0.02)
 
 
-def group_lives(group):
+def group_lives(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -297,7 +299,7 @@ def group_lives(group):
     return not only_zombies(group)
 
 
-def only_zombies(group):
+def only_zombies(group: int) -> bool:
     """Whether all that is left of a group waits to be reaped by a first process that does not."""
     if not os.path.isdir("/proc/self"):
         return False
@@ -305,7 +307,7 @@ def only_zombies(group):
     return all(state == "Z" for state in states)
 
 
-def stat_of(pid):
+def stat_of(pid: object) -> List[str]:
     """The fields of /proc/PID/stat from the state on, [] of a process that is gone."""
     try:
         with open("/proc/%s/stat" % pid) as file:
@@ -317,11 +319,11 @@ def stat_of(pid):
 # --- asking
 
 
-def tell_state(pid, folder):
+def tell_state(pid: int, folder: str) -> None:
     sys.stdout.write(state(pid, folder) + "\n")
 
 
-def state(pid, folder):
+def state(pid: int, folder: str) -> str:
     """RUNNING, FINISHED or FAILED; the exit code decides first, then whether the supervisor lives."""
     code = exit_code(folder)
     if code is None and alive(pid, folder):
@@ -330,7 +332,7 @@ def state(pid, folder):
     return "FINISHED" if code == 0 else "FAILED"
 
 
-def exit_code(folder):
+def exit_code(folder: str) -> Optional[int]:
     """What stands in logs/exit_code.log, None where nothing does."""
     try:
         with open(os.path.join(folder, EXIT)) as file:
@@ -339,7 +341,7 @@ def exit_code(folder):
         return None
 
 
-def alive(pid, folder):
+def alive(pid: int, folder: str) -> bool:
     """Whether this very supervisor lives; a process that got its number later does not count."""
     try:
         with open(os.path.join(folder, NOTE)) as file:
@@ -349,7 +351,7 @@ def alive(pid, folder):
     return note.get("pid") == pid and start_of(pid) not in ("", None) and note.get("started") == start_of(pid)
 
 
-def start_of(pid):
+def start_of(pid: int) -> str:
     """When a process began, in the system's own words; '' of one that is gone or a zombie."""
     if WINDOWS:
         query = ["powershell", "-NoProfile", "-Command", "(Get-Process -Id %d).StartTime.Ticks" % pid]
@@ -362,7 +364,7 @@ def start_of(pid):
     return done.communicate()[0].decode("ascii", "replace").strip()
 
 
-def wait(pid, folder):
+def wait(pid: int, folder: str) -> None:
     """Return when the job has ended."""
     pause = 0.02
     while state(pid, folder) == "RUNNING":
@@ -370,7 +372,7 @@ def wait(pid, folder):
         pause = min(pause * 1.5, 1.0)
 
 
-def cancel(pid, folder):
+def cancel(pid: int, folder: str) -> None:
     """Tell the supervisor to end the job; an ended one is no error."""
     if exit_code(folder) is not None or not alive(pid, folder):
         return
@@ -384,7 +386,7 @@ def cancel(pid, folder):
         pass
 
 
-def write(path, text):
+def write(path: str, text: str) -> None:
     """A file that a reader never sees half written."""
     new = path + ".new"
     with open(new, "w") as file:
@@ -392,7 +394,7 @@ def write(path, text):
     os.replace(new, path)
 
 
-def diary(job, text):
+def diary(job: "Job", text: str) -> None:
     if not job.quiet:
         with open(job.path(DIARY), "a") as file:
             file.write("%s %s\n" % (time.strftime("%Y-%m-%dT%H:%M:%S"), text))
