@@ -19,10 +19,12 @@ _FORMS = (
 def slurm_time_to_seconds(val: str) -> str:
     """Seconds of a time limit as decimal digits, '' of a blank one; '0' means no limit.
 
+    >>> from hail_batch_jupyter.cluster.tools import slurm_time_to_seconds
     >>> slurm_time_to_seconds('90'), slurm_time_to_seconds('0-5:30')
     ('5400', '19800')
 
-    Raises ClusterError for anything but `minutes`, `minutes:seconds`, `hours:minutes:seconds`, `days-hours`, `days-hours:minutes`, `days-hours:minutes:seconds`.
+    Raises ClusterError for anything but `minutes`, `minutes:seconds`, `hours:minutes:seconds`, `days-hours`, `days-hours:minutes`,
+    `days-hours:minutes:seconds`.
     """
     text = val.strip()
     if not text:
@@ -31,4 +33,6 @@ def slurm_time_to_seconds(val: str) -> str:
         found = re.fullmatch(form, text, re.ASCII)
         if found:
             return str(sum(int(part) * unit for part, unit in zip(found.groups(), units)))
-    raise ClusterError(f"Invalid time format: {val}. Use '90' (minutes), '1:30' (minutes:seconds), '2:0:0', '1-12' (days-hours), '0-5:30' or '1-2:3:4'.") from ValueError(val)
+    raise ClusterError(
+        f"Invalid time format: {val}. Use '90' (minutes), '1:30' (minutes:seconds), '2:0:0', '1-12' (days-hours), '0-5:30' or '1-2:3:4'."
+    ) from ValueError(val)

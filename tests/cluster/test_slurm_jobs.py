@@ -99,12 +99,12 @@ def test_a_finished_job_and_a_pickled_and_dumped_one_are_the_same(here: Through,
 
 
 def test_a_name_with_quotes_is_one_name(here: Through, slurm: SlurmCluster, tmp_path: Path) -> None:
-    job = job_of(here, tmp_path, "true", name="a \"b\" it's c; d", extra_as_list=["--comment=x"], extra_as_string="#SBATCH --nice=7")
+    job = job_of(here, tmp_path, "true", name='a "b" it\'s c; d', extra_as_list=["--comment=x"], extra_as_string="#SBATCH --nice=7")
     job.submit()
     job.wait()
     told = slurm.run("squeue", "-h", "-t", "all", "-j", job.jobid, "-o", "%j|%k|%y")
 
-    assert told.strip() == "a \"b\" it's c; d|x|7"
+    assert told.strip() == 'a "b" it\'s c; d|x|7'
 
 
 def test_a_waiting_job_is_queued_until_it_is_cancelled(here: Through, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_cluster_that_sbatch_names_is_asked_later() -> None:
 
     assert parse_submitted("12;far\n") == ("12", "far")
     assert job.state() == "RUNNING"
-    assert ["-M", "far"] == [word for word in protocol.commands("squeue")[0] if word in ("-M", "far")]
+    assert [word for word in protocol.commands("squeue")[0] if word in ("-M", "far")] == ["-M", "far"]
 
 
 STATES = {
@@ -274,6 +274,8 @@ def test_paths_are_joined_by_the_rules_of_the_server(parts: tuple[str, ...], pos
     assert path_join(*parts, is_posix=False) == windows
 
 
-@pytest.mark.parametrize(("path", "posix", "windows"), [("/a", True, False), ("C:a", False, False), ("C:\\a", False, True), ("\\\\host\\share\\x", False, True)])
+@pytest.mark.parametrize(
+    ("path", "posix", "windows"), [("/a", True, False), ("C:a", False, False), ("C:\\a", False, True), ("\\\\host\\share\\x", False, True)]
+)
 def test_absolute_is_a_matter_of_the_server(path: str, posix: bool, windows: bool) -> None:
     assert (is_absolute(path, True), is_absolute(path, False)) == (posix, windows)

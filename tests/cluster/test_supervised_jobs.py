@@ -213,7 +213,7 @@ def test_the_file_of_nodes_has_a_line_a_task(make: Maker) -> None:
 
 
 def test_directories_with_blanks_and_quotes_and_relative_ones(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    nasty = make.folder / "it's a; \"place\""
+    nasty = make.folder / 'it\'s a; "place"'
     assert make.done("pwd", work_directory=f"{nasty}/").stdout() == f"{nasty}\n"
     if make.protocol is None:
         monkeypatch.chdir(make.folder)
@@ -326,7 +326,7 @@ def test_many_jobs_leave_no_descriptor_and_no_zombie(tmp_path: Path) -> None:
 def test_a_finished_job_is_finished_although_nobody_waited(make: Maker) -> None:
     job = make.job("true")
     job.submit()
-    wait_until(lambda: (make.folder / "work" / "logs" / "exit_code.log").exists())
+    wait_until((make.folder / "work" / "logs" / "exit_code.log").exists)
 
     assert job.state() == "FINISHED"
 
@@ -349,7 +349,9 @@ def test_windows_paths_are_used_in_every_call() -> None:
     ]
 
 
-@pytest.mark.parametrize("arguments", [[], ["submit"], ["submit", "w"], ["submit", "w", "--wall_time"], ["submit", "w", "--wall_time", "x", "y"], ["state", "1"], ["nod"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["submit"], ["submit", "w"], ["submit", "w", "--wall_time"], ["submit", "w", "--wall_time", "x", "y"], ["state", "1"], ["nod"]]
+)
 def test_wrong_arguments_of_the_manager_are_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert pybatch_manager.main(arguments) == 2
     assert capsys.readouterr().err.startswith("usage:")

@@ -23,7 +23,7 @@ def protocol_from(record: dict[str, Any]) -> GenericProtocol:
 
     Raises ClusterError for one that is not ours.
     """
-    kinds: dict[str, type[SshProtocol] | type[ParamikoProtocol]] = {kind.kind: kind for kind in (SshProtocol, ParamikoProtocol)}
+    kinds: dict[str, type[SshProtocol | ParamikoProtocol]] = {kind.kind: kind for kind in (SshProtocol, ParamikoProtocol)}
     if record["kind"] == "local":
         return LocalProtocol()
     if record["kind"] not in kinds:

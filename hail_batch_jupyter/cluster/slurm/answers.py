@@ -10,10 +10,10 @@ WHOLE = -1
 
 
 class Line(NamedTuple):
-    """One job or element: id, index (WHOLE without an array), and the rest of its columns."""
+    """One job or element: id, index of the element (WHOLE without an array), and the rest of its columns."""
 
     jobid: str
-    index: int
+    element: int
     columns: tuple[str, ...]
 
 

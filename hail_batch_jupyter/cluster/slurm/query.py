@@ -19,9 +19,13 @@ Elements = dict[int, str]
 
 
 class Enquiry:
-    """The states of some jobs of one cluster, put together from several answers."""
+    """The states of some jobs of one cluster, put together from several answers.
 
-    def __init__(self, protocol: GenericProtocol, totals: Mapping[str, int], cluster: str = "") -> None:
+    seen  ended elements that earlier enquiries met, and this one adds to: without accounting, Slurm forgets them after some minutes
+    """
+
+    def __init__(self, protocol: GenericProtocol, totals: Mapping[str, int], cluster: str = "", seen: dict[str, Elements] | None = None) -> None:
+        self._seen = {} if seen is None else seen
         self._protocol = protocol
         self._totals = dict(totals)
         self._cluster = ["-M", cluster] if cluster else []
@@ -31,6 +35,8 @@ class Enquiry:
     def states(self, tries: int = TRIES, sleep: Callable[[float], None] = time.sleep) -> dict[str, str]:
         """Job id -> state, '' of those of which nobody knows anything."""
         self._take("squeue", ["squeue", "-h", "-r", "-t", "all", "-o", "%i|%T"], self._open())
+        for jobid, elements in self._known.items():
+            elements.update({index: word for index, word in self._seen.get(jobid, {}).items() if index not in elements})
         for number in range(tries):
             open_ids = self._open()
             if not open_ids:
@@ -39,11 +45,18 @@ class Enquiry:
                 sleep(1)
             if not self._take("sacct", ["sacct", "-X", "-P", "-n", "-o", "JobID,State"], open_ids):
                 # Without a database Slurm may still write a file of completed jobs.
-                self._take("sacct -c", ["sacct", "-c", "-P", "-n", "-o", "JobID,State"], open_ids)
+                single = [jobid for jobid in open_ids if self._totals[jobid] <= 1]
+                if single:
+                    self._take("sacct -c", ["sacct", "-c", "-P", "-n", "-o", "JobID,State"], single)
                 break
             if all(self._known[jobid] for jobid in open_ids):
                 break
+        self._remember()
         return {jobid: self._state(jobid) for jobid in self._totals}
+
+    def _remember(self) -> None:
+        for jobid, elements in self._known.items():
+            self._seen.setdefault(jobid, {}).update({index: word for index, word in elements.items() if simplified_state(word) in FINAL})
 
     def words(self) -> list[str]:
         """Slurm's words as they came."""
@@ -77,7 +90,7 @@ class Enquiry:
         for line in parse_lines(text, jobids[0] if len(jobids) == 1 else ""):
             elements = self._known.get(line.jobid)
             if elements is not None:
-                self._note(elements, line.index, line.columns[0])
+                self._note(elements, line.element, line.columns[0])
         return True
 
     def _note(self, elements: Elements, index: int, word: str) -> None:
@@ -91,8 +104,9 @@ def exit_code(protocol: GenericProtocol, jobid: str, cluster: str = "") -> int |
     chosen = ["-M", cluster] if cluster else []
     questions = [
         (["sacct", "-X", "-P", "-n", "-o", "JobID,ExitCode", *chosen, "-j", jobid], _accounted),
-        (["sacct", "-c", "-P", "-n", "-o", "JobID,ExitCode", *chosen, "-j", jobid], _accounted),
         (["scontrol", *chosen, "-o", "show", "job", jobid], _shown),
+        # The file of completed jobs knows neither signals nor elements, but remembers longer than the controller.
+        (["sacct", "-c", "-P", "-n", "-o", "JobID,ExitCode", *chosen, "-j", jobid], _accounted),
     ]
     for question, pairs_of in questions:
         try:
@@ -106,10 +120,10 @@ def exit_code(protocol: GenericProtocol, jobid: str, cluster: str = "") -> int |
 
 def _accounted(text: str, jobid: str) -> list[str]:
     """`CODE:SIGNAL` of each element in the order of the index, as sacct tells."""
-    return [line.columns[-1] for line in sorted(parse_lines(text, jobid), key=lambda line: line.index)]
+    return [line.columns[-1] for line in sorted(parse_lines(text, jobid), key=lambda line: line.element)]
 
 
-def _shown(text: str, jobid: str) -> list[str]:
+def _shown(text: str, _: str) -> list[str]:
     """The same as `scontrol show job` tells, a line an element."""
     found = []
     for line in text.splitlines():

@@ -7,7 +7,7 @@ import time
 import weakref
 
 from hail_batch_jupyter.cluster.generic_protocol import GenericProtocol
-from hail_batch_jupyter.cluster.slurm.query import Enquiry
+from hail_batch_jupyter.cluster.slurm.query import Elements, Enquiry
 
 FIRST_PAUSE_S = 0.3
 LONGEST_PAUSE_S = 60.0
@@ -20,6 +20,7 @@ class Watch:
         self._lock = threading.Lock()
         self._totals: dict[str, int] = {}
         self._states: dict[str, str] = {}
+        self._seen: dict[str, Elements] = {}
         self._asked_s = float("-inf")
 
     def add(self, jobid: str, total: int) -> None:
@@ -32,12 +33,13 @@ class Watch:
         with self._lock:
             self._totals.pop(jobid, None)
             self._states.pop(jobid, None)
+            self._seen.pop(jobid, None)
 
     def state(self, protocol: GenericProtocol, cluster: str, jobid: str, newer_than_s: float) -> str:
         """The state of a job, as told after that moment of the monotonic clock; asks for all when nobody did since. '' when nobody knows."""
         with self._lock:
             if self._asked_s < newer_than_s or jobid not in self._states:
-                self._states = Enquiry(protocol, self._totals, cluster).states(tries=1)
+                self._states = Enquiry(protocol, self._totals, cluster, self._seen).states(tries=1)
                 self._asked_s = time.monotonic()
             return self._states[jobid]
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple  # noqa: F401 - two of them stand in comments, which Python 3.6 reads
 
 GRACE_S = 10.0
 LOOK_S = 0.2
@@ -127,9 +127,15 @@ def submit(job: "Job") -> None:
         os._exit(0)
     try:
         redirect(job)
-        run(job, lambda: os.write(theirs, b"%d" % os.getpid()) and os.close(theirs))
+        run(job, lambda: tell(theirs))
     finally:
         os._exit(0)
+
+
+def tell(pipe: int) -> None:
+    """Say the process id to who waits for it."""
+    os.write(pipe, b"%d" % os.getpid())
+    os.close(pipe)
 
 
 def redirect(job: "Job") -> None:
@@ -189,6 +195,7 @@ def run(job: "Job", ready: Optional[Callable[[], object]]) -> None:
 
 
 def ask_to_stop(number: int, frame: object) -> None:
+    """Note it; the supervisor looks several times a second."""
     Stop.asked = True
 
 
@@ -227,9 +234,7 @@ class Supervisor:
         job = self.job
         with open(job.log("output", index), "wb") as out, open(job.log("error", index), "wb") as err:
             try:
-                child = subprocess.Popen(
-                    job.argv(index), cwd=job.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **new_group()
-                )
+                child = subprocess.Popen(job.argv(index), cwd=job.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **new_group())
             except (OSError, ValueError) as error:
                 err.write(("The program could not be started: %s\n" % error).encode("utf-8", "replace"))
                 self.codes[index] = 127
@@ -267,6 +272,7 @@ class Supervisor:
 
 
 def new_group() -> Dict[str, Any]:
+    """Arguments of Popen for a process that can be ended with all that it starts."""
     return {"creationflags": 0x00000200} if WINDOWS else {"start_new_session": True}
 
 
@@ -290,6 +296,7 @@ def empty_group(pid: int, deadline: float) -> None:
 
 
 def group_lives(group: int) -> bool:
+    """Whether anything of a process group still runs."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -320,6 +327,7 @@ def stat_of(pid: object) -> List[str]:
 
 
 def tell_state(pid: int, folder: str) -> None:
+    """Print the state."""
     sys.stdout.write(state(pid, folder) + "\n")
 
 
@@ -395,6 +403,7 @@ def write(path: str, text: str) -> None:
 
 
 def diary(job: "Job", text: str) -> None:
+    """Add a line with the time to the diary."""
     if not job.quiet:
         with open(job.path(DIARY), "a") as file:
             file.write("%s %s\n" % (time.strftime("%Y-%m-%dT%H:%M:%S"), text))
