@@ -34,7 +34,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        import hail_batch_jupyter
+        from importlib.metadata import version
 
-        return hail_batch_jupyter.__version__
+        return version("hail-batch-jupyter")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
