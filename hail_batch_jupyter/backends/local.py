@@ -98,7 +98,7 @@ class LocalBackend(Backend[RunningBatch]):
         """Start the runner, so that it is ready when the batch is compiled."""
         return Launch()
 
-    def open_pool(self, request: PoolRequest) -> Pool:
+    def open_pool(self, request: PoolRequest) -> Pool | None:
         """Warm processes for calls of functions, as many as fit; see `BatchPoolExecutor`."""
         from hail_batch_jupyter.backends.local_pool import open_pool
 
@@ -113,7 +113,7 @@ class LocalBackend(Backend[RunningBatch]):
         self._check(spec, capacity)
         remote = versions_of(spec)
         containers = self._containers(spec)
-        scratch_parent = None if options.keep_files else own_folder(self.tmp_dir)
+        scratch_parent = self._scratch_parent(options)
         directory = self._make_run(spec, options, scratch_parent)
         facts = rundir.info(directory)
         try:
@@ -143,11 +143,19 @@ class LocalBackend(Backend[RunningBatch]):
             "backend": self.name,
             "settings": self._settings,
         }
-        directory = rundir.create(spec.name, description)
+        directory = rundir.create(spec.name, description, self._place())
         scratch = directory / "scratch" if scratch_parent is None else scratch_parent / secrets.token_hex(3)
         text = (directory / "run.json").read_text()
         rundir.write_private(directory / "run.json", json.dumps({**json.loads(text), "scratch": str(scratch)}, indent=1))
         return directory
+
+    def _scratch_parent(self, options: SubmitOptions) -> Path | None:
+        """Where the folder of intermediate files is made, None for the run directory."""
+        return None if options.keep_files else own_folder(self.tmp_dir)
+
+    def _place(self) -> Path | None:
+        """Where run directories are made, None for the usual folder."""
+        return None
 
     def _orders(self, spec: BatchSpec, capacity: Capacity) -> dict[str, Any]:
         return {
@@ -174,11 +182,8 @@ class LocalBackend(Backend[RunningBatch]):
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         beyond = []
         gpus = self._gpus(spec)
-        for transfer in spec.external:
-            _check_input(transfer.source, "the batch")
-            _check_output(transfer.dest, "the batch")
+        self._check_files(spec)
         for job in spec.jobs:
-            self._check_job(job)
             missing = too_many_gpus(job.request, gpus) if job.request.gpus else None
             if missing is not None:
                 raise CapabilityError(f"job {job.display_name!r} asks for {missing} on this machine; ask for less, or run it where there are more")
@@ -191,11 +196,15 @@ class LocalBackend(Backend[RunningBatch]):
             more = f" (and {len(beyond) - 1} more jobs)" if len(beyond) > 1 else ""
             warnings.warn(f"{beyond[0]}{more}: it runs alone on this machine", UserWarning, stacklevel=4)
 
-    def _check_job(self, job: JobSpec) -> None:
-        for transfer in job.inputs:
-            _check_input(transfer.source, f"job {job.display_name!r}")
-        for transfer in job.outputs:
-            _check_output(transfer.dest, f"job {job.display_name!r}")
+    def _check_files(self, spec: BatchSpec) -> None:
+        for transfer in spec.external:
+            _check_input(transfer.source, "the batch")
+            _check_output(transfer.dest, "the batch")
+        for job in spec.jobs:
+            for transfer in job.inputs:
+                _check_input(transfer.source, f"job {job.display_name!r}")
+            for transfer in job.outputs:
+                _check_output(transfer.dest, f"job {job.display_name!r}")
 
 
 def _check_output(dest: str, who: str) -> None:

@@ -146,7 +146,9 @@ class JobView(NamedTuple):
             return self
         if state is JobState.READY:
             return self._ready_again(event)
-        if state is JobState.RUNNING or state is JobState.CREATING:
+        if state is JobState.CREATING:
+            return JobView(self.job_id, state, event.attempt, ready_ms=self.ready_ms, reason=event.reason, cost_usd=self.cost_usd, earlier=self.earlier)
+        if state is JobState.RUNNING:
             again = self.started_ms is not None and event.attempt == self.attempt
             started, main, output = (self.started_ms, self.main_ms, self.output_ms) if again else (event.time_ms, None, None)
             main = event.time_ms if event.phase == "main" else main

@@ -144,8 +144,9 @@ class Attempt(NamedTuple):
 class Outcome(NamedTuple):
     """What an executor saw of an attempt.
 
-    kind       'started' (with its pid), 'ended' (with exit_code or signal) or 'lost'
+    kind       'waiting' (handed on, `reason` says what for), 'started' (with its pid), 'ended' (with exit_code or signal) or 'lost'
     exit_code  0-255, or 128 + signal; None of an ended attempt whose command never began, through no fault of its own
+    pid        of a process of this machine; what is told of an end that had a 'started' before has one that is not 0
     reason     '' or one of 'out of memory', 'could not start: …', 'image not found: …', 'lost'
     alone      of an ended attempt: for certain no process that it started is left
     """
@@ -164,6 +165,8 @@ class Executor(Protocol):
 
     def start(self, attempts: Sequence[Attempt]) -> Iterable[Outcome]:
         """Start them; gives one 'started' or 'ended' (could not start) outcome each, or fewer where starting takes time.
+
+        Those come through `wait`, after any number of 'waiting' ones.
 
         Each outcome is written down before the next is taken, so an executor that starts one by one starts each only then.
         """

@@ -12,6 +12,7 @@ BACKEND_GROUP = "hail_batch_jupyter.backends"
 
 BACKENDS = {
     "local": "hail_batch_jupyter.backends.local:LocalBackend",
+    "slurm": "hail_batch_jupyter.backends.slurm:SlurmBackend",
     "service": "hail_batch_jupyter.backends.service:ServiceBackend",
 }
 HOOKS = {

@@ -46,10 +46,10 @@ BROKEN = frozenset({JobState.FAILED, JobState.ERROR})
 _NEXT: Mapping[JobState, frozenset[JobState]] = {
     JobState.PENDING: frozenset({JobState.READY}),
     JobState.READY: frozenset({JobState.CREATING, JobState.RUNNING, JobState.SUCCESS, JobState.CANCELLED, JobState.ERROR}),
-    JobState.CREATING: frozenset({JobState.RUNNING, JobState.READY}),
+    JobState.CREATING: frozenset({JobState.CREATING, JobState.RUNNING, JobState.READY}),
     JobState.RUNNING: frozenset({JobState.RUNNING, JobState.SUCCESS, JobState.FAILED, JobState.ERROR, JobState.READY}),
 }
-"""Ready to Success is a job taken over from an earlier run; Running to Running is a new phase of one attempt."""
+"""Ready to Success is a job taken over from an earlier run; Running to Running is a new phase of one attempt, Creating to Creating a new reason to wait."""
 
 
 def may_follow(before: JobState, after: JobState) -> bool:

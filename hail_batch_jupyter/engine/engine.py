@@ -67,7 +67,7 @@ class Engine:
         env: Mapping[int, Mapping[str, str]],
         watch: Callable[[], str] = lambda: "",
         requests: Callable[[], Sequence[CancelRequest]] = lambda: (),
-        gpus: Sequence[Gpu] = (),
+        gpus: Sequence[Gpu] | None = (),
         clock: Clock | None = None,
     ) -> None:
         self._spec = spec
@@ -197,8 +197,8 @@ class Engine:
         except OSError as error:
             return f"input copy failed: {f'{error.strerror}: {error.filename}' if error.strerror else error}"
         env = {**self._env.get(job.job_id, {}), "BATCH_TMPDIR": self._localizer.scratch}
-        if job.request.gpus and self._gates is not None:
-            env[VISIBLE_GPUS] = ",".join(self._gates.gpus_of(job.job_id))
+        if self._gates is not None and (devices := self._gates.gpus_of(job.job_id)):
+            env[VISIBLE_GPUS] = ",".join(devices)
         return Attempt(job, number, 0, job.command, env, directory, log)
 
     def _start_granted(self) -> None:
@@ -231,6 +231,9 @@ class Engine:
             return
         if outcome.kind == "started":
             self._note_start(trying, outcome)
+            return
+        if outcome.kind == "waiting":
+            self._record(trying.attempt.job.job_id, JobState.CREATING, attempt=trying.attempt.number, reason=outcome.reason)
             return
         if not outcome.pid and outcome.kind == "ended":
             self._note_start(trying, outcome)

@@ -24,10 +24,10 @@ class _Way(NamedTuple):
 class Gates:
     """Lets a job through when all its limited groups have a place and enough GPUs are free; it holds them until it leaves.
 
-    Of those that wait, the ones with the longest way to the end of the graph come first, then the order of their numbers.
+    Where `gpus` is None somebody else hands out devices. Of those that wait, the ones with the longest way to the end of the graph come first, then the order of their numbers.
     """
 
-    def __init__(self, spec: BatchSpec, height: Mapping[int, int], gpus: Sequence[Gpu]) -> None:
+    def __init__(self, spec: BatchSpec, height: Mapping[int, int], gpus: Sequence[Gpu] | None) -> None:
         self._height = height
         self._most = {group.group_id: group.at_most for group in spec.groups if group.at_most is not None}
         if spec.at_most is not None:
@@ -37,7 +37,8 @@ class Gates:
             chain = (*spec.groups_of(group.group_id), _BATCH)
             self._limited[group.group_id] = tuple([number for number in chain if number in self._most])
         self._inside: Counter[int] = Counter()
-        self._free_gpus = list(gpus)
+        self._counts_gpus = gpus is not None
+        self._free_gpus = list(gpus or ())
         self._held: dict[int, list[Gpu]] = {}
         self._ways: dict[int, _Way] = {}
         self._waiting: dict[_Way, list[tuple[int, int]]] = {}
@@ -49,7 +50,7 @@ class Gates:
 
     def enter(self, job: JobSpec) -> bool:
         """Whether the job may go on now; else it waits here."""
-        way = _Way(self._limited[job.group], job.request.gpus, job.request.gpu_kind)
+        way = _Way(self._limited[job.group], job.request.gpus if self._counts_gpus else 0, job.request.gpu_kind)
         if way.gpus == 0 and not way.groups:
             return True
         self._ways[job.job_id] = way

@@ -85,7 +85,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     finisher = Finisher(localizer, logs)
     env = {int(job_id): values for job_id, values in orders["env"].items()}
     outside = Outside(directory, orders["tied"])
-    gpus = [Gpu(*gpu) for gpu in orders["gpus"]]
+    gpus = None if orders["gpus"] is None else [Gpu(*gpu) for gpu in orders["gpus"]]
     ledger = Ledger(Capacity(*orders["capacity"]))
     engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason, requests=outside.requests, gpus=gpus)
     gc.freeze()  # what is loaded stays; the collector need not look at it again and again
@@ -105,6 +105,11 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
 
 
 def _executor(directory: Path, scratch: str, orders: dict[str, Any]) -> Executor:
+    if "slurm" in orders:
+        from hail_batch_jupyter.executors.slurm import SlurmExecutor
+        from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+
+        return SlurmExecutor(directory, scratch, SlurmSettings(**orders["slurm"]), os.environ)
     processes = ProcessExecutor(str(directory), scratch, os.environ, sys.executable, orders["sys_path"])
     if orders["containers"] is None:
         return processes

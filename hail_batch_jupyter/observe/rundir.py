@@ -56,17 +56,19 @@ def runs_folder() -> Path:
     return Path(state).expanduser() / "hail_batch_jupyter" / "runs"
 
 
-def create(name: str | None, description: dict[str, Any]) -> Path:
-    """A new run directory with its description; readable by its owner only.
+def create(name: str | None, description: dict[str, Any], place: Path | None = None) -> Path:
+    """A new run directory with its description; readable by its owner only. It lies in `place`, with a link to it among the others, or among these.
 
     Raises SubmitError when the folder cannot be written.
     """
     stem = re.sub(r"[^A-Za-z0-9-]+", "-", name or "batch").strip("-")[:60] or "batch"
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}-{os.urandom(3).hex()}"
-    directory = runs_folder() / run_id
+    directory = (place or runs_folder()) / run_id
     try:
         runs_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700)
+        directory.mkdir(mode=0o700, parents=True)
+        if place is not None:
+            os.symlink(directory, runs_folder() / run_id)
         (directory / "logs").mkdir(mode=0o700)
         facts = {"format": FORMAT, "run_id": run_id, "created_ms": int(time.time() * 1000), **description}
         write_private(directory / "run.json", json.dumps(facts, indent=1))
@@ -198,4 +200,7 @@ def remove(directory: Path) -> None:
 def _remove_tree(path: Path) -> None:
     import shutil
 
-    shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(path.resolve(), ignore_errors=True)
+    link = runs_folder() / path.name
+    if link.is_symlink():
+        link.unlink()

@@ -13,6 +13,7 @@ from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe import procfs
 from hail_batch_jupyter.observe.containers import remove_containers
 from hail_batch_jupyter.observe.journal import read_events
+from hail_batch_jupyter.observe.slurm_jobs import cancel_jobs, close_queue
 
 TERM_S = 2.0
 _KILL_S = 5.0
@@ -25,8 +26,10 @@ def sweep(directory: Path) -> int:
     """End all processes of the run in `directory`: TERM, two seconds, KILL. Gives how many there were.
 
     They are known by the sessions that the journal names and, also outside of these, by the run's id in their environment.
+    Jobs of Slurm are cancelled when nobody is left who could submit more.
     Containers hear TERM through their clients, and are removed while what an engine keeps beside them still lives.
     """
+    close_queue(directory)
     sessions = open_sessions(directory)
 
     def members() -> Iterable[int]:
@@ -39,6 +42,7 @@ def sweep(directory: Path) -> int:
     _gone(members, TERM_S)
     remove_containers(directory)
     _kill(members)
+    cancel_jobs(directory)
     return len(first)
 
 

@@ -8,7 +8,7 @@ from hail_batch_jupyter.core.state import BatchState, JobState, may_follow, roll
 
 P, R, C, X = JobState.PENDING, JobState.READY, JobState.CREATING, JobState.RUNNING
 OK, F, E, K = JobState.SUCCESS, JobState.FAILED, JobState.ERROR, JobState.CANCELLED
-LEGAL = {(P, R), (R, C), (R, X), (R, OK), (R, K), (R, E), (C, X), (C, R), (X, X), (X, OK), (X, F), (X, E), (X, R)}
+LEGAL = {(P, R), (R, C), (R, X), (R, OK), (R, K), (R, E), (C, C), (C, X), (C, R), (X, X), (X, OK), (X, F), (X, E), (X, R)}
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(JobState, JobState)), ids=lambda state: state.value)

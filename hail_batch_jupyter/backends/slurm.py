@@ -1,0 +1,106 @@
+"""SlurmBackend: runs a batch on a cluster, from a machine where Slurm's commands are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hail_batch_jupyter.backends.local import LocalBackend
+from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
+from hail_batch_jupyter.core.spec import BatchSpec
+from hail_batch_jupyter.errors import CapabilityError, SubmitError
+from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+
+_ALL = 1 << 60
+"""Of cores and memory there is as much as Slurm gives."""
+_JOBS = 10_000
+_COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
+
+
+class SlurmBackend(LocalBackend):
+    """Runs batches on a Slurm cluster; the runner lives here, where `sbatch` is, and each job is a task of an array.
+
+    work_directory          folder that every node sees under the same path, for logs and intermediate files; default: the folder of all runs
+    partition, account, qos as of `sbatch`; default: those of the site
+    options                 more options of `sbatch` for every job, such as ("--constraint=avx2",); they win over what jobs ask for
+    max_jobs                no more jobs than this are queued or running at once; limits of the site hold besides
+    python                  interpreter of Python jobs on the nodes; default: the `python3` of this one's environment
+
+    Raises ValueError for an option that is none.
+    """
+
+    name = "slurm"
+    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "gpu", "retry", "groups"})
+
+    def __init__(
+        self,
+        work_directory: str | os.PathLike[str] | None = None,
+        *,
+        partition: str | None = None,
+        account: str | None = None,
+        qos: str | None = None,
+        options: Sequence[str] = (),
+        max_jobs: int | None = None,
+        python: str | None = None,
+    ) -> None:
+        super().__init__(parallelism=max_jobs)
+        self.work_directory = None if work_directory is None else Path(work_directory).expanduser().absolute()
+        self.settings = SlurmSettings(partition, account, qos, tuple([options] if isinstance(options, str) else options), python)
+        given = {
+            "work_directory": self.work_directory and str(self.work_directory),
+            "partition": partition,
+            "account": account,
+            "qos": qos,
+            "options": self.settings.options,
+            "max_jobs": max_jobs,
+            "python": python,
+        }
+        self._settings = {name: value for name, value in given.items() if value}
+        for word in (*self.settings.options, *filter(None, (partition, account, qos, python))):
+            _check_word(word)
+        for option in self.settings.options:
+            if not option.startswith("-"):
+                raise ValueError(f"options has {option!r}, which is no option of sbatch; write it as one word, such as '--constraint=avx2'")
+
+    def capacity(self) -> Capacity:
+        """As much as Slurm gives, and `max_jobs`."""
+        return Capacity(_ALL, _ALL, self._parallelism or _JOBS)
+
+    def open_pool(self, request: PoolRequest) -> Pool | None:
+        """None: each call is a batch of its own."""
+        return None
+
+    def _place(self) -> Path | None:
+        return self.work_directory
+
+    def _scratch_parent(self, options: SubmitOptions) -> Path | None:
+        return None
+
+    def _orders(self, spec: BatchSpec, capacity: Capacity) -> dict[str, Any]:
+        return {**super()._orders(spec, capacity), "gpus": None, "slurm": self.settings._asdict()}
+
+    def _gpus(self, spec: BatchSpec) -> list[Gpu]:
+        return []
+
+    def _containers(self, spec: BatchSpec) -> dict[str, Any] | None:
+        job = next((job for job in spec.jobs if job.image is not None), None)
+        if job is not None:
+            raise CapabilityError(
+                f"job {job.display_name!r} has the image {job.image!r}, and SlurmBackend runs no containers; leave it out, or use LocalBackend()"
+            )
+        return None
+
+    def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
+        missing = [command for command in _COMMANDS if shutil.which(command) is None]
+        if missing:
+            words = f"SlurmBackend needs Slurm's commands, and {missing[0]!r} is not on PATH"
+            raise SubmitError(f"{words}; start the notebook on a login node of the cluster, or use LocalBackend()")
+        self._check_files(spec)
+
+
+def _check_word(word: str) -> None:
+    if not word or not word.isprintable():
+        raise ValueError(f"{word!r} cannot be given to sbatch; use printable characters only")
