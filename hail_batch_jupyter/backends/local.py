@@ -14,7 +14,7 @@ from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.backends.remote_inputs import versions_of
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
-from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, to_json
 from hail_batch_jupyter.core.units import Quantity, parse_bytes, parse_cpu
 from hail_batch_jupyter.engine import fingerprint
 from hail_batch_jupyter.engine.capacity import machine, too_large

@@ -49,7 +49,7 @@ class SlurmBackend(LocalBackend):
         super().__init__(parallelism=max_jobs)
         self.work_directory = None if work_directory is None else Path(work_directory).expanduser().absolute()
         self.settings = SlurmSettings(partition, account, qos, tuple([options] if isinstance(options, str) else options), python)
-        given = {
+        given: dict[str, Any] = {
             "work_directory": self.work_directory and str(self.work_directory),
             "partition": partition,
             "account": account,

@@ -24,7 +24,8 @@ class _Way(NamedTuple):
 class Gates:
     """Lets a job through when all its limited groups have a place and enough GPUs are free; it holds them until it leaves.
 
-    Where `gpus` is None somebody else hands out devices. Of those that wait, the ones with the longest way to the end of the graph come first, then the order of their numbers.
+    Where `gpus` is None somebody else hands out devices.
+    Of those that wait, the ones with the longest way to the end of the graph come first, then the order of their numbers.
     """
 
     def __init__(self, spec: BatchSpec, height: Mapping[int, int], gpus: Sequence[Gpu] | None) -> None:
