@@ -55,12 +55,13 @@ class Submitted(NamedTuple):
 class _Task:
     """An attempt that Slurm has as `key`, such as '123_4'."""
 
-    __slots__ = ("attempt", "began", "key", "silent_since", "stopped", "told", "word")
+    __slots__ = ("attempt", "began", "key", "restart", "silent_since", "stopped", "told", "word")
 
     def __init__(self, attempt: Attempt, key: str) -> None:
         self.attempt = attempt
         self.key = key
         self.began = False
+        self.restart = 0
         self.stopped = False
         self.told = ""
         self.word: Optional[Word] = None
@@ -258,15 +259,18 @@ class SlurmExecutor:
             if kind == "began":
                 self._begin(task)
             elif kind == "ended" and task.word is None:
-                self._hear(task, slurm_jobs.read_word(self._folder, attempt_id))
+                self._hear(task)
 
     def _begin(self, task: _Task) -> None:
         if not task.began:
             task.began = True
             self._outcomes.append(Outcome(task.attempt.attempt_id, "started"))
 
-    def _hear(self, task: _Task, word: Word | None) -> None:
-        if word is None:
+    def _hear(self, task: _Task) -> None:
+        """What a job that was put back into the queue said before says nothing any more."""
+        task.word = None
+        word = slurm_jobs.read_word(self._folder, task.attempt.attempt_id)
+        if word is None or word.restart < task.restart:
             return
         self._begin(task)
         task.word = word
@@ -301,7 +305,10 @@ class SlurmExecutor:
         lines = lines_of(answer.out)
         for attempt_id in asked & self._tasks.keys():
             task = self._tasks[attempt_id]
-            self._judge(task, lines.get(task.key), now)
+            if task.word is not None:
+                self._hear(task)  # it may have begun anew meanwhile
+            if attempt_id in self._tasks:
+                self._judge(task, lines.get(task.key), now)
 
     def _judge(self, task: _Task, line: Line | None, now: float) -> None:
         if line is not None and line.state in LIVE:
@@ -321,7 +328,7 @@ class SlurmExecutor:
         task.silent_since = None
         if task.word is not None:
             if line.state in ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"):
-                task.word = None  # it was put back into the queue, and will say how it ends the next time
+                task.restart, task.word = task.word.restart + 1, None  # it was put back into the queue, and will say how it ends the next time
             else:
                 self._watch.soon(self._now(), 0.5)
         if line.state == "PENDING" and not task.began and line.why not in (*_PLAIN, task.told):

@@ -37,6 +37,7 @@ while :; do
     kill -0 "$child" 2>/dev/null || break
 done
 kill -KILL -- "-$child" 2>/dev/null
+[ "$code" = 0 ] || sleep 0.2  # what ends the command is sent to this shell as well, perhaps a moment later
 say ended "$code $signalled $restart"
 exit "$code"
 """

@@ -174,8 +174,8 @@ def _runs(indices: Sequence[int]) -> list[str]:
 
 
 def certain(word: Word) -> bool:
-    """Whether the job's own word says everything; a kill may have been Slurm's, and what was told to end may begin again."""
-    return not word.signalled and word.exit_code != _KILLED
+    """Whether the job's own word says everything; what was killed, or told to end, may have been so by Slurm, and may begin again."""
+    return not word.signalled and word.exit_code not in (_KILLED, _SIGTERM_CODE)
 
 
 def end_of(word: Word | None, line: Line, stopped: bool) -> End | None:

@@ -79,7 +79,10 @@ def test_the_number_of_an_array_is_a_line_of_its_own(text: str, array: int | Non
     [
         ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "away"),
         ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", "away"),
-        ("sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, …)", "full"),
+        (
+            "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, …)",
+            "full",
+        ),
         ("sbatch: error: AssocMaxSubmitJobLimit", "full"),
         ("sbatch: error: invalid partition specified: nowhere", "refused"),
         ("sbatch: error: Batch job submission failed: Requested node configuration is not available", "refused"),
