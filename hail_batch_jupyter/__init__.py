@@ -1,4 +1,4 @@
-"""Batch jobs from notebooks: graphs of shell commands and Python functions, run on this machine or a batch service.
+"""Batch jobs from notebooks: graphs of shell commands and Python functions, run on this machine, a Slurm cluster or a batch service.
 
 >>> import hail_batch_jupyter.batch as hb
 >>> b = hb.Batch(name='hello')
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
     from hail_batch_jupyter.backends.service import ServiceBackend
+    from hail_batch_jupyter.backends.slurm import SlurmBackend
     from hail_batch_jupyter.batch.base_job import Job
     from hail_batch_jupyter.batch.bash_job import BashJob
     from hail_batch_jupyter.batch.batch import Batch
@@ -34,6 +35,7 @@ __all__ = [
     "PythonJob",
     "RunningBatch",
     "ServiceBackend",
+    "SlurmBackend",
     "__version__",
     "attach",
     "list_runs",
@@ -49,6 +51,7 @@ _PUBLIC = {
     "PythonJob": "hail_batch_jupyter.batch.python_job",
     "RunningBatch": "hail_batch_jupyter.observe.running",
     "ServiceBackend": "hail_batch_jupyter.backends.service",
+    "SlurmBackend": "hail_batch_jupyter.backends.slurm",
     "attach": "hail_batch_jupyter.observe.attach",
     "list_runs": "hail_batch_jupyter.observe.rundir",
 }

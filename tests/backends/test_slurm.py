@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import hail_batch_jupyter as hb
-from hail_batch_jupyter.backends.slurm import SlurmBackend
+from hail_batch_jupyter import SlurmBackend
 from hail_batch_jupyter.core.registry import backend_class
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
@@ -21,7 +21,7 @@ from hail_batch_jupyter.observe.running import RunningBatch
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, files_holding, main_log, run, states, submit
 from tests.engine.killing import kill_runner, maker
-from tests.slurm_cluster import SlurmCluster, slurm  # noqa: F401 - a fixture
+from tests.slurm_cluster import SlurmCluster
 
 pytestmark = [pytest.mark.requires("slurm"), pytest.mark.usefixtures("slurm")]
 
@@ -154,9 +154,9 @@ def test_a_job_that_does_not_listen_is_killed(slurm: SlurmCluster) -> None:
 
 
 def test_a_job_whose_node_fails_is_tried_again(slurm: SlurmCluster, tmp_path: Path) -> None:
-    script = f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) = 2 ] || {{ echo $SLURMD_NODENAME > {tmp_path}/node.new; mv {tmp_path}/node.new {tmp_path}/node; {HOLD}; }}"
+    script = f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) = 2 ] || {{ echo $SLURMD_NODENAME; {HOLD}; }}"
     running = submit(bash(1, script), backend=SlurmBackend())
-    node = wait_until(lambda: (tmp_path / "node").exists() and (tmp_path / "node").read_text().strip())
+    node = wait_until(lambda: main_log(running).strip())
     try:
         slurm.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         running.wait(LONG_S)
@@ -209,9 +209,7 @@ def test_a_refused_job_is_an_error_with_the_words_of_slurm() -> None:
 
 
 def test_what_was_submitted_without_an_answer_is_not_submitted_again(slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = (
-        '[ $(wc -l < "$calls") = 1 ] || exec "$real" "$@"\n"$real" "$@" > /dev/null\necho "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
-    )
+    body = '[ $(wc -l < "$calls") = 1 ] || exec "$real" "$@"\n"$real" "$@" > /dev/null\necho "sbatch: error: Socket timed out on send/recv" >&2; exit 1'
     calls = fake_sbatch(tmp_path, monkeypatch, body)
 
     running = run(*(bash(number, f"echo x >> {tmp_path}/ran{number}") for number in (1, 2)), backend=SlurmBackend())

@@ -80,7 +80,7 @@ def test_the_number_of_an_array_is_a_line_of_its_own(text: str, array: int | Non
         ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "away"),
         ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", "away"),
         (
-            "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, …)",
+            "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy",
             "full",
         ),
         ("sbatch: error: AssocMaxSubmitJobLimit", "full"),
