@@ -33,11 +33,15 @@ class Ending(NamedTuple):
 
 
 class Finisher:
-    """Ends attempts; large copies go to threads and come back through `finished`."""
+    """Ends attempts; large copies go to threads and come back through `finished`.
 
-    def __init__(self, localizer: Localizer, logs: str) -> None:
+    here  the jobs run on this machine, so its kernel knows whether memory ran out
+    """
+
+    def __init__(self, localizer: Localizer, logs: str, *, here: bool = True) -> None:
         self._localizer = localizer
         self._logs = logs
+        self._here = here
         self._pool: ThreadPoolExecutor | None = None
         self._copying: list[tuple[Ending, JobSpec, Future[None]]] = []
         self._out_of_memory = _oom_kills()
@@ -69,7 +73,7 @@ class Finisher:
         return Ending(job.job_id, attempt, JobState.SUCCESS, 0, files=files)
 
     def _why(self, exit_code: int) -> str:
-        if exit_code == _KILLED and _oom_kills() > self._out_of_memory:
+        if exit_code == _KILLED and self._here and _oom_kills() > self._out_of_memory:
             self._out_of_memory = _oom_kills()
             return "out of memory"
         return ""

@@ -82,7 +82,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     localizer = Localizer(facts.scratch, orders["shared_directory"], stores)
     executor = _executor(directory, facts.scratch, orders)
     journal = JournalWriter(directory / "events.jsonl")
-    finisher = Finisher(localizer, logs)
+    finisher = Finisher(localizer, logs, here="slurm" not in orders)
     env = {int(job_id): values for job_id, values in orders["env"].items()}
     outside = Outside(directory, orders["tied"])
     gpus = None if orders["gpus"] is None else [Gpu(*gpu) for gpu in orders["gpus"]]
