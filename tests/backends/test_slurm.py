@@ -129,6 +129,19 @@ def test_jobs_that_still_wait_are_cancelled_with_a_killed_runner(slurm: SlurmClu
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_runner_that_is_killed_while_it_submits_leaves_no_job(slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sbatch(tmp_path, monkeypatch, f'"$real" --hold "$@" > /dev/null; : > {tmp_path}/submitted; exec sleep 600')
+    running = submit(bash(1, f"echo ran > {tmp_path}/ran"), backend=SlurmBackend())
+    wait_until((tmp_path / "submitted").exists)
+    assert len(in_queue(slurm, running)) == 1
+
+    kill_runner(running)
+
+    assert states(attach(str(running.id))) == "K"
+    assert in_queue(slurm, running) == []
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_end_of_the_maker_ends_the_jobs(slurm: SlurmCluster) -> None:
     with maker(f"bash(1, {HOLD!r}), backend=__import__('hail_batch_jupyter.backends.slurm', fromlist=['slurm']).SlurmBackend()", detach=False) as (
         process,
