@@ -4,8 +4,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,9 @@ def test_a_job_whose_node_fails_is_tried_again(slurm: SlurmCluster, tmp_path: Pa
         slurm.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         running.wait(LONG_S)
     finally:
-        slurm.run("scontrol", "update", f"nodename={node}", "state=idle")
+        with suppress(subprocess.CalledProcessError):  # it may have come back by itself
+            slurm.run("scontrol", "update", f"nodename={node}", "state=resume")
+        wait_until(lambda: "down" not in slurm.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T"))
 
     assert states(running) == "S"
     assert [view.reason for view in running.snapshot().jobs[0].attempts] == ["its node failed", ""]
