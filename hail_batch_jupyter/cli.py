@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from hail_batch_jupyter.config import active_profile, profile_file, values_in_files
 from hail_batch_jupyter.config.files import create_profile, delete_profile, load_profile, profiles, set_value, unset_value
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_config(commands.add_parser("config", help="settings, in the same files as `hailctl config`"))
     _add_copy(commands.add_parser("copy", help="copy files and folders to, from and between object stores"))
+    _add_serve(commands.add_parser("serve", help="a batch service of your own, on this machine"))
     return parser
 
 
@@ -57,6 +59,22 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     add("list", _list, "print all settings that have a value").add_argument("section", metavar="SECTION", nargs="?")
     add("config-location", _location, "print where the settings of the active profile are")
     _add_profiles(commands.add_parser("profile", help="settings under a name, which lie over the default ones"))
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address of this machine to listen at (%(default)s)")
+    parser.add_argument("--port", type=int, default=5055, help="port to listen at, 0 for any that is free (%(default)s)")
+    parser.add_argument("--data", metavar="DIR", help="folder for all that the service keeps (beside the runs of this user)")
+    parser.add_argument("--no-images", action="store_true", help="run jobs as processes of yours, whatever image they name")
+    parser.set_defaults(command=_serve)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service.app import default_data, serve
+
+    data = Path(arguments.data) if arguments.data else default_data()
+    serve(arguments.host, arguments.port, data, images=not arguments.no_images, say=lambda text: print(text, flush=True))
+    return 0
 
 
 def _add_profiles(parser: argparse.ArgumentParser) -> None:

@@ -196,7 +196,7 @@ class Engine:
             self._localizer.recycler.log(log)
         except OSError as error:
             return f"input copy failed: {f'{error.strerror}: {error.filename}' if error.strerror else error}"
-        env = {**self._env.get(job.job_id, {}), "BATCH_TMPDIR": self._localizer.scratch}
+        env = {"BATCH_TMPDIR": self._localizer.scratch, **self._env.get(job.job_id, {})}
         if self._gates is not None and (devices := self._gates.gpus_of(job.job_id)):
             env[VISIBLE_GPUS] = ",".join(devices)
         return Attempt(job, number, 0, job.command, env, directory, log)

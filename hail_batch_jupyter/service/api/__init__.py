@@ -1,0 +1,1 @@
+"""The rules of the service: what is taken, what is refused, what is answered; without a web framework."""

@@ -1,0 +1,116 @@
+"""From a job as it was posted to one as it is kept: numbers of the batch, defaults filled in, and nothing that this service cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.api.resources import REGION, granted
+from hail_batch_jupyter.service.store.tables import JobFacts
+
+_INSIDE = "/io/"
+_NOT_HERE = {
+    "cloudfuse": "mounts no buckets",
+    "gcsfuse": "mounts no buckets",
+    "port": "publishes no ports",
+    "secrets": "keeps no secrets",
+    "service_account": "knows no service accounts",
+    "mount_tokens": "mounts no tokens",
+}
+
+
+def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int]) -> tuple[int, JobFacts, dict[str, Any]]:
+    """(number in the batch, what lists need, what the job does).
+
+    `committed` are the jobs of earlier updates. Raises Refusal for a job that cannot run here.
+    """
+    job_id = start_job_id + posted["job_id"] - 1
+    who = f"({batch_id}, {job_id})"
+    _check_abilities(posted, who)
+    parents = _parents(posted, who, start_job_id, committed)
+    attributes = posted.get("attributes") or {}
+    always_run, n_max_attempts = posted.get("always_run", False), posted.get("n_max_attempts", 20)
+    spec = {
+        "process": {"command": posted["process"]["command"], "image": posted["process"].get("image", ""), "type": "docker"},
+        "job_id": job_id,
+        "job_group_id": 0,
+        "always_run": always_run,
+        "always_copy_output": posted.get("always_copy_output", True),
+        "n_max_attempts": n_max_attempts,
+        "resources": granted(posted.get("resources", {}), who),
+        "regions": posted.get("regions") or [REGION],
+        "env": posted.get("env", []),
+        "network": "public",
+        "secrets": [],
+    }
+    spec.update({key: posted[key] for key in ("input_files", "output_files", "timeout", "requester_pays_project", "user_code") if posted.get(key)})
+    return job_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes), spec
+
+
+def _check_abilities(posted: Mapping[str, Any], who: str) -> None:
+    process = posted["process"]
+    if process["type"] != "docker":
+        raise Refusal(400, f"job {who} has a process of type {process['type']!r}, and this service runs 'docker' only; post a command and an image")
+    if not process["command"]:
+        raise Refusal(400, f"job {who} has an empty command; name a program")
+    if process.get("mount_docker_socket"):
+        raise Refusal(400, "mount_docker_socket is no longer supported but was set to True in request. Please upgrade.")
+    for key, words in _NOT_HERE.items():
+        if posted.get(key):
+            raise Refusal(400, f"job {who} asks for {key}, and this service {words}; leave it out")
+    if posted.get("unconfined"):
+        raise Refusal(400, "unauthorized use of unconfined=True")
+    if posted.get("network") not in (None, "public"):
+        raise Refusal(400, f"unauthorized network {posted['network']}")
+    if posted.get("absolute_job_group_id") or posted.get("in_update_job_group_id"):
+        raise Refusal(400, f"job {who} is in a job group, and this service has the root group 0 only; leave groups out")
+    _check_regions(posted.get("regions"))
+    _check_words(posted, who)
+    _check_copies(posted, who)
+
+
+def _check_regions(regions: list[str] | None) -> None:
+    if regions is None:
+        return
+    if not regions:
+        raise Refusal(400, "regions must not be an empty array")
+    unknown = sorted(set(regions) - {REGION})
+    if unknown:
+        raise Refusal(400, f"invalid regions specified: {{{', '.join(map(repr, unknown))}}}. Choose from {{{REGION!r}}}")
+
+
+def _check_words(posted: Mapping[str, Any], who: str) -> None:
+    """What the system cannot pass to a process."""
+    for variable in posted.get("env", []):
+        if not variable["name"] or "=" in variable["name"]:
+            raise Refusal(400, f"job {who} has a variable {variable['name']!r}; a name is not empty and has no '='")
+    texts = [*posted["process"]["command"], *(part for variable in posted.get("env", []) for part in variable.values())]
+    if any("\0" in text for text in texts):
+        raise Refusal(400, f"job {who} has a NUL in its command or environment, which no process can be given; take it out")
+
+
+def _check_copies(posted: Mapping[str, Any], who: str) -> None:
+    pairs = [(pair["to"], pair["from"]) for pair in posted.get("input_files") or []] + [(pair["from"], pair["to"]) for pair in posted.get("output_files") or []]
+    for inside, outside in pairs:
+        if not inside.startswith(_INSIDE) or ".." in inside.split("/") or "\0" in inside:
+            raise Refusal(400, f"job {who} copies to or from {inside!r}; the path of a file in a job begins with {_INSIDE} and has no '..'")
+        if not outside.startswith("file:///") or "\0" in outside:
+            raise Refusal(400, f"job {who} copies to or from {outside!r}, and this service reaches files of its machine only; name a file:///… address")
+
+
+def _parents(posted: Mapping[str, Any], who: str, start_job_id: int, committed: Collection[int]) -> tuple[int, ...]:
+    """Numbers of the parents in the batch; those of the same update must come before the job, so that there is no cycle."""
+    inside = posted.get("in_update_parent_ids", [])
+    for parent in inside:
+        if not 1 <= parent < posted["job_id"]:
+            raise Refusal(400, f"job {who} has the parent {parent} in its update, which is not an earlier job of it; post parents before children")
+    outside = [*posted.get("absolute_parent_ids", []), *posted.get("parent_ids", [])]
+    for parent in outside:
+        if parent not in committed:
+            raise Refusal(400, f"job {who} has the parent {parent}, which is no job of a committed update; commit parents first")
+    parents = [*outside, *(start_job_id + parent - 1 for parent in inside)]
+    twice = next((parent for number, parent in enumerate(parents) if parent in parents[:number]), None) if len(set(parents)) < len(parents) else None
+    if twice is not None:
+        raise Refusal(400, f"bunch contains job with duplicated parents (({who[1:-1]}, {twice}))")
+    return tuple(parents)

@@ -1,0 +1,204 @@
+"""Batches, jobs and attempts as the service tells of them.
+
+Source: the Batch Service's protocol, chapters 7 and 9.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hail_batch_jupyter.core.events import JobView
+from hail_batch_jupyter.core.state import BROKEN, JobState, roll_up
+from hail_batch_jupyter.service.api.resources import REGION
+from hail_batch_jupyter.service.known import AttemptView, Known
+from hail_batch_jupyter.service.store.tables import BatchRow, JobRow
+
+CONTAINERS = ("input", "main", "output")
+_FREE: dict[str, Any] = {"cost": 0.0, "msec_mcpu": 0, "cost_breakdown": None}
+"""This machine has no price."""
+_UNITS = ((604_800_000, "week"), (86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
+
+
+def batch_answer(known: Known) -> dict[str, Any]:
+    """A batch."""
+    batch = known.batch
+    head = {"id": batch.batch_id, "user": batch.user, "billing_project": batch.project, "token": batch.token}
+    created = time_text(batch.created_ms)
+    whole = _whole(known)
+    duration_ms = whole.pop("duration_ms")
+    times = {"time_created": created, "time_closed": None, "time_completed": whole.pop("time_completed"), "duration_ms": duration_ms}
+    duration = None if duration_ms is None else duration_text(duration_ms)
+    return {**head, **whole, "closed": True, **times, "duration": duration, **_FREE, **_attributes(batch.attributes)}
+
+
+def root_group_answer(known: Known) -> dict[str, Any]:
+    """The group that all jobs are in."""
+    whole = _whole(known)
+    duration_ms, completed = whole.pop("duration_ms"), whole.pop("time_completed")
+    times = {"time_created": time_text(known.batch.created_ms), "time_completed": completed, "duration": duration_ms}
+    money = {"cost": 0.0, "cost_breakdown": None}
+    return {"batch_id": known.batch.batch_id, "job_group_id": 0, **whole, **times, **money, **_attributes(known.batch.attributes)}
+
+
+def _whole(known: Known) -> dict[str, Any]:
+    """State, counters and end of a batch."""
+    counts = known.counts()
+    n_completed = sum(count for state, count in counts.items() if state.complete)
+    complete = n_completed == len(known.rows)
+    completed_ms = known.completed_ms() if complete else None
+    return {
+        "state": roll_up(counts, known.batch.cancelled).value,
+        "complete": complete,
+        "n_jobs": len(known.rows),
+        "n_completed": n_completed,
+        "n_succeeded": counts.get(JobState.SUCCESS, 0),
+        "n_failed": sum(counts.get(state, 0) for state in BROKEN),
+        "n_cancelled": counts.get(JobState.CANCELLED, 0),
+        "time_completed": None if completed_ms is None else time_text(completed_ms),
+        "duration_ms": None if completed_ms is None else completed_ms - known.batch.created_ms,
+    }
+
+
+def job_entry(batch: BatchRow, row: JobRow, view: JobView) -> dict[str, Any]:
+    """A job as the list of jobs has it."""
+    ended = view.state.complete and view.ended_ms is not None
+    ran = ended and view.started_ms is not None
+    return {
+        "batch_id": batch.batch_id,
+        "job_id": row.job_id,
+        "name": row.facts.name,
+        "user": batch.user,
+        "billing_project": batch.project,
+        "state": view.state.value,
+        "exit_code": view.exit_code,
+        "end_time": time_text(view.ended_ms) if ended and view.ended_ms is not None else None,
+        "duration": view.ended_ms - view.started_ms if ran and view.ended_ms is not None and view.started_ms is not None else None,
+        **_FREE,
+        "always_run": row.facts.always_run,
+        "display_state": None,
+    }
+
+
+def job_answer(known: Known, row: JobRow, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is known of a job."""
+    view = known.view(row.job_id)
+    entry = job_entry(known.batch, row, view)
+    return {**entry, "status": _status(known, row, view, spec), "spec": dict(spec), "inst_coll": "standard", **_attributes(row.facts.attributes)}
+
+
+def _status(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the worker says of a job that was tried, None for others."""
+    attempts = known.attempts(row)
+    if not attempts or view.state in (JobState.PENDING, JobState.READY):
+        return None
+    last = attempts[-1]
+    words = {JobState.SUCCESS: "succeeded", JobState.RUNNING: "running"}
+    state = words.get(view.state, view.state.value.lower())
+    ended = {"end_time": last.ended_ms} if last.ended_ms is not None else {}
+    return {
+        "version": 5,
+        "format_version": 7,
+        "worker": socket.gethostname(),
+        "batch_id": known.batch.batch_id,
+        "job_id": row.job_id,
+        "job_group_id": 0,
+        "attempt_id": last.attempt_id,
+        "user": known.batch.user,
+        "region": REGION,
+        "state": state,
+        "resources": [],
+        "start_time": last.started_ms,
+        **ended,
+        "container_statuses": _containers(known, row, view, spec, last),
+        "timing": {},
+    }
+
+
+def containers_of(spec: Mapping[str, Any]) -> list[str]:
+    """The parts of a job, in their order."""
+    return [name for name in CONTAINERS if name == "main" or spec.get(f"{name}_files")]
+
+
+def _containers(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any], last: AttemptView) -> dict[str, Any]:
+    """How far each part of a job came; the one that failed is known by the reason."""
+    names = containers_of(spec)
+    broken = next((name for name in ("input", "output") if view.reason.startswith(f"{name} copy failed")), "main")
+    at = (view.phase or "main") if view.state is JobState.RUNNING else broken
+    place = names.index(at) if at in names else names.index("main")
+    found = {}
+    for number, name in enumerate(names):
+        facts: dict[str, Any] = {"name": f"batch-{known.batch.batch_id}-job-{row.job_id}-{name}", "state": "pending", "timing": {}, "container_status": None}
+        if number < place or view.state is JobState.SUCCESS:
+            facts.update(_finished("succeeded", 0, last))
+        elif number == place:
+            facts.update(_last_part(view, last))
+        found[name] = facts
+    return found
+
+
+def _last_part(view: JobView, last: AttemptView) -> dict[str, Any]:
+    """The part that a job is in, or that it ended in."""
+    if view.state is JobState.RUNNING:
+        status = {"state": "running", "started_at": last.started_ms}
+        return {"state": "running", "timing": {"running": {"start_time": last.started_ms, "finish_time": None, "duration": None}}, "container_status": status}
+    if view.state is JobState.FAILED:
+        short = {"short_error": view.reason} if view.reason == "out of memory" else {}
+        return {**_finished("failed", view.exit_code, last), **short}
+    if view.state is JobState.ERROR:
+        known = view.reason if view.reason in ("timed out", "out of memory") else "image not found" if view.reason.startswith("image not found") else None
+        kind = "ContainerTimeoutError: " if view.reason == "timed out" else ""
+        return {**_finished("error", None, last), "error": f"{kind}{view.reason}", **({"short_error": known} if known else {})}
+    return {"state": "cancelled"}
+
+
+def _finished(state: str, exit_code: int | None, last: AttemptView) -> dict[str, Any]:
+    duration = None if last.ended_ms is None or last.started_ms is None else last.ended_ms - last.started_ms
+    status = {"state": "finished", "started_at": last.started_ms, "finished_at": last.ended_ms, "exit_code": exit_code, "out_of_memory": False}
+    timing = {"running": {"start_time": last.started_ms, "finish_time": last.ended_ms, "duration": duration}}
+    return {"state": state, "timing": timing, "container_status": status}
+
+
+def attempts_answer(known: Known, row: JobRow) -> list[dict[str, Any]] | None:
+    """The attempts of a job, None if there are none."""
+    found = [_attempt(known, row, attempt) for attempt in known.attempts(row)]
+    return found or None
+
+
+def _attempt(known: Known, row: JobRow, attempt: AttemptView) -> dict[str, Any]:
+    answer: dict[str, Any] = {"batch_id": known.batch.batch_id, "job_id": row.job_id, "attempt_id": attempt.attempt_id, "instance_name": socket.gethostname()}
+    until_ms = attempt.ended_ms if attempt.ended_ms is not None else int(time.time() * 1000)
+    if attempt.started_ms is not None:
+        duration_ms = max(0, until_ms - attempt.started_ms)
+        answer.update(start_time=time_text(attempt.started_ms), start_time_ms=attempt.started_ms, duration=duration_text(duration_ms), duration_ms=duration_ms)
+    if attempt.ended_ms is not None:
+        answer.update(end_time=time_text(attempt.ended_ms), end_time_ms=attempt.ended_ms)
+    return {**answer, "rollup_time": until_ms, "reason": attempt.reason}
+
+
+def _attributes(found: Mapping[str, str]) -> dict[str, Any]:
+    return {"attributes": dict(found)} if found else {}
+
+
+def time_text(time_ms: int) -> str:
+    """'2026-03-04T05:06:07.089Z'."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+
+
+def duration_text(duration_ms: int) -> str:
+    """At most two units: '1 hour 12 minutes', '1 minute 3s', '45s', '310ms', '0μs'."""
+    if duration_ms == 0:
+        return "0μs"
+    parts = []
+    for size, name in _UNITS:
+        count, duration_ms = divmod(duration_ms, size)
+        if count:
+            parts.append(f"{count} {name}{'s' if count > 1 else ''}")
+    for size, name in ((1000, "s"), (1, "ms")):
+        count, duration_ms = divmod(duration_ms, size)
+        if count:
+            parts.append(f"{count}{name}")
+    return " ".join(parts[:2])

@@ -1,0 +1,209 @@
+"""What clients read of batches, jobs and money, and how they end a batch.
+
+Source: the Batch Service's protocol, chapters 7, 9, 11, 13 and 15.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from hail_batch_jupyter.service.api.answers import (
+    CONTAINERS,
+    attempts_answer,
+    batch_answer,
+    containers_of,
+    job_answer,
+    job_entry,
+    root_group_answer,
+)
+from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
+from hail_batch_jupyter.service.api.refusal import Refusal, not_found
+from hail_batch_jupyter.service.known import Known
+from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.store.tables import BatchRow, JobRow, Store
+
+PAGE = 50
+_STATUSES = ("open", "closed")
+_YES, _NO = ("True", "true", "1"), ("False", "false", "0")
+
+
+class Reading:
+    """Answers about what there is; every method may be called from any thread.
+
+    One at a time: each looks for news first, which nobody else should do at the same time.
+    """
+
+    def __init__(self, store: Store, runs: Runs) -> None:
+        self._store = store
+        self._runs = runs
+        self._lock = threading.Lock()
+
+    # batches
+
+    def batch(self, user: str, batch_id: int) -> dict[str, Any]:
+        """A batch."""
+        with self._lock:
+            return batch_answer(self._known(user, batch_id))
+
+    def batches(self, user: str, version: int, query: Mapping[str, str]) -> dict[str, Any]:
+        """A page of batches, newest first."""
+        usual = f"user:{user}" if version == 1 else f"user = {user}"
+        test = parse(query.get("q", usual), version, BATCHES)
+        found: list[dict[str, Any]] = []
+        with self._lock:
+            for batch in self._store.batches(user, _number(query, "last_batch_id")):
+                entry = batch_answer(self._runs.known(batch))
+                if test(Item(entry, batch.attributes)):
+                    if len(found) == PAGE:
+                        return {"batches": found, "last_batch_id": found[-1]["id"]}
+                    found.append(entry)
+        return {"batches": found}
+
+    def group(self, user: str, batch_id: int, group_id: int) -> dict[str, Any]:
+        """A job group; there is the root only."""
+        with self._lock:
+            known = self._known(user, batch_id)
+            if group_id:
+                raise not_found(f"job group {group_id} of batch {batch_id} does not exist")
+            return root_group_answer(known)
+
+    def groups(self, user: str, batch_id: int, group_id: int) -> dict[str, Any]:
+        """The groups in a group: none."""
+        self._check_root(user, batch_id, group_id)
+        return {"job_groups": []}
+
+    def cancel(self, user: str, batch_id: int, group_id: int) -> None:
+        """Cancel a batch."""
+        self._check_root(user, batch_id, group_id)
+        self._runs.cancel(batch_id)
+
+    def delete(self, user: str, batch_id: int) -> None:
+        """Cancel a batch and forget it."""
+        self._batch(user, batch_id)
+        self._runs.delete(batch_id)
+
+    # jobs
+
+    def jobs(self, user: str, batch_id: int, group_id: int, version: int, query: Mapping[str, str]) -> dict[str, Any]:
+        """A page of jobs in the order of their numbers."""
+        test = parse(query.get("q", ""), version, JOBS)
+        recursive = query.get("recursive", "false")
+        if recursive not in (*_YES, *_NO):
+            raise Refusal(400, f"recursive {recursive!r} is neither true nor false")
+        after = _number(query, "last_job_id") or 0
+        found: list[dict[str, Any]] = []
+        with self._lock:
+            known = self._known(user, batch_id)
+            if group_id:
+                raise not_found(f"job group {group_id} of batch {batch_id} does not exist")
+            for row, view in zip(known.rows, known.views, strict=True):
+                if row.job_id <= after:
+                    continue
+                entry = job_entry(known.batch, row, view)
+                if test(Item(entry, row.facts.attributes)):
+                    found.append(entry)
+                    if len(found) == PAGE:
+                        return {"jobs": found, "last_job_id": row.job_id}
+        return {"jobs": found}
+
+    def job(self, user: str, batch_id: int, job_id: int) -> dict[str, Any]:
+        """All that is known of a job."""
+        with self._lock:
+            known, row = self._job(user, batch_id, job_id)
+            return job_answer(known, row, self._store.spec(batch_id, job_id))
+
+    def attempts(self, user: str, batch_id: int, job_id: int) -> list[dict[str, Any]] | None:
+        """The attempts of a job, None if there are none."""
+        with self._lock:
+            return attempts_answer(*self._job(user, batch_id, job_id))
+
+    def resource_usage(self, user: str, batch_id: int, job_id: int) -> dict[str, Any]:
+        """Tables of what a job used: none are kept."""
+        with self._lock:
+            self._job(user, batch_id, job_id)
+        return {}
+
+    def log(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> bytes:
+        """The log of a part of a job, of its last attempt if none is named; b'' while there is none."""
+        with self._lock:
+            known, row = self._job(user, batch_id, job_id)
+            if container not in containers_of(self._store.spec(batch_id, job_id)):
+                raise Refusal(400, f"unknown container {container}; a job has {', '.join(CONTAINERS)} as far as it copies files")
+            attempts = known.attempts(row)
+        chosen = [attempt for attempt in attempts if attempt_id is None or attempt.attempt_id == attempt_id]
+        if attempt_id is not None and not chosen:
+            raise not_found(f"job {job_id} of batch {batch_id} has no attempt {attempt_id}")
+        if not chosen or chosen[-1].run is None:
+            return b""
+        return chosen[-1].run.log(chosen[-1].number, container, attempt=chosen[-1].attempt)
+
+    def logs(self, user: str, batch_id: int, job_id: int) -> dict[str, str | None]:
+        """All logs of a job as texts."""
+        with self._lock:
+            known, row = self._job(user, batch_id, job_id)
+            began = bool(known.attempts(row))
+            names = containers_of(self._store.spec(batch_id, job_id))
+        try:
+            return {name: self.log(user, batch_id, job_id, name, None).decode() if began else None for name in names}
+        except UnicodeDecodeError as error:
+            raise Refusal(400, f"a log of job {job_id} is no text; ask for /log/main instead") from error
+
+    # money
+
+    def projects(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The billing projects of a user."""
+        wanted = query.get("status")
+        if wanted is not None and wanted not in _STATUSES:
+            raise Refusal(400, f"Invalid value for status '{wanted}'; must be 'open' or 'closed'.")
+        return [self._project(name, status) for name, status in self._store.projects(user) if wanted in (None, status)]
+
+    def project(self, user: str, name: str) -> dict[str, Any]:
+        """A billing project."""
+        status = dict(self._store.projects(user)).get(name)
+        if status is None:
+            raise Refusal(403, f"Unknown Hail Batch billing project {name}.")
+        return self._project(name, status)
+
+    def _project(self, name: str, status: str) -> dict[str, Any]:
+        return {"billing_project": name, "status": status, "users": self._store.members(name), "limit": None, "accrued_cost": 0.0}
+
+    def userinfo(self, user: str) -> dict[str, Any]:
+        """Who asks."""
+        projects = self._store.projects(user)
+        facts = {"username": user, "login_id": user, "display_name": user, "hail_identity": None, "state": "active"}
+        trial = projects[0][0] if projects else None
+        return {**facts, "trial_bp_name": trial, "is_developer": False, "is_service_account": False, "system_permissions": {}}
+
+    # parts of these
+
+    def _batch(self, user: str, batch_id: int) -> BatchRow:
+        batch = self._store.batch(batch_id)
+        if batch is None or batch.deleted or user not in self._store.members(batch.project):
+            raise not_found(f"batch {batch_id} does not exist")
+        return batch
+
+    def _known(self, user: str, batch_id: int) -> Known:
+        return self._runs.known(self._batch(user, batch_id))
+
+    def _job(self, user: str, batch_id: int, job_id: int) -> tuple[Known, JobRow]:
+        known = self._known(user, batch_id)
+        place = known.place(job_id)
+        if place is None:
+            raise not_found(f"batch {batch_id} has no job {job_id}")
+        return known, known.rows[place]
+
+    def _check_root(self, user: str, batch_id: int, group_id: int) -> None:
+        self._batch(user, batch_id)
+        if group_id:
+            raise Refusal(403, f"Job Group ({batch_id}, {group_id}) does not exist.")
+
+
+def _number(query: Mapping[str, str], key: str) -> int | None:
+    text = query.get(key)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Refusal(400, f"{key} {text!r} is no number")
+    return int(text)

@@ -1,0 +1,55 @@
+"""What a posted job may ask for on this machine, and how it is said back.
+
+Source: the Batch Service's protocol, sections 8.3 to 8.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hail_batch_jupyter.core.spec import Request
+from hail_batch_jupyter.core.units import parse_bytes, parse_cpu
+from hail_batch_jupyter.errors import UnitError
+from hail_batch_jupyter.service.api.refusal import Refusal
+
+REGION = "local"
+CLOUD = "gcp"
+"""Clients know two clouds and no machine of one's own; this is the one without a special case."""
+_MIB = 1 << 20
+_PER_CORE = {"lowmem": 924 * _MIB, "standard": 3840 * _MIB, "highmem": 6656 * _MIB}
+_SMALLEST_MCPU = 250
+
+
+def granted(resources: Mapping[str, Any], who: str) -> dict[str, Any]:
+    """The resources of a job with what they mean in numbers; raises Refusal for what no service grants."""
+    if resources.get("machine_type"):
+        raise Refusal(400, f"unknown machine type {resources['machine_type']} for cloud {CLOUD}; this service has one machine, leave the type out")
+    cpu, memory, storage = (resources.get(key, usual) for key, usual in (("cpu", "1"), ("memory", "standard"), ("storage", "0Gi")))
+    try:
+        cores_mcpu, storage_bytes = parse_cpu(cpu), parse_bytes(storage, "storage")
+        memory_bytes = _PER_CORE[memory] * cores_mcpu // 1000 if memory in _PER_CORE else parse_bytes(memory)
+    except UnitError as error:
+        raise Refusal(400, f"bad resource request for job {who}: {error}") from error
+    if cores_mcpu < _SMALLEST_MCPU or not _power_of_two(cores_mcpu):
+        raise Refusal(400, f"bad resource request for job {who}: cpu must be a power of two with a min of 0.25; found {cpu}.")
+    return {
+        "preemptible": resources.get("preemptible", True),
+        "req_cpu": cpu,
+        "req_memory": memory,
+        "req_storage": storage,
+        "cores_mcpu": cores_mcpu,
+        "memory_bytes": memory_bytes,
+        "storage_gib": -(-storage_bytes // (1 << 30)),
+    }
+
+
+def request_of(resources: Mapping[str, Any]) -> Request:
+    """What the engine counts: cores, and memory where it was asked for as a quantity; a word says the kind of a machine, and here is one."""
+    memory = None if resources["req_memory"] in _PER_CORE else resources["memory_bytes"]
+    return Request(cpu_mcpu=resources["cores_mcpu"], memory_bytes=memory)
+
+
+def _power_of_two(mcpu: int) -> bool:
+    quarters, rest = divmod(mcpu, _SMALLEST_MCPU)
+    return not rest and quarters & (quarters - 1) == 0

@@ -1,0 +1,182 @@
+"""Creating batches and adding jobs to them; every call may be repeated and then does nothing more.
+
+Source: the Batch Service's protocol, chapter 6.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from hail_batch_jupyter.service.api.accepting import accepted
+from hail_batch_jupyter.service.api.refusal import Refusal, not_found
+from hail_batch_jupyter.service.api.shapes import check_batch, check_bunch, check_update, is_a
+from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.store.tables import BatchRow, Store, UpdateRow
+
+_FIRST_GROUP = 1
+
+
+class Submitting:
+    """What clients post; every method may be called from any thread."""
+
+    def __init__(self, store: Store, runs: Runs) -> None:
+        self._store = store
+        self._runs = runs
+
+    def create(self, user: str, body: Any) -> dict[str, Any]:
+        """A batch, with room for the jobs of its first update."""
+        check_batch(body, "batch")
+        with self._store.transaction():
+            batch = self._batch(user, body)
+            if not body["n_jobs"]:
+                return {"id": batch.batch_id, "update_id": None, "start_job_group_id": None, "start_job_id": None}
+            update = self._update(batch, body["token"], body["n_jobs"])
+            return {"id": batch.batch_id, **_starts(update)}
+
+    def create_fast(self, user: str, body: Any) -> dict[str, Any]:
+        """A batch with all its jobs, which begin at once."""
+        head, bunch = _fast(body, "batch")
+        check_batch(head, "batch")
+        with self._store.transaction():
+            batch = self._batch(user, head)
+            update = self._update(batch, head["token"], head["n_jobs"])
+            self._complete(batch, update, bunch)
+        self._runs.changed(batch.batch_id)
+        return {"id": batch.batch_id, "start_job_group_id": _FIRST_GROUP, "start_job_id": update.start_job_id}
+
+    def create_update(self, user: str, batch_id: int, body: Any) -> dict[str, Any]:
+        """Room for more jobs in a batch."""
+        check_update(body, "update")
+        _check_count(body)
+        with self._store.transaction():
+            return _starts(self._update(self._own(user, batch_id), body["token"], body["n_jobs"]))
+
+    def update_fast(self, user: str, batch_id: int, body: Any) -> dict[str, Any]:
+        """More jobs for a batch, which begin at once."""
+        head, bunch = _fast(body, "update")
+        check_update(head, "update")
+        _check_count(head)
+        with self._store.transaction():
+            batch = self._own(user, batch_id)
+            update = self._update(batch, head["token"], head["n_jobs"])
+            self._complete(batch, update, bunch)
+        self._runs.changed(batch_id)
+        return _starts(update)
+
+    def create_jobs(self, user: str, batch_id: int, update_id: int, body: Any) -> None:
+        """Some jobs of an update."""
+        with self._store.transaction():
+            batch = self._own(user, batch_id)
+            update = self._update_of(batch, update_id)
+            if update.committed:
+                raise Refusal(400, f"update {update_id} is already committed")
+            self._put(batch, update, body)
+
+    def commit(self, user: str, batch_id: int, update_id: int) -> dict[str, Any]:
+        """Let the jobs of an update run."""
+        with self._store.transaction():
+            batch = self._own(user, batch_id)
+            update = self._update_of(batch, update_id)
+            self._commit(batch, update)
+        self._runs.changed(batch_id)
+        return {"start_job_id": update.start_job_id, "start_job_group_id": _FIRST_GROUP}
+
+    # parts of these
+
+    def _batch(self, user: str, head: dict[str, Any]) -> BatchRow:
+        """The batch of that token, a new one if there is none."""
+        project = head["billing_project"]
+        status = dict(self._store.projects(user)).get(project)
+        if status is None:
+            raise Refusal(403, f"Unknown Hail Batch billing project {project}.")
+        if status != "open":
+            raise Refusal(403, f"Billing project {project} is closed or deleted.")
+        if head.get("n_job_groups"):
+            raise _no_groups()
+        if head.get("callback"):
+            raise Refusal(400, "the batch has a callback, and this service calls nobody back; leave it out")
+        batch = self._store.batch_of_token(user, head["token"])
+        if batch is None:
+            self._store.new_batch(user, head, int(time.time() * 1000))
+            batch = self._store.batch_of_token(user, head["token"])
+        assert batch is not None
+        return batch
+
+    def _own(self, user: str, batch_id: int) -> BatchRow:
+        batch = self._store.batch(batch_id)
+        if batch is None or batch.deleted or batch.user != user:
+            raise not_found(f"batch {batch_id} does not exist")
+        return batch
+
+    def _update(self, batch: BatchRow, token: str, n_jobs: int) -> UpdateRow:
+        """The update of that token, a new one if there is none."""
+        updates = self._store.updates(batch.batch_id)
+        found = next((update for update in updates if update.token == token), None)
+        if found is not None:
+            return found
+        if batch.cancelled:
+            raise Refusal(400, "Cannot submit new jobs or job groups to a cancelled batch")
+        start = updates[-1].start_job_id + updates[-1].n_jobs if updates else 1
+        update = UpdateRow(len(updates) + 1, token, start, n_jobs, False)
+        self._store.new_update(batch.batch_id, update)
+        return update
+
+    def _update_of(self, batch: BatchRow, update_id: int) -> UpdateRow:
+        found = next((update for update in self._store.updates(batch.batch_id) if update.update_id == update_id), None)
+        if found is None:
+            raise not_found(f"update {update_id} of batch {batch.batch_id} does not exist")
+        return found
+
+    def _complete(self, batch: BatchRow, update: UpdateRow, bunch: Any) -> None:
+        """Put the jobs in and commit, unless that was done."""
+        if not update.committed:
+            self._put(batch, update, bunch)
+            self._commit(batch, update)
+
+    def _put(self, batch: BatchRow, update: UpdateRow, bunch: Any) -> None:
+        check_bunch(bunch, update.n_jobs, update.update_id)
+        committed = {row.job_id for row in self._store.jobs(batch.batch_id)} if any(_looks_back(job) for job in bunch) else set()
+        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed) for job in bunch]
+        self._store.put_jobs(batch.batch_id, update.update_id, jobs)
+
+    def _commit(self, batch: BatchRow, update: UpdateRow) -> None:
+        if update.committed:
+            return
+        if batch.cancelled:
+            raise Refusal(400, "Cannot commit an update to a cancelled batch")
+        n_jobs = self._store.n_jobs_of(batch.batch_id, update.update_id)
+        if n_jobs != update.n_jobs:
+            raise Refusal(400, f"wrong number of jobs: expected {update.n_jobs}, actual {n_jobs}")
+        self._store.mark_committed(batch.batch_id, update.update_id)
+
+
+def _looks_back(job: dict[str, Any]) -> bool:
+    return bool(job.get("absolute_parent_ids") or job.get("parent_ids"))
+
+
+def _starts(update: UpdateRow) -> dict[str, Any]:
+    return {"update_id": update.update_id, "start_job_group_id": _FIRST_GROUP, "start_job_id": update.start_job_id}
+
+
+def _fast(body: Any, what: str) -> tuple[Any, Any]:
+    """Head and jobs of a request for everything."""
+    is_a(dict)(body, "the body")
+    unknown = sorted(body.keys() - {"bunch", "job_groups", what})
+    if unknown or what not in body or "bunch" not in body:
+        raise Refusal(400, f"the body has the keys {sorted(body)}; it needs 'bunch' and {what!r}, and may have 'job_groups'")
+    if body.get("job_groups"):
+        raise _no_groups()
+    is_a(list)(body["bunch"], "jobs")
+    return body[what], body["bunch"]
+
+
+def _check_count(head: dict[str, Any]) -> None:
+    if head.get("n_job_groups"):
+        raise _no_groups()
+    if not head["n_jobs"]:
+        raise Refusal(400, "update.n_jobs does not satisfy the condition x > 0.")
+
+
+def _no_groups() -> Refusal:
+    return Refusal(400, "this service has the root group 0 only; leave job groups out")

@@ -1,0 +1,146 @@
+"""The process of the service: its data folder, its token, and its life."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import re
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hail_batch_jupyter.errors import CapabilityError, ConfigError
+from hail_batch_jupyter.executors.container_engine import find_engine
+from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.service.api.reading import Reading
+from hail_batch_jupyter.service.api.submitting import Submitting
+from hail_batch_jupyter.service.http import listen
+from hail_batch_jupyter.service.routes import Service
+from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.store.database import Database
+from hail_batch_jupyter.service.store.tables import Store
+from hail_batch_jupyter.service.worker import Worker
+
+PROJECT = "local"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_TOKEN = "token"
+
+Say = Callable[[str], None]
+
+
+def default_data() -> Path:
+    """Beside the run directories of this user."""
+    return rundir.runs_folder().parent / "service"
+
+
+def serve(host: str, port: int, data: Path, *, images: bool, say: Say) -> None:
+    """Serve until the process is told to end; `say` gets the lines for whoever started it.
+
+    Raises ConfigError for a place that cannot be served, CapabilityError when jobs are to run in containers and no engine is there.
+    """
+    if host not in LOOPBACK:
+        raise ConfigError(
+            f"host {host!r} is not of this machine only, and this service has no TLS; use one of {', '.join(LOOPBACK)}, and a tunnel from elsewhere"
+        )
+    data = data.expanduser().absolute()
+    if "," in str(data) or " " in str(data):
+        raise ConfigError(f"the data folder {str(data)!r} has a comma or a blank in its name, which containers cannot mount; choose another")
+    if images:
+        _check_engine()
+    with _held(data):
+        os.environ[rundir.RUNS_VARIABLE] = str(data / "runs")
+        os.umask(0o077)
+        store = Store(Database(data / "batches.sqlite"))
+        user = _user()
+        token = _token(data)
+        store.put_user(user, hashlib.sha256(token.encode()).digest(), PROJECT)
+        runs = Runs(store, Worker(data, images=images))
+        try:
+            asyncio.run(_serve(host, port, store, runs, lambda found: say(_told(host, found, data, user, images))))
+        finally:
+            runs.close()
+            store.close()
+
+
+def _check_engine() -> None:
+    try:
+        find_engine("the service runs jobs in containers")
+    except CapabilityError as error:
+        raise CapabilityError(f"{error}; or start it with --no-images, and jobs run as processes of yours whatever image they name") from error
+
+
+async def _serve(host: str, port: int, store: Store, runs: Runs, ready: Callable[[int], None]) -> None:
+    try:
+        server, port = listen(Service(Submitting(store, runs), Reading(store, runs)), store.tokens, host, port)
+    except OSError as error:
+        raise ConfigError(f"port {port} of {host} cannot be served ({error.strerror}); choose another with --port, or 0 for any") from error
+    runs.begin()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    ready(port)
+    await stop.wait()
+    server.stop()
+    await server.close_all_connections()
+
+
+@contextmanager
+def _held(data: Path) -> Iterator[None]:
+    """The data folder, made if need be, closed to others, and held by this process alone."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = data.stat()
+    if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        raise ConfigError(f"the data folder {str(data)!r} is open to other users; close it with `chmod 700`, or choose another with --data")
+    lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise ConfigError(f"another service works on {str(data)!r}; stop it first, or choose another folder with --data") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _token(data: Path) -> str:
+    """The user's token, made when there is none; also in a file as clients keep their tokens in."""
+    path = data / _TOKEN
+    try:
+        token = path.read_text().strip()
+    except FileNotFoundError:
+        token = secrets.token_urlsafe(32)
+        rundir.write_private(path, token + "\n")
+    if not token:
+        raise ConfigError(f"the file {str(path)!r} is empty; remove it, and the service makes a new token")
+    rundir.write_private(data / "tokens.json", json.dumps({"default": token}) + "\n")
+    return token
+
+
+def _user() -> str:
+    """A name without signs that mean something in queries."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", getpass.getuser()) or "user"
+
+
+def _told(host: str, port: int, data: Path, user: str, images: bool) -> str:
+    """The address, and what points clients at it."""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    how = "in containers of their images" if images else "as processes of this user; their images are not used"
+    return "\n".join(
+        [
+            f"Batch service at http://{place}, user {user!r}, data in {data}",
+            f"Jobs run on this machine, {how}.",
+            "",
+            "Point clients at it with:",
+            f"  export HAIL_TERRA=1 HAIL_LOCATION=gce HAIL_DOMAIN={place}",
+            f"  export HAIL_BATCH_BILLING_PROJECT={PROJECT} HAIL_BATCH_BACKEND=service",
+            f"  export HAIL_BATCH_REMOTE_TMPDIR=file://{data}/files    # for hail_batch_jupyter; hailtop needs a gs:// address, and stages no files then",
+            f"  export HAIL_TOKENS_FILE={data}/tokens.json",
+        ]
+    )

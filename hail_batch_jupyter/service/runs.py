@@ -1,0 +1,251 @@
+"""The runs of the service: which jobs may begin, starting them, and seeing what became of them."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+
+from hail_batch_jupyter.core.spec import JobSpec
+from hail_batch_jupyter.core.state import BROKEN, JobState
+from hail_batch_jupyter.engine.localize import Localizer
+from hail_batch_jupyter.errors import BatchException, RunLostError
+from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.attach import open_run, read_spec
+from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.service.known import Known, is_lost
+from hail_batch_jupyter.service.store.tables import BatchRow, JobRow, Store
+from hail_batch_jupyter.service.worker import Worker
+
+_LIVE_S = 0.05
+_TROUBLE_S = 5.0
+_KEPT = 64
+"""So many batches without a live run stay in memory."""
+_log = logging.getLogger(__name__)
+
+
+class Runs:
+    """Keeps the runs of all batches going from one thread of its own; every other method may be called from any thread.
+
+    A job is in one run at most, and the store knows of it before the run starts. A run whose runner was killed is closed, and the jobs that it
+    did not finish are in none again, so that they begin in another.
+    """
+
+    def __init__(self, store: Store, worker: Worker) -> None:
+        self._store = store
+        self._worker = worker
+        self._lock = threading.RLock()
+        self._known: OrderedDict[int, Known] = OrderedDict()
+        self._wake = threading.Event()
+        self._stopped = False
+        self._remove_unknown()
+        self._unsettled = set(store.unsettled())
+        self._thread = threading.Thread(target=self._work, name="runs")
+
+    def begin(self) -> None:
+        """Start working."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop working; the runs go on."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def known(self, batch: BatchRow) -> Known:
+        """The batch as it is known now."""
+        with self._lock:
+            known = self._loaded(batch)
+            known.refresh()
+            return known
+
+    def _loaded(self, batch: BatchRow) -> Known:
+        with self._lock:
+            known = self._known.get(batch.batch_id)
+            if known is None:
+                known = self._known[batch.batch_id] = self._load(batch)
+                while len(self._known) > _KEPT:
+                    self._known.popitem(last=False)
+            self._known.move_to_end(batch.batch_id)
+            return known
+
+    def changed(self, batch_id: int) -> None:
+        """Look at a batch again: the store knows something new about it."""
+        with self._lock:
+            self._known.pop(batch_id, None)
+            self._unsettled.add(batch_id)
+        self._wake.set()
+
+    def _load(self, batch: BatchRow) -> Known:
+        runs: dict[str, RunningBatch] = {}
+        for run_id, _ in self._store.runs(batch.batch_id):
+            with suppress(RunLostError):
+                directory = rundir.find(run_id)
+                runs[run_id] = open_run(directory, read_spec(directory))
+        return Known(batch, self._store.jobs(batch.batch_id), runs)
+
+    def _remove_unknown(self) -> None:
+        """Runs that were written down and not noted any more: nothing of them has started."""
+        known = self._store.run_ids()
+        for run in rundir.list_runs():
+            if run.backend == Worker.name and run.run_id not in known:
+                self._worker.clear(run.lineage)
+                rundir.remove(run.directory)
+
+    # the thread
+
+    def _work(self) -> None:
+        while not self._stopped:
+            pause_s: float | None = None
+            for batch_id in sorted(self._unsettled):
+                try:
+                    goes_on = self._settle(batch_id)
+                except (BatchException, OSError, sqlite3.Error):
+                    _log.exception("batch %d cannot be worked on now, trying again", batch_id)
+                    pause_s = pause_s or _TROUBLE_S
+                    continue
+                pause_s = _LIVE_S if goes_on else pause_s
+            self._wake.wait(pause_s)
+            self._wake.clear()
+
+    def _settle(self, batch_id: int) -> bool:
+        """Do what is to be done for a batch now; whether something will be later."""
+        batch = self._store.batch(batch_id)
+        assert batch is not None
+        runs = self._loaded(batch).runs
+        live = [run_id for run_id, ended in self._store.runs(batch_id) if not ended]
+        live = [run_id for run_id in live if not self._ended(batch_id, run_id, runs.get(run_id))]
+        with self._lock:
+            known = self._loaded(batch)
+            if not self._go_on(known) and not live and not known.open_rows:
+                if batch.deleted:
+                    self._remove(known)
+                self._unsettled.discard(batch_id)
+                return False
+        return True
+
+    def _go_on(self, known: Known) -> bool:
+        """Cancel a batch with too many failures, and begin what may begin; whether the batch is another now."""
+        batch = known.batch
+        limit = None if batch.cancelled else batch.failure_limit
+        if limit is None and not known.open_rows:
+            return False
+        known.refresh()
+        if limit is not None and sum(count for state, count in known.counts().items() if state in BROKEN) >= limit:
+            self.cancel(batch.batch_id)
+            return True
+        return self._plan(known)
+
+    def _ended(self, batch_id: int, run_id: str, run: RunningBatch | None) -> bool:
+        """Whether a run has ended, which is noted; one whose runner was killed is closed first, which ends what it left."""
+        if run is not None and not run.close_if_dead() and not (run.directory is not None and (run.directory / "ended").exists()):
+            return False
+        self._end(batch_id, run_id, run)
+        return True
+
+    def _end(self, batch_id: int, run_id: str, run: RunningBatch | None) -> None:
+        """Jobs that the run did not finish are in none again."""
+        again = set() if run is None else _unfinished(run)
+        with self._lock:
+            rows = [row for row in self._store.jobs(batch_id) if row.run_id == run_id and row.number is not None]
+            lost = [row for row in rows if run is None or row.number in again]
+            earlier = {row.job_id: [*row.earlier, *([(run_id, row.number or 0)] if run is not None and _tried(run, row) else [])] for row in lost}
+            self._store.end_run(batch_id, run_id, earlier)
+            self._known.pop(batch_id, None)
+        if run is not None:
+            self._worker.clear(run.spec.lineage)
+
+    # beginning
+
+    def _plan(self, known: Known) -> bool:
+        """Begin the jobs that wait for none of a live run, and decide those that will never run; whether there were any."""
+        chosen: dict[int, JobRow] = {}
+        decided: dict[int, str] = {}
+        for row in known.open_rows:
+            states = [self._state(known, decided, parent) for parent in row.facts.parents if parent not in chosen]
+            if any(not state.complete for state in states):
+                continue
+            doomed = known.batch.cancelled or any(state is not JobState.SUCCESS for state in states)
+            if doomed and not row.facts.always_run:
+                decided[row.job_id] = JobState.CANCELLED.value
+            elif len(row.earlier) >= row.facts.n_max_attempts:
+                decided[row.job_id] = JobState.ERROR.value
+            else:
+                chosen[row.job_id] = row
+        if decided:
+            self._store.decide(known.batch.batch_id, decided)
+        if chosen:
+            self._begin(known, list(chosen.values()), decided)
+        if decided or chosen:
+            self._known.pop(known.batch.batch_id, None)
+        return bool(decided or chosen)
+
+    @staticmethod
+    def _state(known: Known, decided: dict[int, str], job_id: int) -> JobState:
+        return JobState(decided[job_id]) if job_id in decided else known.view(job_id).state
+
+    def _begin(self, known: Known, rows: list[JobRow], decided: dict[int, str]) -> None:
+        batch_id, inside = known.batch.batch_id, {row.job_id for row in rows}
+        outside = {parent for row in rows for parent in row.facts.parents} - inside
+        done = {parent: self._state(known, decided, parent).value for parent in outside}
+        spec = self._worker.describe(batch_id, rows, (self._store.spec(batch_id, row.job_id) for row in rows), done)
+        self._worker.begin_run(spec, lambda run_id: self._store.new_run(batch_id, run_id, [row.job_id for row in rows]))
+
+    # ending
+
+    def cancel(self, batch_id: int) -> None:
+        """Cancel what has not ended and is not `always_run`; again does nothing more."""
+        with self._lock:
+            self._store.mark_cancelled(batch_id)
+            for run_id, ended in self._store.runs(batch_id):
+                if not ended:
+                    with suppress(RunLostError):
+                        rundir.request_cancel(rundir.find(run_id), "cancelled by the user")
+            self.changed(batch_id)
+
+    def delete(self, batch_id: int) -> None:
+        """Cancel a batch and forget it; what its runs left is removed when they have ended."""
+        with self._lock:
+            self._store.mark_deleted(batch_id)
+            self.cancel(batch_id)
+
+    def _remove(self, known: Known) -> None:
+        for run in known.runs.values():
+            self._worker.clear(run.spec.lineage)
+            if run.directory is not None:
+                with suppress(RunLostError):
+                    rundir.remove(run.directory)
+        self._store.forget_runs(known.batch.batch_id)
+        self._known.pop(known.batch.batch_id, None)
+
+
+def _tried(run: RunningBatch, row: JobRow) -> bool:
+    return any(event.job_id == row.number and event.state is JobState.RUNNING for event in run.events())
+
+
+def _unfinished(run: RunningBatch) -> set[int]:
+    """Numbers of the jobs that a killed runner did not finish.
+
+    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to.
+    """
+    snapshot = run.snapshot()
+    found = {view.job_id for view in snapshot.jobs if is_lost(view)}
+    events = run.events()
+    closed = max((event.seq for event in events if event.phase == "lost" and not event.job_id), default=None)
+    if closed is not None:
+        late = [event for event in events if event.seq > closed and event.state is JobState.SUCCESS]
+        found.update(event.job_id for event in late if not _copied(run, run.spec.job(event.job_id)))
+    return found
+
+
+def _copied(run: RunningBatch, job: JobSpec) -> bool:
+    """Whether the outputs of a job are where they belong, after copying what is missing."""
+    localizer = Localizer(str(run.scratch))
+    try:
+        localizer.copy_out(localizer.written_out(job.outputs))
+    except OSError:
+        return False
+    return True

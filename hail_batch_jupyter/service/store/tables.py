@@ -1,0 +1,224 @@
+"""What is asked of the database and told to it, a method each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hail_batch_jupyter.service.store.database import Database
+
+
+class BatchRow(NamedTuple):
+    """A batch as it was created, and what was done to it as a whole."""
+
+    batch_id: int
+    user: str
+    project: str
+    token: str
+    attributes: Mapping[str, str]
+    failure_limit: int | None
+    created_ms: int
+    cancelled: bool
+    deleted: bool
+
+
+class UpdateRow(NamedTuple):
+    """Jobs that were added to a batch together."""
+
+    update_id: int
+    token: str
+    start_job_id: int
+    n_jobs: int
+    committed: bool
+
+
+class JobFacts(NamedTuple):
+    """What lists and the order of running need of a job."""
+
+    name: str | None
+    always_run: bool
+    n_max_attempts: int
+    parents: tuple[int, ...]
+    attributes: Mapping[str, str]
+
+
+class JobRow(NamedTuple):
+    """A job of a committed update.
+
+    run_id, number  the run that it is in, and its number there; None while it is in none
+    state           its final state where no run decides it
+    earlier         (run, number) of runs that ended before it did
+    """
+
+    job_id: int
+    facts: JobFacts
+    run_id: str | None
+    number: int | None
+    state: str | None
+    earlier: tuple[tuple[str, int], ...]
+
+
+_BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted FROM batches"
+
+
+class Store:
+    """The memory of the service; every method may be called from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.transaction = database.transaction
+        self.close = database.close
+
+    # users and billing projects
+
+    def put_user(self, name: str, token_sha256: bytes, project: str) -> None:
+        """Make a user, or change the token of one, and have the user in an open billing project."""
+        with self.transaction():
+            self._database.run("INSERT INTO users VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET token_sha256 = excluded.token_sha256", name, token_sha256)
+            self._database.run("INSERT OR IGNORE INTO billing_projects (name) VALUES (?)", project)
+            self._database.run("INSERT OR IGNORE INTO members VALUES (?, ?)", project, name)
+
+    def tokens(self) -> list[tuple[str, bytes]]:
+        """(user, digest of the token) of all users."""
+        return [(name, digest) for name, digest in self._database.all("SELECT name, token_sha256 FROM users")]
+
+    def projects(self, user: str) -> list[tuple[str, str]]:
+        """(name, status) of the billing projects of a user."""
+        sql = "SELECT name, status FROM billing_projects JOIN members ON project = name WHERE user = ? AND status != 'deleted' ORDER BY name"
+        return [(name, status) for name, status in self._database.all(sql, user)]
+
+    def members(self, project: str) -> list[str]:
+        """The users of a billing project."""
+        return [user for (user,) in self._database.all("SELECT user FROM members WHERE project = ? ORDER BY user", project)]
+
+    # batches
+
+    def new_batch(self, user: str, head: Mapping[str, Any], created_ms: int) -> int:
+        """Put a batch in and give its number."""
+        sql = "INSERT INTO batches (user, project, token, attributes, failure_limit, created_ms) VALUES (?, ?, ?, ?, ?, ?)"
+        attributes = json.dumps(head.get("attributes") or {})
+        return self._database.run(sql, user, head["billing_project"], head["token"], attributes, head.get("cancel_after_n_failures"), created_ms)
+
+    def batch(self, batch_id: int) -> BatchRow | None:
+        """A batch, deleted ones too."""
+        return _batch_row(self._database.one(f"{_BATCH} WHERE id = ?", batch_id))
+
+    def batch_of_token(self, user: str, token: str) -> BatchRow | None:
+        """The batch that a user made with that token."""
+        return _batch_row(self._database.one(f"{_BATCH} WHERE user = ? AND token = ?", user, token))
+
+    def batches(self, user: str, below: int | None) -> Iterable[BatchRow]:
+        """Batches of the projects of a user that are not deleted, newest first; with numbers under `below` only."""
+        sql = f"{_BATCH} WHERE NOT deleted AND project IN (SELECT project FROM members WHERE user = ?) AND id < ? ORDER BY id DESC LIMIT 200"
+        while True:
+            rows = self._database.all(sql, user, below if below is not None else 1 << 62)
+            for row in rows:
+                found = _batch_row(row)
+                if found is not None:
+                    yield found
+            if not rows:
+                return
+            below = rows[-1][0]
+
+    def mark_cancelled(self, batch_id: int) -> None:
+        """Note that a batch is cancelled."""
+        self._database.run("UPDATE batches SET cancelled = 1 WHERE id = ?", batch_id)
+
+    def mark_deleted(self, batch_id: int) -> None:
+        """Note that a batch is cancelled and not to be seen any more."""
+        self._database.run("UPDATE batches SET cancelled = 1, deleted = 1 WHERE id = ?", batch_id)
+
+    # updates
+
+    def updates(self, batch_id: int) -> list[UpdateRow]:
+        """The updates of a batch in their order."""
+        sql = "SELECT update_id, token, start_job_id, n_jobs, committed FROM updates WHERE batch_id = ? ORDER BY update_id"
+        rows = self._database.all(sql, batch_id)
+        return [UpdateRow(update_id, token, start, n_jobs, bool(committed)) for update_id, token, start, n_jobs, committed in rows]
+
+    def new_update(self, batch_id: int, update: UpdateRow) -> None:
+        """Put an update in."""
+        values = (update.update_id, update.token, update.start_job_id, update.n_jobs)
+        self._database.run("INSERT INTO updates (batch_id, update_id, token, start_job_id, n_jobs) VALUES (?, ?, ?, ?, ?)", batch_id, *values)
+
+    def mark_committed(self, batch_id: int, update_id: int) -> None:
+        """Let the jobs of an update be seen and run."""
+        self._database.run("UPDATE updates SET committed = 1 WHERE batch_id = ? AND update_id = ?", batch_id, update_id)
+
+    # jobs
+
+    def put_jobs(self, batch_id: int, update_id: int, jobs: Iterable[tuple[int, JobFacts, Mapping[str, Any]]]) -> None:
+        """Put jobs in; those that are there stay as they are."""
+        rows = [(batch_id, job_id, update_id, json.dumps(facts), json.dumps(spec)) for job_id, facts, spec in jobs]
+        self._database.run_many("INSERT OR IGNORE INTO jobs (batch_id, job_id, update_id, facts, spec) VALUES (?, ?, ?, ?, ?)", rows)
+
+    def n_jobs_of(self, batch_id: int, update_id: int) -> int:
+        """How many jobs of an update are there."""
+        row = self._database.one("SELECT count(*) FROM jobs WHERE batch_id = ? AND update_id = ?", batch_id, update_id)
+        return int(row[0]) if row else 0
+
+    def jobs(self, batch_id: int) -> list[JobRow]:
+        """The jobs of the committed updates of a batch, in the order of their numbers."""
+        sql = """SELECT job_id, facts, run_id, number, state, earlier FROM jobs JOIN updates USING (batch_id, update_id)
+                 WHERE batch_id = ? AND committed ORDER BY job_id"""
+        return [_job_row(row) for row in self._database.all(sql, batch_id)]
+
+    def spec(self, batch_id: int, job_id: int) -> dict[str, Any]:
+        """What a job does, as it was posted, with numbers of the batch."""
+        row = self._database.one("SELECT spec FROM jobs WHERE batch_id = ? AND job_id = ?", batch_id, job_id)
+        found: dict[str, Any] = json.loads(row[0]) if row else {}
+        return found
+
+    def decide(self, batch_id: int, states: Mapping[int, str]) -> None:
+        """Note final states of jobs that are in no run."""
+        self._database.run_many("UPDATE jobs SET state = ? WHERE batch_id = ? AND job_id = ?", [(state, batch_id, job_id) for job_id, state in states.items()])
+
+    # runs
+
+    def new_run(self, batch_id: int, run_id: str, job_ids: Sequence[int]) -> None:
+        """Note that jobs are in a run, numbered there from 1 in this order."""
+        with self.transaction():
+            self._database.run("INSERT INTO runs (run_id, batch_id) VALUES (?, ?)", run_id, batch_id)
+            rows = [(run_id, number, batch_id, job_id) for number, job_id in enumerate(job_ids, 1)]
+            self._database.run_many("UPDATE jobs SET run_id = ?, number = ? WHERE batch_id = ? AND job_id = ?", rows)
+
+    def end_run(self, batch_id: int, run_id: str, lost: Mapping[int, Sequence[tuple[str, int]]]) -> None:
+        """Note that a run has ended; the `lost` jobs, each with all runs that it began in, are in none again."""
+        with self.transaction():
+            self._database.run("UPDATE runs SET ended = 1 WHERE run_id = ?", run_id)
+            rows = [(json.dumps(earlier), batch_id, job_id) for job_id, earlier in lost.items()]
+            self._database.run_many("UPDATE jobs SET run_id = NULL, number = NULL, earlier = ? WHERE batch_id = ? AND job_id = ?", rows)
+
+    def runs(self, batch_id: int) -> list[tuple[str, bool]]:
+        """(run, whether it is known to have ended) of a batch."""
+        return [(run_id, bool(ended)) for run_id, ended in self._database.all("SELECT run_id, ended FROM runs WHERE batch_id = ?", batch_id)]
+
+    def forget_runs(self, batch_id: int) -> None:
+        """Note that nothing is left of the runs of a batch."""
+        self._database.run("DELETE FROM runs WHERE batch_id = ?", batch_id)
+
+    def run_ids(self) -> set[str]:
+        """All runs."""
+        return {run_id for (run_id,) in self._database.all("SELECT run_id FROM runs")}
+
+    def unsettled(self) -> list[int]:
+        """Batches with a run that goes on, with jobs that are in none, or with runs to remove."""
+        sql = """SELECT batch_id FROM runs WHERE NOT ended
+                 UNION SELECT batch_id FROM jobs JOIN updates USING (batch_id, update_id) WHERE committed AND run_id IS NULL AND state IS NULL
+                 UNION SELECT batch_id FROM runs JOIN batches ON batches.id = batch_id WHERE deleted"""
+        return [batch_id for (batch_id,) in self._database.all(sql)]
+
+
+def _batch_row(row: tuple[Any, ...] | None) -> BatchRow | None:
+    if row is None:
+        return None
+    batch_id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted = row
+    return BatchRow(batch_id, user, project, token, json.loads(attributes), failure_limit, created_ms, bool(cancelled), bool(deleted))
+
+
+def _job_row(row: tuple[Any, ...]) -> JobRow:
+    job_id, facts, run_id, number, state, earlier = row
+    name, always_run, n_max_attempts, parents, attributes = json.loads(facts)
+    known = JobFacts(name, always_run, n_max_attempts, tuple(parents), attributes)
+    return JobRow(job_id, known, run_id, number, state, tuple((run, number) for run, number in json.loads(earlier)))

@@ -1,0 +1,126 @@
+"""Jobs of the service as a run of the engine on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hail_batch_jupyter.backends.launch import Launch
+from hail_batch_jupyter.backends.local import LocalBackend
+from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
+from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
+from hail_batch_jupyter.service.api.resources import REGION, request_of
+from hail_batch_jupyter.service.store.tables import JobRow
+
+_INSIDE = re.compile(r"(?<![\w.~/}$-])/io(?=[/\s\"';:,)]|$)")
+"""The folder of a job's files, where it is the beginning of a path."""
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH = 6
+
+Note = Callable[[str], None]
+
+
+class Worker(LocalBackend):
+    """Runs jobs of the service; what they ask for was looked at when they were posted.
+
+    data    the folder of the service           images  whether jobs run in their images, else as processes
+    """
+
+    name = "service"
+
+    def __init__(self, data: Path, *, images: bool) -> None:
+        self.images = images
+        self._io = data / "io"
+        shared = [self._io, data / "files"]
+        flags = [f"--mount=type=bind,source={folder},target={folder}" for folder in shared]
+        for folder in shared:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        super().__init__(str(data), extra_docker_run_flags=shlex.join(flags))
+
+    def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
+        """Nothing: a file may be made by a job before it is read, and a job larger than the machine runs alone."""
+
+    def begin_run(self, spec: BatchSpec, note: Note) -> None:
+        """Start a run of `spec`; `note` hears its id when all is written and nothing has started yet."""
+        for job in spec.jobs:
+            (self._io / spec.lineage / str(job.job_id)).mkdir(mode=0o700, parents=True)
+        with _NotingLaunch(note) as launch:
+            self.submit(spec, SubmitOptions(detach=True, begun=launch))
+
+    def describe(self, batch_id: int, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
+        """A run of these jobs, numbered from 1 in this order; `done` are the states of their parents that are not among them.
+
+        A parent outside has its number with a minus, as the numbers of a run are its own.
+        """
+        lineage = f"service-{batch_id}-{os.urandom(4).hex()}"
+        numbers = {row.job_id: number for number, row in enumerate(rows, 1)}
+        jobs = tuple(self._job(batch_id, row, spec, numbers, self._io / lineage) for row, spec in zip(rows, specs, strict=True))
+        return BatchSpec(f"batch-{batch_id}", jobs, lineage=lineage, done={-job_id: state for job_id, state in done.items()})
+
+    def _job(self, batch_id: int, row: JobRow, spec: Mapping[str, Any], numbers: Mapping[int, int], io: Path) -> JobSpec:
+        number = numbers[row.job_id]
+        own = str(io / str(number))
+        env = {pair["name"]: _moved(pair["value"], own) for pair in spec["env"]}
+        return JobSpec(
+            number,
+            "",
+            row.facts.name,
+            "bash",
+            tuple(_moved(word, own) for word in spec["process"]["command"]),
+            f"w{number}",
+            env={**env, **_told(batch_id, row)},
+            image=(spec["process"]["image"] or None) if self.images else None,
+            inputs=tuple(Transfer(pair["from"], _moved(pair["to"], own)) for pair in spec.get("input_files", ())),
+            outputs=tuple(Transfer(_moved(pair["from"], own), pair["to"]) for pair in spec.get("output_files", ())),
+            parents=tuple(Edge(numbers.get(parent, -parent)) for parent in row.facts.parents),
+            request=request_of(spec["resources"]),
+            always_run=row.facts.always_run,
+            always_copy_output=spec["always_copy_output"],
+            n_max_attempts=row.facts.n_max_attempts - len(row.earlier),
+            timeout_s=spec.get("timeout"),
+        )
+
+    def clear(self, lineage: str) -> None:
+        """Remove the files that the jobs of an ended run had of their own."""
+        shutil.rmtree(self._io / lineage, ignore_errors=True)
+
+
+class _NotingLaunch(Launch):
+    """A runner of whose run the service takes a note before it gets its orders: what starts is known, whenever the service is killed."""
+
+    def __init__(self, note: Note) -> None:
+        super().__init__()
+        self._note = note
+
+    def give(self, directory: Path, orders: dict[str, Any], *, tied: bool) -> None:
+        """Note the run, then let it run."""
+        self._note(directory.name)
+        super().give(directory, orders, tied=tied)
+
+
+def _moved(text: str, own: str) -> str:
+    """The text with the job's own folder where it names /io, which without a container would be the same for all jobs."""
+    return _INSIDE.sub(lambda _: own, text)
+
+
+def _told(batch_id: int, row: JobRow) -> dict[str, str]:
+    """What every job is told about itself."""
+    return {
+        "HAIL_REGION": REGION,
+        "HAIL_BATCH_ID": str(batch_id),
+        "HAIL_JOB_ID": str(row.job_id),
+        "HAIL_JOB_GROUP_ID": "0",
+        "HAIL_ATTEMPT_ID": attempt_id(batch_id, row.job_id, len(row.earlier), 1),
+    }
+
+
+def attempt_id(batch_id: int, job_id: int, nth_run: int, attempt: int) -> str:
+    """Six letters and digits for an attempt in the run of that order, from 0, that the job is in."""
+    value = int.from_bytes(hashlib.sha256(f"{batch_id}/{job_id}/{nth_run}/{attempt}".encode()).digest())
+    return "".join(_LETTERS[value // 62**place % 62] for place in range(_ID_LENGTH))
