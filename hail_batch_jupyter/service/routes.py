@@ -75,6 +75,18 @@ def _text(text: str) -> Answer:
     return Answer(text.encode(), "text/plain; charset=utf-8")
 
 
+def _log(asked: Asked) -> Answer:
+    service, request, names = asked
+    data = service.reading.log(request.user, names["b"], names["j"], names["c"], request.query.get("attempt_id"))
+    return Answer(data, "application/octet-stream")
+
+
+def _old_logs(asked: Asked) -> Answer:
+    service, request, names = asked
+    found = service.reading.logs(request.user, names["b"], names["j"])
+    return Answer(json.dumps(found).encode(), deprecated="ask for the log of one container, /log/main")
+
+
 ROUTES = [
     _route("GET /healthcheck", lambda _: _text(""), open_to_all=True),
     _route("GET /version", lambda _: _text(hail_batch_jupyter.__version__), open_to_all=True),
@@ -87,7 +99,10 @@ ROUTES = [
     _route("POST /batches/create-fast", lambda a: a.service.submitting.create_fast(a.request.user, parsed(a.request.body))),
     _route("POST /batches/{b}/updates/create", lambda a: a.service.submitting.create_update(a.request.user, a.names["b"], parsed(a.request.body))),
     _route("POST /batches/{b}/update-fast", lambda a: a.service.submitting.update_fast(a.request.user, a.names["b"], parsed(a.request.body))),
-    _route("POST /batches/{b}/updates/{u}/jobs/create", lambda a: a.service.submitting.create_jobs(a.request.user, a.names["b"], a.names["u"], parsed(a.request.body))),
+    _route(
+        "POST /batches/{b}/updates/{u}/jobs/create",
+        lambda a: a.service.submitting.create_jobs(a.request.user, a.names["b"], a.names["u"], parsed(a.request.body)),
+    ),
     _route("PATCH /batches/{b}/updates/{u}/commit", lambda a: a.service.submitting.commit(a.request.user, a.names["b"], a.names["u"])),
     _route("GET /batches/{b}", lambda a: a.service.reading.batch(a.request.user, a.names["b"])),
     _route("DELETE /batches/{b}", lambda a: a.service.reading.delete(a.request.user, a.names["b"])),
@@ -97,7 +112,10 @@ ROUTES = [
     _route("GET /batches/{b}/job-groups/{g}", lambda a: a.service.reading.group(a.request.user, a.names["b"], a.names["g"])),
     _route("GET /batches/{b}/job-groups/{g}/job-groups", lambda a: a.service.reading.groups(a.request.user, a.names["b"], a.names["g"])),
     _route("GET /batches/{b}/jobs", lambda a: a.service.reading.jobs(a.request.user, a.names["b"], 0, a.names["version"], a.request.query)),
-    _route("GET /batches/{b}/job-groups/{g}/jobs", lambda a: a.service.reading.jobs(a.request.user, a.names["b"], a.names["g"], a.names["version"], a.request.query)),
+    _route(
+        "GET /batches/{b}/job-groups/{g}/jobs",
+        lambda a: a.service.reading.jobs(a.request.user, a.names["b"], a.names["g"], a.names["version"], a.request.query),
+    ),
     _route("GET /batches/{b}/jobs/{j}", lambda a: a.service.reading.job(a.request.user, a.names["b"], a.names["j"])),
     _route("GET /batches/{b}/jobs/{j}/attempts", lambda a: a.service.reading.attempts(a.request.user, a.names["b"], a.names["j"])),
     _route("GET /batches/{b}/jobs/{j}/resource_usage", lambda a: a.service.reading.resource_usage(a.request.user, a.names["b"], a.names["j"])),
@@ -106,18 +124,6 @@ ROUTES = [
     _route("GET /billing_projects", lambda a: a.service.reading.projects(a.request.user, a.request.query)),
     _route("GET /billing_projects/{P}", lambda a: a.service.reading.project(a.request.user, a.names["P"])),
 ]
-
-
-def _log(asked: Asked) -> Answer:
-    service, request, names = asked
-    data = service.reading.log(request.user, names["b"], names["j"], names["c"], request.query.get("attempt_id"))
-    return Answer(data, "application/octet-stream")
-
-
-def _old_logs(asked: Asked) -> Answer:
-    service, request, names = asked
-    found = service.reading.logs(request.user, names["b"], names["j"])
-    return Answer(json.dumps(found).encode(), deprecated="ask for the log of one container, /log/main")
 
 
 def answer(service: Service, request: Request) -> Answer:
