@@ -54,6 +54,7 @@ class Runs:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._worker.close()
 
     def known(self, batch: BatchRow) -> Known:
         """The batch as it is known now."""
@@ -90,17 +91,20 @@ class Runs:
     def _remove_unknown(self) -> None:
         """Runs that were written down and not noted any more: nothing of them has started."""
         known = self._store.run_ids()
-        for run in rundir.list_runs():
-            if run.backend == Worker.name and run.run_id not in known:
-                self._worker.clear(run.lineage)
+        runs = [run for run in rundir.list_runs() if run.backend == Worker.name]
+        for run in runs:
+            if run.run_id not in known:
                 rundir.remove(run.directory)
+        self._worker.clear_all_but({run.lineage for run in runs if run.run_id in known and run.state != "ended"})
 
     # the thread
 
     def _work(self) -> None:
         while not self._stopped:
             pause_s: float | None = None
-            for batch_id in sorted(self._unsettled):
+            with self._lock:
+                unsettled = sorted(self._unsettled)
+            for batch_id in unsettled:
                 try:
                     goes_on = self._settle(batch_id)
                 except (BatchException, OSError, sqlite3.Error):
@@ -125,7 +129,7 @@ class Runs:
                     self._remove(known)
                 self._unsettled.discard(batch_id)
                 return False
-        return True
+            return True
 
     def _go_on(self, known: Known) -> bool:
         """Cancel a batch with too many failures, and begin what may begin; whether the batch is another now."""

@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Worker(LocalBackend):
         for folder in shared:
             folder.mkdir(mode=0o700, exist_ok=True)
         super().__init__(str(data), extra_docker_run_flags=shlex.join(flags))
+        self._cleaner = ThreadPoolExecutor(1, "cleaner")
 
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         """Nothing: a file may be made by a job before it is read, and a job larger than the machine runs alone."""
@@ -87,8 +89,18 @@ class Worker(LocalBackend):
         )
 
     def clear(self, lineage: str) -> None:
-        """Remove the files that the jobs of an ended run had of their own."""
-        shutil.rmtree(self._io / lineage, ignore_errors=True)
+        """Remove the files that the jobs of an ended run had of their own, in the time to come: a thousand folders take seconds."""
+        self._cleaner.submit(shutil.rmtree, self._io / lineage, ignore_errors=True)
+
+    def clear_all_but(self, lineages: Collection[str]) -> None:
+        """Remove such files of all other runs."""
+        for folder in self._io.iterdir():
+            if folder.name not in lineages:
+                self.clear(folder.name)
+
+    def close(self) -> None:
+        """Leave what is not removed to the next service."""
+        self._cleaner.shutdown(cancel_futures=True)
 
 
 class _NotingLaunch(Launch):

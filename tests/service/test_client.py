@@ -1,0 +1,167 @@
+"""Batches of our own client, from the description to the files, on a real service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hail_batch_jupyter.batch as hb
+from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.errors import BatchException, ServiceError
+from tests.conftest import wait_until
+from tests.engine.jobs import HOLD, LONG_S, Gate
+from tests.service.servers import Server
+
+pytestmark = pytest.mark.usefixtures("server")
+
+
+@pytest.fixture
+def b() -> hb.Batch:
+    return hb.Batch(name="b", backend=ServiceBackend())
+
+
+def states(run: Any) -> dict[str, str]:
+    return {job["name"]: job["state"] for job in run.jobs()}
+
+
+def test_files_go_from_job_to_job_and_out(b: hb.Batch, tmp_path: Path, server: Server) -> None:
+    (tmp_path / "in.txt").write_text("a b\nc\n")
+    count = b.new_job("count")
+    count.command(f"wc -w < {b.read_input(str(tmp_path / 'in.txt'))} > {count.n}")
+    last = b.new_job("last")
+    last.command(f"echo words: $(cat {count.n}) > {last.o}; echo printed")
+    b.write_output(last.o, str(tmp_path / "out.txt"))
+
+    run = b.run(wait=False)
+    status = run.wait(LONG_S)
+
+    assert (status["state"], status["n_succeeded"], status["cost"]) == ("success", 3, 0.0)
+    assert (tmp_path / "out.txt").read_text() == "words: 3\n"
+    assert run.get_job_log(2)["main"] == "printed\n"
+    assert list((server.data / "files").iterdir()) == []
+
+
+def test_a_python_job_gives_its_result(b: hb.Batch, tmp_path: Path) -> None:
+    result = b.new_python_job("sum").call(lambda *numbers: sum(numbers), 1, 2, 39)
+    b.write_output(result.as_str(), str(tmp_path / "out.txt"))
+
+    assert b.run(wait=False).wait(LONG_S)["state"] == "success"
+    assert (tmp_path / "out.txt").read_text().strip() == "42"
+
+
+def test_a_failed_job_cancels_its_children_but_not_always_run(b: hb.Batch) -> None:
+    bad = b.new_job("bad")
+    bad.command("echo because >&2; exit 7")
+    for name in ("child", "always"):
+        b.new_job(name).command(f"echo {name}").depends_on(bad)
+    b.job_named("always").always_run()  # type: ignore[union-attr]  # it is there
+
+    run = b.run(wait=False)
+    status = run.wait(LONG_S)
+
+    assert states(run) == {"bad": "Failed", "child": "Cancelled", "always": "Success"}
+    assert (status["state"], status["n_failed"], status["n_cancelled"]) == ("failure", 1, 1)
+    assert (run.get_job(1)["exit_code"], run.get_job(1).exit_code(run.get_job(1)), run.get_job(1)["status"]["state"]) == (7, 7, "failed")
+    assert "because" in str(run.error())
+    assert run.get_job(1).attempts()[0]["reason"] == "completed"
+    assert run.get_job(2).attempts() == []
+
+
+def test_cancelling_ends_what_runs_and_what_waits(b: hb.Batch, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    first = b.new_job("first").command(gate.shell)
+    b.new_job("second").depends_on(first)
+    run = b.run(wait=False)
+    gate.reached()
+    assert (run.status()["state"], run.status()["complete"]) == ("running", False)
+
+    run.cancel()
+    status = run.wait(LONG_S)
+
+    assert (status["state"], states(run)) == ("cancelled", {"first": "Cancelled", "second": "Cancelled"})
+    assert run.get_job(1).attempts()[0]["reason"] == "cancelled"
+
+
+def test_a_log_is_read_while_the_job_runs(b: hb.Batch) -> None:
+    b.new_job("j").command(f"echo here; {HOLD}")
+    run = b.run(wait=False)
+
+    wait_until(lambda: run.get_job_log(1)["main"] == "here\n")
+
+    assert run.get_job(1)["status"]["container_statuses"]["main"]["state"] == "running"
+    run.cancel()
+
+
+def test_a_timeout_is_an_error(b: hb.Batch) -> None:
+    b.new_job("slow").command(HOLD).timeout(0.3)
+
+    run = b.run(wait=False)
+    run.wait(LONG_S)
+
+    assert states(run) == {"slow": "Error"}
+    assert run.get_job(1)["status"]["container_statuses"]["main"]["short_error"] == "timed out"
+    assert run.snapshot().jobs[0].reason == "timed out"
+
+
+def test_jobs_are_appended_and_wait_for_jobs_that_still_run(b: hb.Batch, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    first = b.new_job("first").command(f"{gate.shell}; echo one >> {tmp_path}/order")
+    run = b.run(wait=False)
+    gate.reached()
+    b.new_job("second").command(f"echo two >> {tmp_path}/order").depends_on(first)
+    free = b.new_job("free").command(f"touch {tmp_path}/free")
+    again = b.run(wait=False)
+
+    wait_until((tmp_path / "free").exists)
+    assert states(again)["second"] == "Pending"
+    gate.let_through()
+
+    assert again.wait(LONG_S)["n_succeeded"] == 3
+    assert (again.id, free._job_id) == (run.id, 3)
+    assert (tmp_path / "order").read_text() == "one\ntwo\n"
+
+
+def test_a_batch_of_another_time_is_attached_and_deleted(b: hb.Batch) -> None:
+    b.new_job("j").command("echo hi")
+    run = b.run(wait=False)
+    run.wait(LONG_S)
+
+    assert ServiceBackend().attach(run.id).attributes == {"name": "b"}
+    run.delete()
+
+    with pytest.raises(ServiceError, match="404"):
+        run.status()
+    run.delete()
+
+
+def test_more_jobs_than_a_page_and_than_a_bunch(b: hb.Batch) -> None:
+    for number in range(1100):
+        b.new_job(f"j{number}").command("true")
+    b.new_job("bad").command("exit 1").always_run()
+
+    run = b.run(wait=False)
+    status = run.wait(LONG_S)
+
+    assert (status["n_jobs"], status["n_succeeded"], status["n_failed"]) == (1101, 1100, 1)
+    assert not run.used_fast_path
+    assert [job["job_id"] for job in run.jobs()] == list(range(1, 1102))
+    assert [job["name"] for job in run.jobs("bad")] == ["bad"]
+    assert [job["name"] for job in run.jobs("name = j7\nstate = success", version=2)] == ["j7"]
+
+
+def test_the_service_tells_of_regions_and_a_job_that_is_not_there() -> None:
+    backend = ServiceBackend()
+    assert (backend.regions, backend.supported_regions()) == (["local"], ["local"])
+    b = hb.Batch(backend=backend)
+    b.new_job("j").command("true").regions(["mars"])
+    with pytest.raises(ServiceError, match=r"invalid regions specified: \{'mars'\}. Choose from \{'local'\}"):
+        b.run()
+
+    b = hb.Batch(backend=backend)
+    b.new_job("j").command("true")
+    run = b.run(wait=False)
+    with pytest.raises(BatchException, match="9"):
+        run.get_job(9)
+    run.wait(LONG_S)
