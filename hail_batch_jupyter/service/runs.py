@@ -16,7 +16,7 @@ from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import open_run, read_spec
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.service.known import Known, is_lost
-from hail_batch_jupyter.service.store.tables import BatchRow, JobRow, Store
+from hail_batch_jupyter.service.store.tables import JobRow, Store
 from hail_batch_jupyter.service.worker import Worker
 
 _LIVE_S = 0.05
@@ -56,21 +56,22 @@ class Runs:
             self._thread.join()
         self._worker.close()
 
-    def known(self, batch: BatchRow) -> Known:
+    def known(self, batch_id: int) -> Known:
         """The batch as it is known now."""
         with self._lock:
-            known = self._loaded(batch)
+            known = self._loaded(batch_id)
             known.refresh()
             return known
 
-    def _loaded(self, batch: BatchRow) -> Known:
+    def _loaded(self, batch_id: int) -> Known:
+        """As the store has it now: what changes a batch tells so by `changed`."""
         with self._lock:
-            known = self._known.get(batch.batch_id)
+            known = self._known.get(batch_id)
             if known is None:
-                known = self._known[batch.batch_id] = self._load(batch)
+                known = self._known[batch_id] = self._load(batch_id)
                 while len(self._known) > _KEPT:
                     self._known.popitem(last=False)
-            self._known.move_to_end(batch.batch_id)
+            self._known.move_to_end(batch_id)
             return known
 
     def changed(self, batch_id: int) -> None:
@@ -80,13 +81,15 @@ class Runs:
             self._unsettled.add(batch_id)
         self._wake.set()
 
-    def _load(self, batch: BatchRow) -> Known:
+    def _load(self, batch_id: int) -> Known:
+        batch = self._store.batch(batch_id)
+        assert batch is not None
         runs: dict[str, RunningBatch] = {}
-        for run_id, _ in self._store.runs(batch.batch_id):
+        for run_id, _ in self._store.runs(batch_id):
             with suppress(RunLostError):
                 directory = rundir.find(run_id)
                 runs[run_id] = open_run(directory, read_spec(directory))
-        return Known(batch, self._store.jobs(batch.batch_id), runs)
+        return Known(batch, self._store.jobs(batch_id), runs)
 
     def _remove_unknown(self) -> None:
         """Runs that were written down and not noted any more: nothing of them has started."""
@@ -117,15 +120,13 @@ class Runs:
 
     def _settle(self, batch_id: int) -> bool:
         """Do what is to be done for a batch now; whether something will be later."""
-        batch = self._store.batch(batch_id)
-        assert batch is not None
-        runs = self._loaded(batch).runs
+        runs = self._loaded(batch_id).runs
         live = [run_id for run_id, ended in self._store.runs(batch_id) if not ended]
         live = [run_id for run_id in live if not self._ended(batch_id, run_id, runs.get(run_id))]
         with self._lock:
-            known = self._loaded(batch)
+            known = self._loaded(batch_id)
             if not self._go_on(known) and not live and not known.open_rows:
-                if batch.deleted:
+                if known.batch.deleted:
                     self._remove(known)
                 self._unsettled.discard(batch_id)
                 return False

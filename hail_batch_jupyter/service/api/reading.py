@@ -54,7 +54,7 @@ class Reading:
         found: list[dict[str, Any]] = []
         with self._lock:
             for batch in self._store.batches(user, _number(query, "last_batch_id")):
-                entry = batch_answer(self._runs.known(batch))
+                entry = batch_answer(self._runs.known(batch.batch_id))
                 if test(Item(entry, batch.attributes)):
                     if len(found) == PAGE:
                         return {"batches": found, "last_batch_id": found[-1]["id"]}
@@ -185,7 +185,8 @@ class Reading:
         return batch
 
     def _known(self, user: str, batch_id: int) -> Known:
-        return self._runs.known(self._batch(user, batch_id))
+        self._batch(user, batch_id)
+        return self._runs.known(batch_id)
 
     def _job(self, user: str, batch_id: int, job_id: int) -> tuple[Known, JobRow]:
         known = self._known(user, batch_id)

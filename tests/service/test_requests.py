@@ -1,0 +1,260 @@
+"""Requests as any client may send them: what is taken, what is refused and with which words."""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import Any
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.engine.jobs import HOLD
+from tests.service.servers import Server, job
+
+
+def head(token: str, n_jobs: int, **fields: Any) -> dict[str, Any]:
+    return {"billing_project": "local", "token": token, "n_jobs": n_jobs, "n_job_groups": 0, **fields}
+
+
+def test_who_has_no_token_is_told_nothing(server: Server) -> None:
+    for token in ("", "x", server.token + "x", server.token[:-1]):
+        reply = server.ask("GET", "/batches", token=token)
+        assert (reply.status, reply.text) == (401, "401: Unauthorized")
+    assert server.ask("GET", "/healthcheck", token="").status == 200
+    assert server.ask("GET", "/cloud", token="").text == "gcp"
+
+
+def test_its_files_are_closed_to_others(server: Server) -> None:
+    modes = {name: stat.S_IMODE((server.data / name).stat().st_mode) for name in (".", "token", "tokens.json", "batches.sqlite", "files", "io")}
+
+    assert modes == {".": 0o700, "token": 0o600, "tokens.json": 0o600, "batches.sqlite": 0o600, "files": 0o700, "io": 0o700}
+
+
+def test_a_batch_is_filled_in_bunches_in_any_order_and_every_call_may_be_repeated(server: Server) -> None:
+    made = [server.ask("POST", "/batches/create", head("in-bunches", 3)).json for _ in range(2)]
+    number = made[0]["id"]
+    second = [job(3, "echo 3", [1])]
+    first = [job(1, "echo 1"), job(2, "echo 2")]
+    bunches = f"/batches/{number}/updates/1/jobs/create"
+
+    assert made[0] == made[1] == {"id": number, "update_id": 1, "start_job_group_id": 1, "start_job_id": 1}
+    assert server.ask("POST", bunches, second).status == 200
+    early = server.ask("PATCH", f"/batches/{number}/updates/1/commit")
+    assert (early.status, early.reason) == (400, "wrong number of jobs: expected 3, actual 1")
+    assert server.get(f"/batches/{number}")["n_jobs"] == 0
+    assert [server.ask("POST", bunches, first).status for _ in range(2)] == [200, 200]
+    commits = [server.ask("PATCH", f"/batches/{number}/updates/1/commit").json for _ in range(2)]
+
+    assert commits == [{"start_job_id": 1, "start_job_group_id": 1}] * 2
+    assert server.ended(number)["n_succeeded"] == 3
+    late = server.ask("POST", bunches, first)
+    assert (late.status, late.text) == (400, "400: update 1 is already committed")
+
+
+def test_the_same_token_is_the_same_batch_and_its_jobs_run_once(server: Server) -> None:
+    body = {"bunch": [job(1, "echo hi")], "job_groups": [], "batch": head("same", 1)}
+    made = [server.ask("POST", "/batches/create-fast", body).json for _ in range(2)]
+    number = made[0]["id"]
+    update = {"bunch": [{**job(1, "echo more"), "absolute_parent_ids": [1]}], "update": {"token": "more", "n_jobs": 1}}
+    more = [server.ask("POST", f"/batches/{number}/update-fast", update).json for _ in range(2)]
+
+    assert made == [{"id": number, "start_job_group_id": 1, "start_job_id": 1}] * 2
+    assert more == [{"update_id": 2, "start_job_group_id": 1, "start_job_id": 2}] * 2
+    assert server.ended(number)["n_jobs"] == 2
+
+
+def test_an_empty_batch_is_a_success_at_once(server: Server) -> None:
+    made = server.ask("POST", "/batches/create", head("empty", 0)).json
+    status = server.get(f"/batches/{made['id']}")
+
+    assert (made["update_id"], made["start_job_id"]) == (None, None)
+    assert (status["state"], status["complete"], status["duration"]) == ("success", True, "0μs")
+    assert status["time_completed"] == status["time_created"]
+    assert "attributes" not in status
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"resources": {"cpu": "3"}}, "cpu must be a power of two with a min of 0.25; found 3."),
+        ({"resources": {"cpu": 1}}, "jobs[0].resources.cpu is not <class 'str'>."),
+        ({"resources": {"memory": "3Gb"}}, "bad resource request for job"),
+        ({"resources": {"machine_type": "n1-standard-4"}}, "unknown machine type n1-standard-4 for cloud gcp"),
+        ({"colour": "red"}, "unknown keys in jobs[0]: {'colour'}"),
+        ({"process": {"type": "docker", "command": []}}, "has an empty command"),
+        ({"process": {"type": "jvm", "command": ["x"]}}, "runs 'docker' only"),
+        ({"in_update_parent_ids": [1]}, "is not an earlier job"),
+        ({"absolute_parent_ids": [99]}, "which is no job of a committed update"),
+        ({"regions": []}, "regions must not be an empty array"),
+        ({"env": [{"name": "A=B", "value": ""}]}, "has a variable 'A=B'"),
+        ({"env": [{"name": "A", "value": "a\0b"}]}, "has a NUL"),
+        ({"input_files": [{"from": "gs://b/x", "to": "/io/x"}]}, "name a file:///"),
+        ({"input_files": [{"from": "file:///x", "to": "/io/../etc/x"}]}, "has no '..'"),
+        ({"output_files": [{"from": "/etc/passwd", "to": "file:///x"}]}, "begins with /io/"),
+        ({"attributes": {"name": 1}}, "jobs[0].attributes.name is not <class 'str'>."),
+        ({"in_update_job_group_id": 1}, "root group 0 only"),
+        ({"job_id": 2}, "job ids [2, 2] are out of range [1, 1] allocated by update"),
+        ({"timeout": 0}, "jobs[0].timeout does not satisfy the condition x > 0."),
+        ({"always_run": "yes"}, "jobs[0].always_run is not <class 'bool'>."),
+        ({"cloudfuse": [{"bucket": "b", "mount_path": "/m", "read_only": True}]}, "mounts no buckets"),
+    ],
+)
+def test_a_job_that_cannot_be_taken_is_refused_and_nothing_is_kept(server: Server, change: dict[str, Any], words: str) -> None:
+    before = len(server.get("/batches?q=")["batches"])
+
+    reply = server.ask("POST", "/batches/create-fast", {"bunch": [{**job(1, "true"), **change}], "batch": head("refused", 1)})
+
+    assert (reply.status, words in reply.text, reply.text.startswith("400: ")) == (400, True, True), reply
+    assert len(server.get("/batches?q=")["batches"]) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/batches/create", b"{", 400),
+        ("POST", "/batches/create", b"[1]", 400),
+        ("POST", "/batches/create", b"\xff", 400),
+        ("POST", "/batches/create", b"[" * 100_000, 400),
+        ("POST", "/batches/create", json.dumps(head("t", -1)).encode(), 400),
+        ("POST", "/batches/create", json.dumps(head("t", 10**30)).encode(), 400),
+        ("POST", "/batches/create", json.dumps(head("t" * 101, 0)).encode(), 400),
+        ("POST", "/batches/create", json.dumps(head("t", 0, billing_project="lab")).encode(), 403),
+        ("POST", "/batches/create-fast", json.dumps({"bunch": [], "batch": head("t", 0)}).encode(), 400),
+        ("GET", "/batches/99999", None, 404),
+        ("GET", "/batches/" + "9" * 40, None, 404),
+        ("GET", "/batches/x", None, 404),
+        ("GET", "/nothing", None, 404),
+        ("PUT", "/batches/create", b"{}", 405),
+        ("GET", "/batches?q=nonsense", None, 400),
+        ("GET", "/batches?last_batch_id=x", None, 400),
+        ("GET", "/api/v2alpha/batches?q=cost+%7E+1", None, 400),
+        ("PATCH", "/batches/99999/cancel", None, 404),
+        ("GET", "/billing_projects/lab", None, 403),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(server: Server, method: str, path: str, body: bytes | None, status: int) -> None:
+    reply = server.ask(method, path, data=body)
+
+    assert (reply.status, reply.text.startswith(f"{status}: "), "\n" in reply.text) == (status, True, False), reply
+
+
+def test_a_body_above_the_limit_is_refused(server: Server) -> None:
+    reply = server.ask("POST", "/batches/create", data=b" " * (9 << 20))
+
+    assert 400 <= reply.status < 500
+
+
+def test_lists_are_in_pages_and_their_queries_hold(server: Server) -> None:
+    numbers = [server.ask("POST", "/batches/create", head(f"page-{n}", 0, attributes={"page": "p"})).json["id"] for n in range(51)]
+
+    page = server.get("/batches?q=page%3Dp")
+    rest = server.get(f"/batches?q=page%3Dp&last_batch_id={page['last_batch_id']}")
+    assert [batch["id"] for batch in page["batches"] + rest["batches"]] == numbers[::-1]
+    assert (len(page["batches"]), "last_batch_id" in rest) == (50, False)
+    assert len(server.get("/api/v2alpha/batches?q=page+%3D+p%0Astate+%3D+success")["batches"]) == 50
+
+    number = server.post(job(1, "exit 2", attributes={"name": "bad", "chr": "22"}), *[job(n, "true", attributes={"chr": str(n)}) for n in range(2, 52)])
+    server.ended(number)
+    first = server.get(f"/batches/{number}/jobs")
+    assert (len(first["jobs"]), first["last_job_id"]) == (50, 50)
+    assert [entry["job_id"] for entry in server.get(f"/batches/{number}/jobs?last_job_id=50")["jobs"]] == [51]
+    for version, query, expected in [
+        (1, "bad", [1]),
+        (1, "failed has:chr", [1]),
+        (1, "!success", [1]),
+        (1, "name=bad", [1]),
+        (1, "job_id=7", [7]),
+        (2, "exit_code != 0", [1]),
+        (2, "job_id > 49", [50, 51]),
+        (2, "chr =~ 22", [1, 22]),
+        (2, '"22"', [1, 22]),
+        (2, "name = bad\nstate = done", [1]),
+    ]:
+        found = server.ask("GET", f"/api/v{version}alpha/batches/{number}/jobs?q={query.replace(' ', '%20').replace(chr(10), '%0A').replace('=', '%3D')}").json
+        assert [entry["job_id"] for entry in found["jobs"]] == expected, query
+
+
+def test_a_job_is_told_with_all_that_was_posted_and_granted(server: Server) -> None:
+    number = server.post(
+        job(
+            1,
+            'echo "$A $HAIL_BATCH_ID $HAIL_JOB_ID $HAIL_REGION"; pwd > /io/pwd; ls /io',
+            env=[{"name": "A", "value": "a b"}],
+            resources={"cpu": "0.5"},
+            attributes={"name": "n"},
+        )
+    )
+    server.ended(number)
+    found = server.get(f"/batches/{number}/jobs/1")
+
+    assert server.log(number, 1) == f"a b {number} 1 local\npwd\n"
+    assert (found["name"], found["attributes"], found["exit_code"], found["cost"]) == ("n", {"name": "n"}, 0, 0.0)
+    assert found["spec"]["resources"] == {
+        "preemptible": True,
+        "req_cpu": "0.5",
+        "req_memory": "standard",
+        "req_storage": "0Gi",
+        "cores_mcpu": 500,
+        "memory_bytes": 3840 * (1 << 20) // 2,
+        "storage_gib": 0,
+    }
+    assert found["spec"]["env"] == [{"name": "A", "value": "a b"}]
+    assert found["status"]["attempt_id"] == server.get(f"/batches/{number}/jobs/1/attempts")[0]["attempt_id"]
+    assert server.get(f"/batches/{number}/jobs/1/resource_usage") == {}
+    assert server.ask("GET", f"/batches/{number}/jobs/1/log/output").text.startswith("400: unknown container output")
+    assert server.ask("GET", f"/batches/{number}/jobs/1/log").json == {"main": f"a b {number} 1 local\npwd\n"}
+    assert server.ask("GET", f"/batches/{number}/jobs/1/log/main?attempt_id=nobody").status == 404
+
+
+def test_a_missing_input_never_starts_the_job_and_a_missing_output_fails_it(server: Server) -> None:
+    missing = [{"from": "file:///nowhere/x", "to": "/io/x"}]
+    number = server.post(job(1, "echo ran", input_files=missing), job(2, "echo ran", output_files=[{"from": "/io/none", "to": "file:///nowhere/y"}]))
+    server.ended(number)
+
+    assert server.states(number) == ["Failed", "Failed"]
+    assert (server.log(number, 1), "input copy failed" in server.log(number, 1, "input")) == ("", True)
+    assert (server.log(number, 2), "output copy failed" in server.log(number, 2, "output")) == ("ran\n", True)
+    states = [{name: part["state"] for name, part in server.get(f"/batches/{number}/jobs/{n}")["status"]["container_statuses"].items()} for n in (1, 2)]
+    assert states == [{"input": "failed", "main": "pending"}, {"main": "succeeded", "output": "failed"}]
+
+
+def test_a_batch_is_cancelled_after_so_many_failures(server: Server) -> None:
+    number = server.post(job(1, "exit 1"), job(2, HOLD), job(3, "true", [2]), cancel_after_n_failures=1)
+
+    assert server.ended(number)["state"] == "failure"
+    assert server.states(number) == ["Failed", "Cancelled", "Cancelled"]
+    refused = server.ask("POST", f"/batches/{number}/updates/create", {"token": "x", "n_jobs": 1})
+    assert (refused.status, refused.reason) == (400, "Cannot submit new jobs or job groups to a cancelled batch")
+
+
+def test_a_deleted_batch_is_gone_with_its_files_and_its_token_stays_taken(server: Server) -> None:
+    number = server.post(job(1, f"echo here; {HOLD}"), token="deleted")
+    wait_until(lambda: server.log(number, 1) == "here\n")
+    folders = {path.name for path in (server.data / "runs").glob(f"*-batch-{number}-*")}
+
+    assert server.ask("DELETE", f"/batches/{number}").status == 200
+
+    assert [server.ask(method, f"/batches/{number}").status for method in ("GET", "DELETE")] == [404, 404]
+    assert number not in [batch["id"] for batch in server.get("/batches?q=")["batches"]]
+    wait_until(lambda: not folders & {path.name for path in (server.data / "runs").glob("*")})
+    assert server.ask("POST", "/batches/create", head("deleted", 0)).json["id"] == number
+
+
+def test_the_root_group_stands_for_the_batch(server: Server) -> None:
+    number = server.post(job(1, "true"))
+    server.ended(number)
+    group = server.get(f"/batches/{number}/job-groups/0")
+
+    assert (group["job_group_id"], group["n_succeeded"], isinstance(group["duration"], int)) == (0, 1, True)
+    assert server.get(f"/batches/{number}/job-groups") == {"job_groups": []}
+    assert server.ask("GET", f"/batches/{number}/job-groups/1").status == 404
+    assert server.ask("PATCH", f"/batches/{number}/job-groups/1/cancel").status == 403
+
+
+def test_the_user_has_a_project(server: Server) -> None:
+    user = server.get("/userinfo")["username"]
+
+    assert server.get("/billing_projects") == [{"billing_project": "local", "status": "open", "users": [user], "limit": None, "accrued_cost": 0.0}]
+    assert server.get("/billing_projects/local")["users"] == [user]
+    assert (server.ask("GET", "/default_region").text, server.get("/supported_regions")) == ("local", ["local"])
