@@ -78,6 +78,14 @@ def _front_end() -> str | None:
     return str(WIDGET) if WIDGET.exists() and EXTENSION.exists() else None
 
 
+def _hailtop() -> str | None:
+    """The interpreter of the environment that the benchmarks make for Hail's client."""
+    from benchmarks.environments import cache_directory
+
+    found = sorted(path.parent / "bin" / "python" for path in cache_directory().glob("hailtop-*/complete.txt"))
+    return str(found[-1]) if found else None
+
+
 def _axe() -> str | None:
     return str(AXE) if AXE.exists() else None
 
@@ -121,5 +129,6 @@ COMPONENTS = {
     "azurite": Component(_azurite, "`npm install --global azurite` installs it", expected=False),
     "built front end": Component(_front_end, "`make build` makes it"),
     "plink": Component(_first_of("plink1.9", "plink"), "`make test-deps` installs it"),
+    "hailtop": Component(_hailtop, "`make bench` makes its environment", expected=False),
     "python3.9": Component(lambda: python_of("3.9"), "the oldest Python that jobs may meet is tested where it is present", expected=False),
 }
