@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
-import hail_batch_jupyter
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
@@ -89,7 +89,7 @@ def _old_logs(asked: Asked) -> Answer:
 
 ROUTES = [
     _route("GET /healthcheck", lambda _: _text(""), open_to_all=True),
-    _route("GET /version", lambda _: _text(hail_batch_jupyter.__version__), open_to_all=True),
+    _route("GET /version", lambda _: _text(version("hail-batch-jupyter")), open_to_all=True),
     _route("GET /cloud", lambda _: _text(CLOUD), open_to_all=True),
     _route("GET /supported_regions", lambda _: [REGION]),
     _route("GET /default_region", lambda _: _text(REGION)),
@@ -128,7 +128,7 @@ ROUTES = [
 
 def answer(service: Service, request: Request) -> Answer:
     """The answer to a request; raises Refusal."""
-    version, path = _version(request.path)
+    language, path = _version(request.path)
     found = [(route, match) for route in ROUTES if (match := route.pattern.fullmatch(f"{request.method} {path}"))]
     if not found:
         if any(route.pattern.fullmatch(f"{method} {path}") for route in ROUTES for method in ("GET", "POST", "PATCH", "DELETE")):
@@ -138,7 +138,7 @@ def answer(service: Service, request: Request) -> Answer:
     if not route.open_to_all and not request.user:
         raise Refusal(401, "Unauthorized")
     names = {key: _whole_number(text) if key in "bugj" else text for key, text in match.groupdict().items()}
-    made = route.call(Asked(service, request, {**names, "version": version}))
+    made = route.call(Asked(service, request, {**names, "version": language}))
     if isinstance(made, Answer):
         return made
     return Answer(b"" if made is None and request.method != "GET" else json.dumps(made).encode())

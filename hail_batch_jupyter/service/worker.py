@@ -42,7 +42,7 @@ class Worker(LocalBackend):
         flags = [f"--mount=type=bind,source={folder},target={folder}" for folder in shared]
         for folder in shared:
             folder.mkdir(mode=0o700, exist_ok=True)
-        super().__init__(str(data), extra_docker_run_flags=shlex.join(flags))
+        super().__init__(str(data), extra_docker_run_flags=f"{shlex.join(flags)} {os.environ.get('HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS', '')}")
         self._cleaner = ThreadPoolExecutor(1, "cleaner")
 
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:

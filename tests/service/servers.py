@@ -35,14 +35,25 @@ class Reply(NamedTuple):
 class Server:
     """A service on a data folder; it can be killed and started again at the same port."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, images: bool = False) -> None:
         self.data = data
+        self.images = images
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
         said, env = self.data.with_suffix(".said"), {name: value for name, value in os.environ.items() if not name.startswith("HAIL_BATCH_JUPYTER")}
-        argv = [sys.executable, "-m", "hail_batch_jupyter", "serve", "--port", str(self.port), "--data", str(self.data), "--no-images"]
+        argv = [
+            sys.executable,
+            "-m",
+            "hail_batch_jupyter",
+            "serve",
+            "--port",
+            str(self.port),
+            "--data",
+            str(self.data),
+            *([] if self.images else ["--no-images"]),
+        ]
         with open(said, "wb") as output:
             self.process = subprocess.Popen(argv, stdout=output, stderr=output, env={**env, "PYTHONPATH": str(ROOT)}, start_new_session=True)
         found = wait_until(lambda: ADDRESS.search(said.read_text()) or self._gone(said), story=said.read_text)

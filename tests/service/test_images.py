@@ -1,0 +1,79 @@
+"""Jobs of the service in containers of their images, and what happens where none can be run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.executors.engines import FLAGS, IMAGE, make_image, podman
+from tests.requirements import ROOT, requires
+from tests.service.servers import Server, job
+
+
+@pytest.fixture
+def with_containers(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    requires("podman")
+    folder = Path(tempfile.mkdtemp(prefix="hbj-"))
+    with podman(folder, make_image(folder)) as engine:
+        for name, value in {**engine.env, "HAIL_BATCH_CONTAINER_ENGINE": "podman", "HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS": FLAGS}.items():
+            monkeypatch.setenv(name, value)
+        server = Server(runs / "data", images=True).start()
+        yield server
+        server.close()
+        assert engine.containers() == []
+    shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+def test_jobs_run_in_their_images_and_hand_files_on(with_containers: Server) -> None:
+    files = f"file://{with_containers.data}/files"
+    image = {"type": "docker", "image": IMAGE}
+    first = {**image, "command": ["/bin/bash", "-c", "cat /of-the-image > /io/out; ls /etc/hostname-of-nobody"]}
+    second = {**image, "command": ["/bin/bash", "-c", 'cat "$WHERE"/in']}
+    missing = {"type": "docker", "image": "localhost/nobody:1", "command": ["true"]}
+
+    number = with_containers.post(
+        job(1, "", process=first, output_files=[{"from": "/io/out", "to": f"{files}/out"}], always_copy_output=True),
+        job(2, "", [1], process=second, input_files=[{"from": f"{files}/out", "to": "/io/in"}], env=[{"name": "WHERE", "value": "/io"}], always_run=True),
+        job(3, "", process=missing),
+    )
+    with_containers.ended(number)
+
+    assert with_containers.states(number) == ["Failed", "Success", "Error"]
+    assert with_containers.log(number, 2) == "from the image\n"
+    assert with_containers.get(f"/batches/{number}/jobs/3")["status"]["container_statuses"]["main"]["short_error"] == "image not found"
+
+
+def start(*words: str, path: str | None = None) -> tuple[int, str]:
+    """Exit status and words of a service that does not start."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **({} if path is None else {"PATH": path})}
+    done = subprocess.run([sys.executable, "-m", "hail_batch_jupyter", "serve", "--port", "0", *words], env=env, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def test_without_a_container_engine_it_starts_only_when_told_to_ignore_images(tmp_path: Path) -> None:
+    status, words = start("--data", str(tmp_path / "data"), path=str(tmp_path))
+
+    assert (status, words.count("\n")) == (1, 1)
+    assert "docker is not installed and podman is not installed" in words
+    assert "start it with --no-images" in words
+
+
+def test_a_place_that_cannot_be_served_is_refused_in_one_sentence(own_server: Server, tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    refusals = [
+        start("--no-images", "--host", "0.0.0.0"),
+        start("--no-images", "--data", str(own_server.data)),
+        start("--no-images", "--data", str(tmp_path / "open")),
+        start("--no-images", "--data", str(tmp_path / "other"), "--port", str(own_server.port)),
+    ]
+
+    for (status, words), told in zip(refusals, ["has no TLS", "another service works on", "is open to other users", "Address already in use"], strict=True):
+        assert (status, words.count("\n"), told in words) == (1, 1, True), words
