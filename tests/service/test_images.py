@@ -48,7 +48,7 @@ def test_jobs_run_in_their_images_and_hand_files_on(with_containers: Server) -> 
 
     assert with_containers.states(number) == ["Failed", "Success", "Error"]
     assert with_containers.log(number, 2) == "from the image\n"
-    assert with_containers.get(f"/batches/{number}/jobs/3")["status"]["container_statuses"]["main"]["short_error"] == "image not found"
+    assert with_containers.get(f"/batches/{number}/jobs/3")["status"]["container_statuses"]["main"]["short_error"] == "image cannot be pulled"
 
 
 def start(*words: str, path: str | None = None) -> tuple[int, str]:

@@ -20,6 +20,7 @@ from hail_batch_jupyter.service.store.tables import BatchRow, JobRow
 CONTAINERS = ("input", "main", "output")
 _FREE: dict[str, Any] = {"cost": 0.0, "msec_mcpu": 0, "cost_breakdown": None}
 """This machine has no price."""
+_SHORT_ERRORS = ("timed out", "out of memory", "image not found", "image cannot be pulled")
 _UNITS = ((604_800_000, "week"), (86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
 
 
@@ -149,7 +150,7 @@ def _last_part(view: JobView, last: AttemptView) -> dict[str, Any]:
         short = {"short_error": view.reason} if view.reason == "out of memory" else {}
         return {**_finished("failed", view.exit_code, last), **short}
     if view.state is JobState.ERROR:
-        known = view.reason if view.reason in ("timed out", "out of memory") else "image not found" if view.reason.startswith("image not found") else None
+        known = next((words for words in _SHORT_ERRORS if view.reason.startswith(words)), None)
         kind = "ContainerTimeoutError: " if view.reason == "timed out" else ""
         return {**_finished("error", None, last), "error": f"{kind}{view.reason}", **({"short_error": known} if known else {})}
     return {"state": "cancelled"}
