@@ -174,7 +174,7 @@ class Runs:
             if any(not state.complete for state in states):
                 continue
             doomed = known.batch.cancelled or any(state is not JobState.SUCCESS for state in states)
-            if doomed and not row.facts.always_run:
+            if known.batch.deleted or (doomed and not row.facts.always_run):
                 decided[row.job_id] = JobState.CANCELLED.value
             elif len(row.earlier) >= row.facts.n_max_attempts:
                 decided[row.job_id] = JobState.ERROR.value

@@ -18,9 +18,12 @@ _ATTRIBUTE = 100
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON of a request's body."""
+    """The JSON of a request's body, whose texts can be written down: half a character, as JSON may hold, cannot."""
     try:
-        return json.loads(body)
+        found = json.loads(body)
+        if b"\\u" in body:
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"the body is no JSON ({error}); post a JSON document") from error
 
