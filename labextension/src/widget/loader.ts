@@ -15,7 +15,7 @@ export type Import = (script: BlobPart) => Promise<MakeViews>;
 export const importText: Import = async (script) => {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   try {
-    const module: { default: MakeViews } = await import(url);
+    const module: { default: MakeViews } = await import(/* webpackIgnore: true */ url); // the extension is bundled, the text is not
     return module.default;
   } finally {
     URL.revokeObjectURL(url);
