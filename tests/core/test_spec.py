@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.spec import SPEC_VERSION, BatchSpec, Edge, JobSpec, Request, Transfer, Upload, from_json, to_json
 
 SECRET = "correct-horse-battery-staple"
@@ -49,6 +50,8 @@ jobs = st.builds(
     attributes=st.dictionaries(words, words, max_size=2),
     user_code=words,
     uid=st.integers(0, 99),
+    retry=st.none()
+    | st.builds(Retry, st.integers(2, 9), delay_s=st.floats(0, 60), growth=st.floats(1, 4), max_delay_s=st.floats(60, 3600), memory_factor=st.floats(1, 4)),
 )
 specs = st.builds(
     BatchSpec,
