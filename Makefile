@@ -31,8 +31,7 @@ lab: setup ## set everything up and open JupyterLab on the quickstart; LAB_ARGS=
 	exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/quickstart.ipynb
 
 .PHONY: test
-test: lint check docs ## set everything up, then linters, type checkers, the guide's examples, front-end tests and all tests; PYTEST_ARGS is passed on
-	$(MAKE) --jobs=2 --output-sync test-pythons
+test: lint check docs test-pythons ## set everything up, then linters, type checkers, the guide's examples, front-end tests and all tests; PYTEST_ARGS is passed on
 	python -m pytest $(PYTEST_ARGS)
 
 ## --- set-up, in steps that are done once
@@ -103,7 +102,8 @@ fmt: setup ## put the sources into their form
 	npm run --silent format
 
 .PHONY: test-pythons
-test-pythons: $(PYTHON_VERSIONS:%=test-python-%) ## the unit tests on each other Python of 3.11 to 3.13 that is present
+test-pythons: setup ## the unit tests on each other Python of 3.11 to 3.13 that is present, two at a time
+	@printf '%s\n' $(PYTHON_VERSIONS) | xargs -P 2 -I VERSION sh -c 'said=$$($(MAKE) test-python-VERSION 2>&1); code=$$?; printf "%s\n" "$$said"; exit $$code'
 
 # An environment of its own below .venv for each version; .venv's own version is tested by `make test`.
 test-python-%: setup
