@@ -14,7 +14,7 @@ from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.backends.remote_inputs import versions_of
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
-from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, to_json
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, to_json
 from hail_batch_jupyter.core.units import Quantity, parse_bytes, parse_cpu
 from hail_batch_jupyter.engine import fingerprint
 from hail_batch_jupyter.engine.capacity import machine, too_large
@@ -159,12 +159,16 @@ class LocalBackend(Backend[RunningBatch]):
 
     def _orders(self, spec: BatchSpec, capacity: Capacity) -> dict[str, Any]:
         return {
-            "env": {job.job_id: dict(job.env) for job in spec.jobs if job.env},
+            "env": {job.job_id: self._env(job) for job in spec.jobs if job.env},
             "sys_path": [os.path.abspath(entry) for entry in sys.path],
             "shared_directory": self.shared_directory,
             "capacity": list(capacity),
             "gpus": self._gpus(spec),
         }
+
+    def _env(self, job: JobSpec) -> dict[str, str]:
+        """What the job adds to the environment; where the scratch folder is, is not its to say."""
+        return {name: value for name, value in job.env.items() if name != "BATCH_TMPDIR"}
 
     def _containers(self, spec: BatchSpec) -> dict[str, Any] | None:
         """How the containers of this run are started, None for a run without."""

@@ -190,7 +190,7 @@ class _Making:
             kind=job.kind,
             command=command,
             directory=directory,
-            env={name: value for name, value in job.env.items() if name != "BATCH_TMPDIR"} if job.env else NOTHING,  # the backend's own
+            env=dict(job.env) if job.env else NOTHING,
             image=job.image,
             inputs=inputs,
             outputs=tuple(self._outputs(job)),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from hail_batch_jupyter.core.dag import Frontier, Verdict, heights
 from hail_batch_jupyter.core.events import Granted, JobEvent
@@ -17,6 +16,7 @@ from hail_batch_jupyter.core.state import BROKEN, BatchState, JobState, roll_up
 from hail_batch_jupyter.engine.again import Again, with_more_memory
 from hail_batch_jupyter.engine.cancels import Cancels
 from hail_batch_jupyter.engine.capacity import DEFAULT_CPU_MCPU, Ledger
+from hail_batch_jupyter.engine.clock import Clock
 from hail_batch_jupyter.engine.finish import Ending, Finisher
 from hail_batch_jupyter.engine.gates import Gates
 from hail_batch_jupyter.engine.localize import Localizer
@@ -39,13 +39,6 @@ class Trying:
         self.attempt = attempt
         self.grant = grant
         self.stopped = ""
-
-
-class Clock(NamedTuple):
-    """Time as the engine sees it: `now_ms` since the epoch, `monotonic` in seconds."""
-
-    now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
-    monotonic: Callable[[], float] = time.monotonic
 
 
 class Engine:

@@ -48,6 +48,10 @@ class Worker(LocalBackend):
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         """Nothing: a file may be made by a job before it is read, and a job larger than the machine runs alone."""
 
+    def _env(self, job: JobSpec) -> dict[str, str]:
+        """All of it: the client said where the files of a job are."""
+        return dict(job.env)
+
     def begin_run(self, spec: BatchSpec, note: Note) -> None:
         """Start a run of `spec`; `note` hears its id when all is written and nothing has started yet."""
         for job in spec.jobs:

@@ -196,10 +196,3 @@ def test_a_verbose_run_traces_its_shells() -> None:
     b.new_job().command("true")
 
     assert compile_batch(b.draft, verbose=True).jobs[0].command[-1].startswith("set -ex\n")
-
-
-def test_the_scratch_folder_is_the_backends_to_say() -> None:
-    b = Batch()
-    b.new_job().env("BATCH_TMPDIR", "/elsewhere").env("A", "1")
-
-    assert dict(compile_batch(b.draft).jobs[0].env) == {"A": "1"}
