@@ -25,7 +25,7 @@ Submit = Callable[..., RunningBatch]
 _COMMAND = "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args); }"
 _IS_LIGHT = "(light) => document.body.dataset.jpThemeLight === light"
 VIOLATIONS = """async () => {
-  const { violations } = await axe.run({ include: [["#hail-batch-jupyter-panel"], [".hbj-tab"], [".hbj-status-item"]] });
+  const { violations } = await axe.run({ include: [["#hail-batch-jupyter-panel"], [".hbj-run-tab"], [".hbj-status-item"]] });
   return violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => [html, failureSummary])]);
 }"""
 
@@ -122,7 +122,7 @@ def test_a_run_opens_in_a_tab_that_follows_it_without_a_kernel(submit: Submit, p
 
     row_of(page, live).get_by_role("button", name="followed").first.click()
 
-    tab = page.locator(".hbj-tab .hbj-root")
+    tab = page.locator(".hbj-run-tab .hbj-root")
     expect(tab.locator(".hbj-node[data-name=b-step]")).to_have_attribute("data-state", "running")
     expect(tab.locator(".hbj-node[data-name=a-step]")).to_have_attribute("data-state", "success")
     tab.locator(".hbj-node[data-name=a-step]").click()
@@ -131,11 +131,11 @@ def test_a_run_opens_in_a_tab_that_follows_it_without_a_kernel(submit: Submit, p
     expect(tab).to_have_attribute("data-state", "success")
     expect(page.get_by_text("followed: succeeded after").first).to_be_visible()
     row_of(page, live).get_by_role("button", name="followed").first.click()
-    expect(page.locator(".hbj-tab")).to_have_count(1)
+    expect(page.locator(".hbj-run-tab")).to_have_count(1)
     assert lab.ask("GET", "/api/kernels") == []
 
     page.reload()
-    expect(page.locator(".hbj-tab .hbj-root")).to_have_attribute("data-state", "success")
+    expect(page.locator(".hbj-run-tab .hbj-root")).to_have_attribute("data-state", "success")
 
 
 def test_an_ended_run_is_deleted_when_that_is_confirmed(submit: Submit, page: Page) -> None:
@@ -189,7 +189,7 @@ def test_axe_finds_nothing_in_the_panel_and_the_tab(
     page.get_by_role("button", name="Refresh the list of batches").click()
     expect(row_of(page, held)).to_contain_text("2 of 4")
     row_of(page, held).locator(".hbj-row-open").click()
-    expect(page.locator(".hbj-tab .hbj-node[data-state=running]")).to_be_visible()
+    expect(page.locator(".hbj-run-tab .hbj-node[data-state=running]")).to_be_visible()
     set_theme(page, theme)
     if theme == "light":
         page.mouse.move(0, 0)

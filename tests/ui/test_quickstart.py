@@ -28,7 +28,7 @@ def test_every_node_of_the_quickstart_turns_green_and_the_result_is_plotted(
 
     errors = notebook.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
     assert errors.all_inner_texts() == []
-    widgets = notebook.page.locator(".hbj-root")
+    widgets = notebook.page.locator(".jp-Notebook .hbj-root")
     assert widgets.count() >= 1
     for widget in widgets.all():
         expect(widget).to_have_attribute("data-state", "success", timeout=RUNS_IN_MS)
@@ -47,7 +47,7 @@ def pictures(notebook: NotebookPage, images: Callable[[str], Path], screenshots:
     """The page with the cell that ran the batch, for the documents; the widget alone and the plot, to be looked at."""
     notebook.command("application:toggle-left-area")
     notebook.page.set_viewport_size({"width": 1100, "height": 720})
-    widget = notebook.page.locator(".hbj-root").first
+    widget = notebook.page.locator(".jp-Notebook .hbj-root").first
     for theme in THEMES:
         notebook.set_theme(theme)
         notebook.picture(notebook.page.locator(".jp-OutputArea-output img").last, screenshots / f"quickstart-plot-{theme}.png")

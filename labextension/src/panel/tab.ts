@@ -9,7 +9,7 @@ import { type Converse, RemoteModel } from "./remote";
 
 export class RunTab extends Widget {
   readonly run: string;
-  private readonly message = element("div", "hbj-tab-message", { role: "status" }, "Reading the run…");
+  private readonly message = element("div", "hbj-run-tab-message", { role: "status" }, "Reading the run…");
   private readonly model: RemoteModel;
   private readonly session: Session;
   private readonly view: View;
@@ -17,7 +17,7 @@ export class RunTab extends Widget {
   constructor(run: string, name: string, converse: Converse) {
     super({ node: element("div", "", { role: "region", "aria-label": `Batch ${name}` }) });
     this.run = run;
-    this.addClass("hbj-tab");
+    this.addClass("hbj-run-tab");
     this.model = new RemoteModel(converse, {
       begun: () => this.showView(true),
       trouble: (text) => this.setMessage(text),
