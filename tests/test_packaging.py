@@ -143,7 +143,7 @@ def closure(names: set[str], installed: set[str]) -> set[str]:
     while todo:
         name = todo.pop()
         done.add(name)
-        texts = [text for text in requirements_of(name) or [] if "extra ==" not in text]
+        texts = [text for text in (requirements_of(name) if name in installed else None) or [] if "extra ==" not in text]
         todo |= {normal(re.split(r"[^\w.-]", text)[0]) for text in texts} & installed - done
     return done
 

@@ -35,6 +35,7 @@ class ProcessExecutor:
         self._path = self._env.get("PATH", os.defpath)
         self._done_path = f"{run_directory}/done"
         self._done = os.open(self._done_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.write(self._done, b"\n")  # takes a block now, so that successes can be noted when the disk is full
         os.write(self._done, b"\n")  # takes a block now, so that a full disk has room for the last successes
         self._python = python
         self._sys_path = sys_path
