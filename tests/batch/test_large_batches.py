@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.scripts.shapes import SHAPES
 from hail_batch_jupyter.batch import Batch, LocalBackend
 from hail_batch_jupyter.core.spec import BatchSpec
 
@@ -15,23 +16,8 @@ MOST_BYTES = 2000
 """What a job with one file may take, described and compiled."""
 
 
-def chain(b: Batch, count: int) -> None:
-    before = b.new_job("j0")
-    before.command(f"echo 0 > {before.ofile}")
-    for number in range(1, count):
-        job = b.new_job(f"j{number}")
-        job.command(f"cat {before.ofile} > {job.ofile}")
-        before = job
-
-
-def files(b: Batch, count: int) -> None:
-    for number in range(count):
-        job = b.new_job(f"j{number}")
-        job.command(f"echo {number} > {job.ofile}")
-
-
 def described(b: Batch, shape: str, count: int) -> BatchSpec:
-    (chain if shape == "chain" else files)(b, count)
+    SHAPES[shape](b, count)
     return b.compile()
 
 
@@ -63,7 +49,7 @@ def test_a_chain_of_a_hundred_thousand_jobs_compiles() -> None:
 @pytest.mark.slow
 def test_a_chain_of_three_thousand_jobs_runs_to_its_end(tmp_path: Path) -> None:
     b = Batch(backend=LocalBackend(tmp_dir=str(tmp_path)))
-    chain(b, 3000)
+    SHAPES["chain"](b, 3000)
     last = b.jobs[-1]
     b.write_output(last.ofile, tmp_path / "last.txt")
     run = b.run()

@@ -73,18 +73,19 @@ def test_a_failed_job_is_raised_where_it_is_awaited(b: hb.Batch) -> None:
     assert caught.value.returncode == 3
 
 
+async def cancelled_when_it_runs(b: hb.Batch) -> None:
+    task = asyncio.ensure_future(b.async_run())
+    while b.last_run is None:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 def test_cancelling_the_task_ends_a_run_of_this_machine(b: hb.Batch, capsys: pytest.CaptureFixture[str]) -> None:
     b.new_job().command(HOLD)
 
-    async def cancelled() -> None:
-        task = asyncio.ensure_future(b.async_run())
-        while b.last_run is None:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(cancelled())
+    asyncio.run(cancelled_when_it_runs(b))
 
     assert b.last_run is not None
     assert b.last_run.status()["state"] == "cancelled"
@@ -96,15 +97,7 @@ def test_cancelling_the_task_leaves_a_batch_of_a_service_alone(service: Recorder
     b = hb.Batch(backend=ServiceBackend())
     b.new_job()
 
-    async def cancelled() -> None:
-        task = asyncio.ensure_future(b.async_run())
-        while b.last_run is None:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(cancelled())
+    asyncio.run(cancelled_when_it_runs(b))
 
     assert "batch 1 goes on" in capsys.readouterr().out
     assert not service.batches[1]["cancelled"]
