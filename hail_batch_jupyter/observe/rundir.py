@@ -17,6 +17,7 @@ from hail_batch_jupyter.observe.scratch import is_scratch
 
 FORMAT = 1
 RUNS_VARIABLE = "HAIL_BATCH_JUPYTER_RUNS"
+_REMOVALS = 5
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -198,9 +199,14 @@ def remove(directory: Path) -> None:
 
 
 def _remove_tree(path: Path) -> None:
+    """Somebody may put a note into a folder while it is being emptied, which then stays: so it is done again."""
     import shutil
 
-    shutil.rmtree(path.resolve(), ignore_errors=True)
+    folder = path.resolve()
+    for _ in range(_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
     link = runs_folder() / path.name
     if link.is_symlink():
         link.unlink()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,22 @@ def test_removing_a_run_never_removes_a_folder_that_is_no_scratch(tmp_path: Path
     rundir.remove(directory)
 
     assert (tmp_path / "home").exists()
+
+
+def test_a_note_that_comes_while_a_run_is_removed_goes_with_it() -> None:
+    directory = make()
+    for number in range(3000):
+        (directory / f"file-{number}").touch()
+
+    def note() -> None:
+        while (directory / "run.json").exists():
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            (directory / "size").write_text("1")
+
+    noting = threading.Thread(target=note)
+    noting.start()
+    rundir.remove(directory)
+    noting.join()
+
+    assert not directory.exists()
