@@ -28,7 +28,7 @@ LEFT_BEHIND_S = 10.0
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout_s: float = 30, story: Callable[[], object] | None = None) -> T:
+def wait_until(condition: Callable[[], T], timeout_s: float = 90, story: Callable[[], object] | None = None) -> T:
     """The first true answer of `condition`; fails after `timeout_s`, telling `story()`."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -196,7 +196,7 @@ def test_a_process_of_a_journaled_session_is_ended_though_it_cleaned_its_environ
     directory = dead_run(START, *journaled(process))
 
     assert sweep(directory) >= 1
-    assert process.wait() == -signal.SIGTERM
+    assert process.wait() in (-signal.SIGTERM, 0)  # its child may be ended first, and then it has nothing to wait for
     assert [pid for pid in procfs.pids() if (facts := procfs.stat(pid)) and facts.session == process.pid and not facts.zombie] == []
 
 
