@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from hail_batch_jupyter.executors.subreaper import children, kill_strays
 from hail_batch_jupyter.observe import procfs
-from hail_batch_jupyter.observe.recover import open_attempts
+from hail_batch_jupyter.observe.recover import started
 from hail_batch_jupyter.observe.sweep import sweep
 
 _DEAF = (signal.SIGINT, signal.SIGHUP)
@@ -25,43 +26,42 @@ def guard(directory: Path, runner: int) -> int:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(runner, signal.SIGTERM))
     os.close(0)
-    ended = _wait_for(runner)
-    status = ended.pop(runner)
+    status = os.waitpid(runner, 0)[1]
     if status:  # killed, or ended by an exception; a run that ended well may already have been removed
         if os.WIFSIGNALED(status):
             sys.stderr.write(f"the runner was killed by signal {os.WTERMSIG(status)}\n")
         try:
-            _note_successes(directory, ended)
+            _note_successes(directory)
         finally:
             sweep(directory)
     kill_strays(())
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def _wait_for(runner: int) -> dict[int, int]:
-    """Wait statuses by pid of what has ended: the runner, and what came from it and was seen before it."""
-    ended: dict[int, int] = {}
-    while runner not in ended:
-        pid, status = os.waitpid(-1, 0)
-        ended[pid] = status
-    return ended
-
-
-def _note_successes(directory: Path, ended: dict[int, int]) -> None:
+def _note_successes(directory: Path) -> None:
     """Stop every job, and note those that had ended well before they could be stopped.
 
     A job that is asked to end may end well too, so the two must not be mixed up; nothing can refuse to be stopped.
     Every child is stopped before anything else is looked at: one that is just being started has no environment to know it by.
     """
-    statuses = {**ended, **{pid: _stopped(pid) for pid in children()}}
-    attempts = open_attempts(directory)
+    pids = children()
+    leaders = {pid for pid in pids if (facts := procfs.stat(pid)) and facts.session == pid}
+    statuses = {pid: _stopped(pid) for pid in pids}
+    well = {pid for pid, status in statuses.items() if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0}
+    known = started(directory)
+    attempts = [known.open[pid] for pid in well if pid in known.open]
+    if known.unwritten and len((well & leaders) - known.leaders) == 1 and not _lives(known.unwritten, leaders - well):
+        attempts.append(known.unwritten)
     with open(directory / "done", "a") as done:
-        for pid, status in statuses.items():
-            if pid in attempts and status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
-                done.write(f"{attempts[pid]}\n")
+        done.writelines(f"{attempt}\n" for attempt in attempts)
     for pid in children():
         if procfs.RUN_VARIABLE.encode() not in procfs.environment(pid):
             os.kill(pid, signal.SIGCONT)  # what an engine keeps beside a container, and needs to end it
+
+
+def _lives(attempt: str, leaders: Iterable[int]) -> bool:
+    """Whether one of the leaders is that of the attempt."""
+    return any(procfs.environment(pid).get(procfs.ATTEMPT_VARIABLE.encode()) == attempt.encode() for pid in leaders)
 
 
 def _stopped(pid: int) -> int | None:

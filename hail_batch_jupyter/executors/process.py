@@ -14,6 +14,7 @@ from hail_batch_jupyter.executors.reaper import Exit, Reaper
 from hail_batch_jupyter.executors.spawn import encode, spawn
 from hail_batch_jupyter.executors.subreaper import ChildCount, kill_orphans, kill_strays
 from hail_batch_jupyter.observe import procfs
+from hail_batch_jupyter.observe.recover import BEGINNING
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.executors.forkclient import ForkClient
@@ -36,7 +37,7 @@ class ProcessExecutor:
         self._done_path = f"{run_directory}/done"
         self._done = os.open(self._done_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.write(self._done, b"\n")  # takes a block now, so that successes can be noted when the disk is full
-        os.write(self._done, b"\n")  # takes a block now, so that a full disk has room for the last successes
+        self._beginning = os.open(f"{run_directory}/{BEGINNING}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._python = python
         self._sys_path = sys_path
         self._leaders: dict[int, Attempt] = {}
@@ -68,6 +69,7 @@ class ProcessExecutor:
             return None
         try:
             encoded = {**self._encoded, **encode(attempt.env), _ATTEMPT: attempt_id.encode()}
+            os.pwrite(self._beginning, b"%-32s" % attempt_id.encode(), 0)  # 2 µs; it may have ended before this process goes on
             pid = spawn(attempt.argv, encoded, attempt.directory, attempt.log, path=attempt.env.get("PATH", self._path))
         except (OSError, ValueError) as error:  # a NUL in a command or a value is a ValueError
             return self._could_not_start(attempt, error)
@@ -186,6 +188,7 @@ class ProcessExecutor:
         self._children.close()
         self._reaper.close()
         os.close(self._done)
+        os.close(self._beginning)
 
     def _note_all(self) -> None:
         self._ended()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
@@ -15,6 +16,8 @@ from hail_batch_jupyter.observe.journal import JournalWriter, read_events
 
 LOST = "the runner was killed"
 """Why a job of such a run is cancelled; what is known of the runner's end is a note of the run."""
+BEGINNING = "beginning"
+"""File of a run that names the attempt whose process was started last, written before it is started."""
 
 
 def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
@@ -100,15 +103,41 @@ def finished(directory: Path) -> set[str]:
         return set()
 
 
-def open_attempts(directory: Path) -> dict[int, str]:
-    """Session leader -> attempt, such as '12.1', of every attempt that was started and whose end is not written down."""
+class Started(NamedTuple):
+    """Attempts, such as '12.1', as far as they are written down.
+
+    open      Session leader -> attempt, of each that was started and whose end is not written down.
+    leaders   Leaders of all that were started, ended ones included.
+    unwritten Attempt that was begun last if its start is not written down, else ''.
+    """
+
+    open: dict[int, str]
+    leaders: frozenset[int]
+    unwritten: str
+
+
+def started(directory: Path) -> Started:
+    """What a run had started when it was killed."""
+    unwritten = _beginning(directory)
     found: dict[int, tuple[int, str]] = {}
+    leaders = set()
     for event in read_events(directory / "events.jsonl"):
-        if event.state is JobState.RUNNING and event.pid:
-            found[event.job_id] = (event.pid, f"{event.job_id}.{event.attempt}")
+        if event.state is JobState.RUNNING:
+            attempt = f"{event.job_id}.{event.attempt}"
+            unwritten = "" if attempt == unwritten else unwritten
+            if event.pid:
+                found[event.job_id] = (event.pid, attempt)
+                leaders.add(event.pid)
         elif event.state is JobState.READY or (event.state is not None and event.state.complete):
             found.pop(event.job_id, None)
-    return dict(found.values())
+    return Started(dict(found.values()), frozenset(leaders), unwritten)
+
+
+def _beginning(directory: Path) -> str:
+    try:
+        return (directory / BEGINNING).read_text().strip()
+    except OSError:
+        return ""
 
 
 def promised_files(scratch: Path, job: JobSpec) -> tuple[tuple[str, int, int], ...] | None:
