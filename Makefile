@@ -124,7 +124,12 @@ DEBIAN_PACKAGES := chromium=chromium dockerd=docker.io runc=runc podman=podman p
 DEBIAN_EXTRAS := fonts-dejavu-core
 
 .PHONY: test-deps
-test-deps: ## install the Debian packages that some tests need: chromium docker.io runc podman plink1.9 docker-registry slurm openssh-server
+test-deps: debian-deps setup ## install what some tests need: Debian's chromium, docker, podman, plink, Slurm, sshd and their like; npm's azurite; Hail's client
+	[ -x .venv/azurite/node_modules/.bin/azurite-blob ] || npm install --prefix .venv/azurite --no-save --no-audit --no-fund --loglevel=error azurite
+	python -c 'from benchmarks.peers.hailtop import HAILTOP; HAILTOP.ensure()'
+
+.PHONY: debian-deps
+debian-deps:
 	@missing=; for pair in $(DEBIAN_PACKAGES); do \
 		command -v "$${pair%%=*}" >/dev/null || missing="$$missing $${pair#*=}"; done; \
 	[ -n "$$missing" ] || { echo 'installed: $(foreach pair,$(DEBIAN_PACKAGES),$(lastword $(subst =, ,$(pair))))'; exit 0; }; \

@@ -99,7 +99,7 @@ def _fake_gcs() -> str | None:
 
 
 def _azurite() -> str | None:
-    path = ROOT / "node_modules" / ".bin" / "azurite-blob"
+    path = ROOT / ".venv" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
     return str(path) if path.exists() else shutil.which("azurite-blob")
 
 
@@ -126,9 +126,9 @@ COMPONENTS = {
     "node": Component(_node, "`make setup` installs it"),
     "axe-core": Component(_axe, "`make setup` installs it"),
     "fake-gcs-server": Component(_fake_gcs, "`make setup` installs it where there is one for the machine"),
-    "azurite": Component(_azurite, "`npm install --global azurite` installs it", expected=False),
+    "azurite": Component(_azurite, "`make test-deps` installs it"),
     "built front end": Component(_front_end, "`make build` makes it"),
     "plink": Component(_first_of("plink1.9", "plink"), "`make test-deps` installs it"),
-    "hailtop": Component(_hailtop, "`make bench` makes its environment", expected=False),
+    "hailtop": Component(_hailtop, "`make test-deps` makes its environment"),
     "python3.9": Component(lambda: python_of("3.9"), "the oldest Python that jobs may meet is tested where it is present", expected=False),
 }
