@@ -5,6 +5,7 @@ BatchException (Exception)
 ├─ GraphError (ValueError)                               how jobs hang together
 │  ├─ CycleError                                         .jobs
 │  └─ ForeignJobError
+├─ GrantError (ValueError)                               more than any worker of a rate card has
 ├─ MissingMemberError (AttributeError)                   a file that a group does not have
 ├─ CapabilityError (NotImplementedError)                 this backend cannot do it; which one can
 ├─ SubmitError                                           the run could not begin
@@ -49,6 +50,10 @@ class TemplateError(BatchException, ValueError):
 
 class ConfigError(BatchException, ValueError):
     """A setting in the environment or in config.ini that has no valid value."""
+
+
+class GrantError(BatchException, ValueError):
+    """Cores, memory, disk or GPUs that no worker of a rate card has."""
 
 
 class GraphError(BatchException, ValueError):

@@ -55,6 +55,7 @@ VARIABLES = {
         Variable("batch/remote_tmpdir", "folder for intermediate files of batches", *_CLOUD_PATH),
         Variable("batch/bucket", "former way to say batch/remote_tmpdir", "the name of a bucket", _matches(r"[^\s/:]+")),
         Variable("batch/regions", "regions where jobs may run", *_NAMES),
+        Variable("batch/rate_card", "what runs cost: a rate card by name, core-hours:RATE, or the path of your own", "the name or path of a card", bool),
         Variable("batch/keep_runs_days", "ended runs of this machine are removed after so many days (30)", *_NUMBER),
         Variable("batch/keep_runs_gb", "the oldest ended runs are removed while all take more room (20)", *_NUMBER),
         Variable("query/backend", "what runs queries of Hail", *_one_of("spark", "local", "batch")),
