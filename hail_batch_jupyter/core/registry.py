@@ -18,6 +18,9 @@ BACKENDS = {
 HOOKS = {
     "show_run": "hail_batch_jupyter.jupyter.display:show_run",
     "show_pool": "hail_batch_jupyter.jupyter.pool_view:show_pool",
+    "jobs_frame": "hail_batch_jupyter.jupyter.tables:jobs_frame",
+    "attempts_frame": "hail_batch_jupyter.jupyter.tables:attempts_frame",
+    "plot_run": "hail_batch_jupyter.jupyter.plots:plot_run",
 }
 
 

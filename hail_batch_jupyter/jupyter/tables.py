@@ -16,25 +16,21 @@ if TYPE_CHECKING:
 
     from hail_batch_jupyter.core.events import BatchSnapshot, JobView
     from hail_batch_jupyter.core.spec import BatchSpec
+    from hail_batch_jupyter.jupyter.jobsframe import JobsFrame
     from hail_batch_jupyter.observe.rundir import RunInfo
 
 
-def jobs_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
+def jobs_frame(running: RunningBatch, q: str | None = None) -> JobsFrame:
     """The jobs of a run as they are now, see `frame_of`."""
     import hail_batch_jupyter.jupyter.jobsframe  # noqa: F401 - pandas takes a second the first time; the states must not be of the time before
 
-    return frame_of(running.spec, running.snapshot(), q)
+    frame = frame_of(running.spec, running.snapshot(), q)
+    frame.source = running
+    return frame
 
 
-def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> pd.DataFrame:
-    """One row a job, in the order of their numbers; `q` keeps those of a state ('failed', 'waiting', 'reused' …) or with this text in the name.
-
-    job_id int64 · name string · state category (all eight states) · attempt string · start, end datetime64[ms, UTC] ·
-    duration_s float64, seconds of the last attempt, until now while it runs · exit_code Int64 · reason string · cores float64,
-    asked for, 1 where nothing was said · max_rss_bytes Int64 · cost_usd float64 · parents object, list of job_id · reused bool ·
-    cores_granted float64 · cores_used float64, on average · memory_bytes, memory_granted_bytes Int64, asked for and given, <NA> where nothing
-    is counted · gpus string, their numbers · group string · hint string, where it asked for four times what it used; all of the last attempt
-    """
+def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> JobsFrame:
+    """One row a job, in the order of their numbers, with the columns that `Looking.jobs_frame` lists."""
     import pandas as pd
 
     from hail_batch_jupyter.jupyter.jobsframe import COLUMNS, JobsFrame
@@ -63,6 +59,7 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
     }
     frame = JobsFrame(columns, columns=list(COLUMNS))
     frame.name_of = {job.job_id: job.display_name for job in spec.jobs}
+    frame.source = None
     return frame
 
 
@@ -79,12 +76,10 @@ def _usage_columns(figures: Sequence[Figures]) -> dict[str, Any]:
 
 
 def attempts_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
-    """One row an attempt, in the order of the jobs; `q` as in `frame_of`.
-
-    job_id int64 · name string · attempt int64 · start, end datetime64[ms, UTC] · duration_s float64 · exit_code Int64 · reason string ·
-    cores float64 · cores_granted, cores_used float64 · memory_bytes, memory_granted_bytes, max_rss_bytes Int64 · gpus string
-    """
+    """One row an attempt, in the order of the jobs, with the columns that `Looking.attempts_frame` lists; `q` as in `jobs_frame`."""
     import pandas as pd
+
+    from hail_batch_jupyter.jupyter.jobsframe import ATTEMPT_COLUMNS, AttemptsFrame
 
     pairs = [pair for pair in zip(running.spec.jobs, running.snapshot().jobs, strict=True) if _wanted(q, pair[0].name or "", pair[1])]
     rows = [(job, attempt) for job, view in pairs for attempt in view.attempts]
@@ -103,7 +98,9 @@ def attempts_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
         **_usage_columns(figures_of),
         "max_rss_bytes": pd.array([facts.peak_bytes for facts in figures_of], dtype="Int64"),
     }
-    return pd.DataFrame(columns)
+    frame = AttemptsFrame(columns, columns=list(ATTEMPT_COLUMNS))
+    frame.source = running
+    return frame
 
 
 def _wanted(q: str | None, name: str, view: JobView) -> bool:

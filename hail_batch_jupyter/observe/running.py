@@ -16,6 +16,7 @@ from hail_batch_jupyter.errors import BatchException, CapabilityError, JobFailed
 from hail_batch_jupyter.observe.awaiting import Awaiting
 from hail_batch_jupyter.observe.failure import job_failed_error
 from hail_batch_jupyter.observe.group import RunningGroup, find_group
+from hail_batch_jupyter.observe.looking import Looking
 from hail_batch_jupyter.observe.retrying import spec_to_retry
 from hail_batch_jupyter.observe.status import batch_status, job_status
 from hail_batch_jupyter.observe.watch import watch
@@ -25,7 +26,7 @@ _SLICE_S = 0.2
 _ALIVE_EVERY_S = 1.0
 
 
-class RunningBatch(Awaiting):
+class RunningBatch(Awaiting, Looking):
     """A run as seen from outside, while it goes on and after it.
 
     Every method may be called from any thread. What is known is kept in one snapshot that only moves forward.

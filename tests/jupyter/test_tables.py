@@ -114,6 +114,28 @@ def test_attempts_are_a_table_with_one_row_each(told_run: Told) -> None:
     assert len(attempts_frame(run, "never")) == 0
 
 
+def test_what_a_run_shows_of_itself_are_these_tables(run: Any) -> None:
+    assert run.jobs_frame("failed")["name"].tolist() == ["fit<b>"]
+    assert run.attempts_frame()["attempt"].tolist() == [1, 2]
+
+
+def test_rows_lead_to_logs_and_tell_cost_where_there_is_one(run: Any, tmp_path: Path) -> None:
+    run.directory = tmp_path / "a run"
+
+    html, attempts = run.jobs_frame()._repr_html_(), run.attempts_frame()._repr_html_()
+
+    for text in (html, attempts):
+        assert 'a%20run/logs/2.2.main.log" data-commandlinker-command="hail-batch-jupyter:open-run"' in text
+        assert "&quot;job&quot;: 2}" in text
+        assert "$" not in text
+    assert html.count(">log</a>") == 2
+    assert "failed (timed out)" in attempts
+    run._port.tell(3, READY)
+    run._port.tell(3, RUNNING, 1)
+    run._port.tell(3, SUCCESS, 1, exit_code=0, cost_usd=0.0125)
+    assert "$0.0125" in run.jobs_frame()._repr_html_()
+
+
 RUN = RunInfo("r1", "study", "x::study", 3, 1_000_000, "live", Path("/r1"), "/r1/scratch", True, None, "/work/n.ipynb", "local")
 
 
