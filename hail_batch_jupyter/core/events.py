@@ -86,7 +86,7 @@ def event_from_json(data: dict[str, Any]) -> JobEvent:
 
 
 class AttemptView(NamedTuple):
-    """What is known of one attempt; one that goes on has no end."""
+    """What is known of one attempt; one that goes on has no end, and its parts are as in `JobView`."""
 
     number: int
     started_ms: Optional[int] = None
@@ -95,6 +95,8 @@ class AttemptView(NamedTuple):
     reason: str = ""
     usage: Optional[Usage] = None
     granted: Optional[Granted] = None
+    main_ms: Optional[int] = None
+    output_ms: Optional[int] = None
 
 
 class JobView(NamedTuple):
@@ -129,7 +131,7 @@ class JobView(NamedTuple):
         """All attempts, the first one first."""
         if self.started_ms is None:
             return self.earlier
-        now = AttemptView(self.attempt, self.started_ms, self.ended_ms, self.exit_code, self.reason, self.usage, self.granted)
+        now = AttemptView(self.attempt, self.started_ms, self.ended_ms, self.exit_code, self.reason, self.usage, self.granted, self.main_ms, self.output_ms)
         return (*self.earlier, now)
 
     @property
@@ -185,7 +187,8 @@ class JobView(NamedTuple):
     def _ready_again(self, event: JobEvent) -> JobView:
         earlier = self.earlier
         if self.started_ms is not None and not self.state.complete:
-            ended = AttemptView(self.attempt, self.started_ms, event.time_ms, event.exit_code, event.reason, event.usage, self.granted)
+            told = (event.exit_code, event.reason, event.usage, self.granted)
+            ended = AttemptView(self.attempt, self.started_ms, event.time_ms, *told, self.main_ms, self.output_ms)
             earlier = (*earlier, ended)
         reason = event.reason if not event.next_ms else _again(event)
         return JobView(

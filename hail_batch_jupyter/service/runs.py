@@ -14,9 +14,12 @@ from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.errors import BatchException, RunLostError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import open_run, read_spec
+from hail_batch_jupyter.observe.cancelling import request_parts
 from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.service.callbacks import Callbacks
 from hail_batch_jupyter.service.known import Known, is_lost
-from hail_batch_jupyter.service.store.tables import JobRow, Store
+from hail_batch_jupyter.service.store.rows import ROOT, JobRow
+from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.worker import Worker
 
 _LIVE_S = 0.05
@@ -36,6 +39,7 @@ class Runs:
     def __init__(self, store: Store, worker: Worker) -> None:
         self._store = store
         self._worker = worker
+        self._callbacks = Callbacks(store)
         self._lock = threading.RLock()
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._wake = threading.Event()
@@ -54,6 +58,7 @@ class Runs:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._callbacks.close()
         self._worker.close()
 
     def known(self, batch_id: int) -> Known:
@@ -89,7 +94,7 @@ class Runs:
             with suppress(RunLostError):
                 directory = rundir.find(run_id)
                 runs[run_id] = open_run(directory, read_spec(directory))
-        return Known(batch, self._store.jobs(batch_id), runs)
+        return Known(batch, self._store.jobs(batch_id), runs, self._store.groups.committed(batch))
 
     def _remove_unknown(self) -> None:
         """Runs that were written down and not noted any more: nothing of them has started."""
@@ -128,21 +133,24 @@ class Runs:
             if not self._go_on(known) and not live and not known.open_rows:
                 if known.batch.deleted:
                     self._remove(known)
+                self._callbacks.look(known)
                 self._unsettled.discard(batch_id)
                 return False
             return True
 
     def _go_on(self, known: Known) -> bool:
         """Cancel a batch with too many failures, and begin what may begin; whether the batch is another now."""
-        batch = known.batch
-        limit = None if batch.cancelled else batch.failure_limit
-        if limit is None and not known.open_rows:
+        limits = {group_id: group.failure_limit for group_id, group in known.groups.items() if group.failure_limit and not known.cancelled(group_id)}
+        called = self._callbacks.wanted(known)
+        if not limits and not called and not known.open_rows:
             return False
         known.refresh()
-        if limit is not None and sum(count for state, count in known.counts().items() if state in BROKEN) >= limit:
-            self.cancel(batch.batch_id)
-            return True
-        return self._plan(known)
+        if called:
+            self._callbacks.look(known)
+        reached = [group_id for group_id, limit in limits.items() if sum(known.counts(group_id).get(state, 0) for state in BROKEN) >= limit]
+        for group_id in reached:
+            self.cancel(known.batch.batch_id, group_id)
+        return bool(reached) or self._plan(known)
 
     def _ended(self, batch_id: int, run_id: str, run: RunningBatch | None) -> bool:
         """Whether a run has ended, which is noted; one whose runner was killed is closed first, which ends what it left."""
@@ -173,7 +181,7 @@ class Runs:
             states = [self._state(known, decided, parent) for parent in row.facts.parents if parent not in chosen]
             if any(not state.complete for state in states):
                 continue
-            doomed = known.batch.cancelled or any(state is not JobState.SUCCESS for state in states)
+            doomed = known.cancelled(row.group_id) or any(state is not JobState.SUCCESS for state in states)
             if known.batch.deleted or (doomed and not row.facts.always_run):
                 decided[row.job_id] = JobState.CANCELLED.value
             elif len(row.earlier) >= row.facts.n_max_attempts:
@@ -201,14 +209,18 @@ class Runs:
 
     # ending
 
-    def cancel(self, batch_id: int) -> None:
-        """Cancel what has not ended and is not `always_run`; again does nothing more."""
+    def cancel(self, batch_id: int, group_id: int = ROOT) -> None:
+        """Cancel what has not ended in a group and is not `always_run`; again does nothing more."""
         with self._lock:
-            self._store.mark_cancelled(batch_id)
+            known = self._loaded(batch_id)
+            if group_id == ROOT:
+                self._store.mark_cancelled(batch_id)
+            else:
+                self._store.groups.mark_cancelled(batch_id, [group_id])
             for run_id, ended in self._store.runs(batch_id):
                 if not ended:
                     with suppress(RunLostError):
-                        rundir.request_cancel(rundir.find(run_id), "cancelled by the user")
+                        _end_parts(known, run_id, group_id)
             self.changed(batch_id)
 
     def delete(self, batch_id: int) -> None:
@@ -225,6 +237,16 @@ class Runs:
                     rundir.remove(run.directory)
         self._store.forget_runs(known.batch.batch_id)
         self._known.pop(known.batch.batch_id, None)
+
+
+def _end_parts(known: Known, run_id: str, group_id: int) -> None:
+    """Ask a run to end the jobs of a group; the root is all of it, also what it has not come to yet."""
+    directory = rundir.find(run_id)
+    if group_id == ROOT:
+        rundir.request_cancel(directory, "cancelled by the user")
+        return
+    rows = [row for row in known.rows if row.run_id == run_id and known.inside(row.group_id, group_id) and not row.facts.always_run]
+    request_parts(directory, [row.number for row in rows if row.number is not None])
 
 
 def _tried(run: RunningBatch, row: JobRow) -> bool:

@@ -17,7 +17,7 @@ from hail_batch_jupyter.backends.local import LocalBackend
 from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
 from hail_batch_jupyter.service.api.resources import REGION, request_of
-from hail_batch_jupyter.service.store.tables import JobRow
+from hail_batch_jupyter.service.store.rows import JobRow
 
 _INSIDE = re.compile(r"(?<![\w.~/}$-])/io(?=[/\s\"';:,)]|$)")
 """The folder of a job's files, where it is the beginning of a path."""
@@ -131,7 +131,7 @@ def _told(batch_id: int, row: JobRow) -> dict[str, str]:
         "HAIL_REGION": REGION,
         "HAIL_BATCH_ID": str(batch_id),
         "HAIL_JOB_ID": str(row.job_id),
-        "HAIL_JOB_GROUP_ID": "0",
+        "HAIL_JOB_GROUP_ID": str(row.group_id),
         "HAIL_ATTEMPT_ID": attempt_id(batch_id, row.job_id, len(row.earlier), 1),
     }
 

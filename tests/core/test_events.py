@@ -161,7 +161,10 @@ def test_every_attempt_is_kept_with_how_it_ended() -> None:
         (F, {"attempt": 2, "exit_code": 4}),
     )
 
-    assert view.attempts == (AttemptView(1, 2000, 3000, 3, "", usage), AttemptView(2, 4000, 6000, 4, "", None, granted))
+    assert view.attempts == (
+        AttemptView(1, 2000, 3000, 3, "", usage, main_ms=2000),
+        AttemptView(2, 4000, 6000, 4, "", None, granted, 4000, 5000),
+    )
 
 
 def test_a_job_that_waits_for_its_next_attempt_says_so() -> None:

@@ -93,7 +93,7 @@ def test_an_empty_batch_is_a_success_at_once(server: Server) -> None:
         ({"input_files": [{"from": "file:///x", "to": "/io/../etc/x"}]}, "has no '..'"),
         ({"output_files": [{"from": "/etc/passwd", "to": "file:///x"}]}, "begins with /io/"),
         ({"attributes": {"name": 1}}, "jobs[0].attributes.name is not <class 'str'>."),
-        ({"in_update_job_group_id": 1}, "root group 0 only"),
+        ({"in_update_job_group_id": 1}, "is in the job group 1, which does not exist"),
         ({"job_id": 2}, "job ids [2, 2] are out of range [1, 1] allocated by update"),
         ({"timeout": 0}, "jobs[0].timeout does not satisfy the condition x > 0."),
         ({"always_run": "yes"}, "jobs[0].always_run is not <class 'bool'>."),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.api.resources import REGION, granted
-from hail_batch_jupyter.service.store.tables import JobFacts
+from hail_batch_jupyter.service.store.rows import JobFacts, NewJob
 
 _INSIDE = "/io/"
 _NOT_HERE = {
@@ -20,21 +22,22 @@ _NOT_HERE = {
 }
 
 
-def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int]) -> tuple[int, JobFacts, dict[str, Any]]:
-    """(number in the batch, what lists need, what the job does).
+def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places) -> NewJob:
+    """The job as it is put in.
 
     `committed` are the jobs of earlier updates. Raises Refusal for a job that cannot run here.
     """
     job_id = start_job_id + posted["job_id"] - 1
     who = f"({batch_id}, {job_id})"
     _check_abilities(posted, who)
+    group_id = places.of_job(posted, who)
     parents = _parents(posted, who, start_job_id, committed)
     attributes = posted.get("attributes") or {}
     always_run, n_max_attempts = posted.get("always_run", False), posted.get("n_max_attempts", 20)
     spec = {
         "process": {"command": posted["process"]["command"], "image": posted["process"].get("image", ""), "type": "docker"},
         "job_id": job_id,
-        "job_group_id": 0,
+        "job_group_id": group_id,
         "always_run": always_run,
         "always_copy_output": posted.get("always_copy_output", True),
         "n_max_attempts": n_max_attempts,
@@ -45,7 +48,7 @@ def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, commit
         "secrets": [],
     }
     spec.update({key: posted[key] for key in ("input_files", "output_files", "timeout", "requester_pays_project", "user_code") if posted.get(key)})
-    return job_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes), spec
+    return NewJob(job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes), spec)
 
 
 def _check_abilities(posted: Mapping[str, Any], who: str) -> None:
@@ -63,8 +66,6 @@ def _check_abilities(posted: Mapping[str, Any], who: str) -> None:
         raise Refusal(400, "unauthorized use of unconfined=True")
     if posted.get("network") not in (None, "public"):
         raise Refusal(400, f"unauthorized network {posted['network']}")
-    if posted.get("absolute_job_group_id") or posted.get("in_update_job_group_id"):
-        raise Refusal(400, f"job {who} is in a job group, and this service has the root group 0 only; leave groups out")
     _check_regions(posted.get("regions"))
     _check_words(posted, who)
     _check_copies(posted, who)
@@ -110,7 +111,7 @@ def _parents(posted: Mapping[str, Any], who: str, start_job_id: int, committed: 
         if parent not in committed:
             raise Refusal(400, f"job {who} has the parent {parent}, which is no job of a committed update; commit parents first")
     parents = [*outside, *(start_job_id + parent - 1 for parent in inside)]
-    twice = next((parent for number, parent in enumerate(parents) if parent in parents[:number]), None) if len(set(parents)) < len(parents) else None
-    if twice is not None:
+    if len(set(parents)) < len(parents):
+        twice = Counter(parents).most_common(1)[0][0]
         raise Refusal(400, f"bunch contains job with duplicated parents (({who[1:-1]}, {twice}))")
     return tuple(parents)

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hail_batch_jupyter.core.events import JobView
+from hail_batch_jupyter.core.events import AttemptView, JobView
 from hail_batch_jupyter.core.state import BROKEN, JobState, roll_up
 from hail_batch_jupyter.service.api.resources import REGION
-from hail_batch_jupyter.service.known import AttemptView, Known
-from hail_batch_jupyter.service.store.tables import BatchRow, JobRow
+from hail_batch_jupyter.service.known import Attempt, Known
+from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, JobRow
 
 CONTAINERS = ("input", "main", "output")
 _FREE: dict[str, Any] = {"cost": 0.0, "msec_mcpu": 0, "cost_breakdown": None}
@@ -29,38 +29,39 @@ def batch_answer(known: Known) -> dict[str, Any]:
     batch = known.batch
     head = {"id": batch.batch_id, "user": batch.user, "billing_project": batch.project, "token": batch.token}
     created = time_text(batch.created_ms)
-    whole = _whole(known)
+    whole = _whole(known, ROOT)
     duration_ms = whole.pop("duration_ms")
     times = {"time_created": created, "time_closed": None, "time_completed": whole.pop("time_completed"), "duration_ms": duration_ms}
     duration = None if duration_ms is None else duration_text(duration_ms)
     return {**head, **whole, "closed": True, **times, "duration": duration, **_FREE, **_attributes(batch.attributes)}
 
 
-def root_group_answer(known: Known) -> dict[str, Any]:
-    """The group that all jobs are in."""
-    whole = _whole(known)
+def group_answer(known: Known, group_id: int) -> dict[str, Any]:
+    """A job group, with what is below it."""
+    group = known.groups[group_id]
+    whole = _whole(known, group_id)
     duration_ms, completed = whole.pop("duration_ms"), whole.pop("time_completed")
-    times = {"time_created": time_text(known.batch.created_ms), "time_completed": completed, "duration": duration_ms}
+    times = {"time_created": time_text(group.created_ms), "time_completed": completed, "duration": duration_ms}
     money = {"cost": 0.0, "cost_breakdown": None}
-    return {"batch_id": known.batch.batch_id, "job_group_id": 0, **whole, **times, **money, **_attributes(known.batch.attributes)}
+    return {"batch_id": known.batch.batch_id, "job_group_id": group_id, **whole, **times, **money, **_attributes(group.attributes)}
 
 
-def _whole(known: Known) -> dict[str, Any]:
-    """State, counters and end of a batch."""
-    counts = known.counts()
+def _whole(known: Known, group_id: int) -> dict[str, Any]:
+    """State, counters and end of a group."""
+    counts = known.counts(group_id)
+    n_jobs = sum(counts.values())
     n_completed = sum(count for state, count in counts.items() if state.complete)
-    complete = n_completed == len(known.rows)
-    completed_ms = known.completed_ms() if complete else None
+    completed_ms = known.ended_ms(group_id) if n_completed == n_jobs else None
     return {
-        "state": roll_up(counts, known.batch.cancelled).value,
-        "complete": complete,
-        "n_jobs": len(known.rows),
+        "state": roll_up(counts, known.cancelled(group_id)).value,
+        "complete": n_completed == n_jobs,
+        "n_jobs": n_jobs,
         "n_completed": n_completed,
         "n_succeeded": counts.get(JobState.SUCCESS, 0),
         "n_failed": sum(counts.get(state, 0) for state in BROKEN),
         "n_cancelled": counts.get(JobState.CANCELLED, 0),
         "time_completed": None if completed_ms is None else time_text(completed_ms),
-        "duration_ms": None if completed_ms is None else completed_ms - known.batch.created_ms,
+        "duration_ms": None if completed_ms is None else completed_ms - known.groups[group_id].created_ms,
     }
 
 
@@ -99,22 +100,22 @@ def _status(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any]) -
     last = attempts[-1]
     words = {JobState.SUCCESS: "succeeded", JobState.RUNNING: "running"}
     state = words.get(view.state, view.state.value.lower())
-    ended = {"end_time": last.ended_ms} if last.ended_ms is not None else {}
+    ended = {"end_time": last.view.ended_ms} if last.view.ended_ms is not None else {}
     return {
         "version": 5,
         "format_version": 7,
         "worker": socket.gethostname(),
         "batch_id": known.batch.batch_id,
         "job_id": row.job_id,
-        "job_group_id": 0,
+        "job_group_id": row.group_id,
         "attempt_id": last.attempt_id,
         "user": known.batch.user,
         "region": REGION,
         "state": state,
         "resources": [],
-        "start_time": last.started_ms,
+        "start_time": last.view.started_ms,
         **ended,
-        "container_statuses": _containers(known, row, view, spec, last),
+        "container_statuses": _containers(known, row, view, spec, last.view),
         "timing": {},
     }
 
@@ -169,14 +170,15 @@ def attempts_answer(known: Known, row: JobRow) -> list[dict[str, Any]] | None:
     return found or None
 
 
-def _attempt(known: Known, row: JobRow, attempt: AttemptView) -> dict[str, Any]:
+def _attempt(known: Known, row: JobRow, attempt: Attempt) -> dict[str, Any]:
     answer: dict[str, Any] = {"batch_id": known.batch.batch_id, "job_id": row.job_id, "attempt_id": attempt.attempt_id, "instance_name": socket.gethostname()}
-    until_ms = attempt.ended_ms if attempt.ended_ms is not None else int(time.time() * 1000)
-    if attempt.started_ms is not None:
-        duration_ms = max(0, until_ms - attempt.started_ms)
-        answer.update(start_time=time_text(attempt.started_ms), start_time_ms=attempt.started_ms, duration=duration_text(duration_ms), duration_ms=duration_ms)
-    if attempt.ended_ms is not None:
-        answer.update(end_time=time_text(attempt.ended_ms), end_time_ms=attempt.ended_ms)
+    started_ms, ended_ms = attempt.view.started_ms, attempt.view.ended_ms
+    until_ms = ended_ms if ended_ms is not None else int(time.time() * 1000)
+    if started_ms is not None:
+        duration_ms = max(0, until_ms - started_ms)
+        answer.update(start_time=time_text(started_ms), start_time_ms=started_ms, duration=duration_text(duration_ms), duration_ms=duration_ms)
+    if ended_ms is not None:
+        answer.update(end_time=time_text(ended_ms), end_time_ms=ended_ms)
     return {**answer, "rollup_time": until_ms, "reason": attempt.reason}
 
 

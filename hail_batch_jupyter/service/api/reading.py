@@ -14,15 +14,16 @@ from hail_batch_jupyter.service.api.answers import (
     attempts_answer,
     batch_answer,
     containers_of,
+    group_answer,
     job_answer,
     job_entry,
-    root_group_answer,
 )
 from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.known import Known
 from hail_batch_jupyter.service.runs import Runs
-from hail_batch_jupyter.service.store.tables import BatchRow, JobRow, Store
+from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, JobRow
+from hail_batch_jupyter.service.store.tables import Store
 
 PAGE = 50
 _STATUSES = ("open", "closed")
@@ -62,22 +63,25 @@ class Reading:
         return {"batches": found}
 
     def group(self, user: str, batch_id: int, group_id: int) -> dict[str, Any]:
-        """A job group; there is the root only."""
+        """A job group."""
+        with self._lock:
+            return group_answer(self._with_group(user, batch_id, group_id), group_id)
+
+    def groups(self, user: str, batch_id: int, group_id: int, query: Mapping[str, str]) -> dict[str, Any]:
+        """A page of the groups in a group."""
+        after = _number(query, "last_job_group_id") or 0
         with self._lock:
             known = self._known(user, batch_id)
-            if group_id:
-                raise not_found(f"job group {group_id} of batch {batch_id} does not exist")
-            return root_group_answer(known)
-
-    def groups(self, user: str, batch_id: int, group_id: int) -> dict[str, Any]:
-        """The groups in a group: none."""
-        self._check_root(user, batch_id, group_id)
-        return {"job_groups": []}
+            _check_group(known, group_id)
+            inside = [each.group_id for each in known.groups.values() if each.parent_id == group_id and each.group_id > max(after, ROOT)]
+            found = [group_answer(known, each) for each in inside[:PAGE]]
+        return {"job_groups": found, **({"last_job_group_id": inside[PAGE - 1]} if len(inside) > PAGE else {})}
 
     def cancel(self, user: str, batch_id: int, group_id: int) -> None:
-        """Cancel a batch."""
-        self._check_root(user, batch_id, group_id)
-        self._runs.cancel(batch_id)
+        """Cancel a group, the root for the batch."""
+        with self._lock:
+            _check_group(self._known(user, batch_id), group_id)
+        self._runs.cancel(batch_id, group_id)
 
     def delete(self, user: str, batch_id: int) -> None:
         """Cancel a batch and forget it."""
@@ -95,11 +99,10 @@ class Reading:
         after = _number(query, "last_job_id") or 0
         found: list[dict[str, Any]] = []
         with self._lock:
-            known = self._known(user, batch_id)
-            if group_id:
-                raise not_found(f"job group {group_id} of batch {batch_id} does not exist")
-            for row, view in zip(known.rows, known.views, strict=True):
-                if row.job_id <= after:
+            known = self._with_group(user, batch_id, group_id)
+            for place in range(known.place_after(after), len(known.rows)):
+                row, view = known.rows[place], known.views[place]
+                if row.group_id != group_id and not (recursive in _YES and known.inside(row.group_id, group_id)):
                     continue
                 entry = job_entry(known.batch, row, view)
                 if test(Item(entry, row.facts.attributes)):
@@ -137,7 +140,7 @@ class Reading:
             raise not_found(f"job {job_id} of batch {batch_id} has no attempt {attempt_id}")
         if not chosen or chosen[-1].run is None:
             return b""
-        return chosen[-1].run.log(chosen[-1].number, container, attempt=chosen[-1].attempt)
+        return chosen[-1].run.log(chosen[-1].number, container, attempt=chosen[-1].view.number)
 
     def logs(self, user: str, batch_id: int, job_id: int) -> dict[str, str | None]:
         """All logs of a job as texts."""
@@ -195,10 +198,16 @@ class Reading:
             raise not_found(f"batch {batch_id} has no job {job_id}")
         return known, known.rows[place]
 
-    def _check_root(self, user: str, batch_id: int, group_id: int) -> None:
-        self._batch(user, batch_id)
-        if group_id:
-            raise Refusal(403, f"Job Group ({batch_id}, {group_id}) does not exist.")
+    def _with_group(self, user: str, batch_id: int, group_id: int) -> Known:
+        known = self._known(user, batch_id)
+        if group_id not in known.groups:
+            raise not_found(f"job group {group_id} of batch {batch_id} does not exist")
+        return known
+
+
+def _check_group(known: Known, group_id: int) -> None:
+    if group_id not in known.groups:
+        raise Refusal(403, f"Job Group ({known.batch.batch_id}, {group_id}) does not exist.")
 
 
 def _number(query: Mapping[str, str], key: str) -> int | None:

@@ -15,6 +15,7 @@ from hail_batch_jupyter.service.api.refusal import Refusal
 Check = Callable[[Any, str], None]
 _TOKEN = 100
 _ATTRIBUTE = 100
+_ADDRESS = 255
 
 
 def parsed(body: bytes) -> Any:
@@ -88,6 +89,13 @@ def token(value: Any, where: str) -> None:
         raise Refusal(400, f"{where} has {len(value)} characters; a token has 1 to {_TOKEN}.")
 
 
+def address(value: Any, where: str) -> None:
+    """A place on the web that can be called."""
+    is_a(str)(value, where)
+    if len(value) > _ADDRESS or not value.startswith(("http://", "https://")) or not value.isprintable() or " " in value:
+        raise Refusal(400, f"{where} is no http:// or https:// address of at most {_ADDRESS} characters.")
+
+
 def record(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Check:
     """An object with these keys and no others."""
 
@@ -116,7 +124,7 @@ _BUCKETS = or_null(list_of(record({"bucket": _TEXT, "mount_path": _TEXT, "read_o
 
 check_batch = record(
     {"billing_project": _TEXT, "token": token, "n_jobs": not_negative},
-    {"n_job_groups": not_negative, "attributes": or_null(words), "callback": or_null(_TEXT), "cancel_after_n_failures": or_null(above_zero(int))},
+    {"n_job_groups": not_negative, "attributes": or_null(words), "callback": or_null(address), "cancel_after_n_failures": or_null(above_zero(int))},
 )
 check_update = record({"token": token, "n_jobs": not_negative}, {"n_job_groups": not_negative})
 _check_job = record(
@@ -152,14 +160,39 @@ _check_job = record(
 check_jobs = list_of(_check_job)
 
 
+_check_groups = list_of(
+    record(
+        {"job_group_id": above_zero(int)},
+        {
+            "in_update_parent_id": or_null(not_negative),
+            "absolute_parent_id": or_null(not_negative),
+            "attributes": or_null(words),
+            "callback": or_null(address),
+            "cancel_after_n_failures": or_null(above_zero(int)),
+        },
+    )
+)
+
+
 def check_bunch(value: Any, n_jobs: int, update_id: int) -> None:
     """Jobs of an update: their shape, and numbers that follow one another within the update."""
     check_jobs(value, "jobs")
     if not value:
         raise Refusal(400, "jobs has no elements; post at least one job")
-    numbers = [job["job_id"] for job in value]
+    _check_numbers("job", [job["job_id"] for job in value], n_jobs, update_id)
+
+
+def check_groups(value: Any, n_groups: int, update_id: int) -> None:
+    """Job groups of an update, as the jobs."""
+    _check_groups(value, "job_groups")
+    if not value:
+        raise Refusal(400, "job_groups has no elements; post at least one job group")
+    _check_numbers("job group", [group["job_group_id"] for group in value], n_groups, update_id)
+
+
+def _check_numbers(what: str, numbers: list[int], count: int, update_id: int) -> None:
     for before, after in pairwise(numbers):
         if after != before + 1:
-            raise Refusal(400, f"noncontiguous job ids found in the spec: {before} -> {after}")
-    if not 1 <= numbers[0] <= numbers[-1] <= n_jobs:
-        raise Refusal(400, f"job ids [{numbers[0]}, {numbers[-1]}] are out of range [1, {n_jobs}] allocated by update {update_id}")
+            raise Refusal(400, f"noncontiguous {what} ids found in the spec: {before} -> {after}")
+    if not 1 <= numbers[0] <= numbers[-1] <= count:
+        raise Refusal(400, f"{what} ids [{numbers[0]}, {numbers[-1]}] are out of range [1, {count}] allocated by update {update_id}")

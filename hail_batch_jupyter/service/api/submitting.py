@@ -9,12 +9,12 @@ import time
 from typing import Any
 
 from hail_batch_jupyter.service.api.accepting import accepted
+from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
-from hail_batch_jupyter.service.api.shapes import check_batch, check_bunch, check_update, is_a
+from hail_batch_jupyter.service.api.shapes import check_batch, check_bunch, check_groups, check_update, is_a
 from hail_batch_jupyter.service.runs import Runs
-from hail_batch_jupyter.service.store.tables import BatchRow, Store, UpdateRow
-
-_FIRST_GROUP = 1
+from hail_batch_jupyter.service.store.rows import BatchRow, UpdateRow
+from hail_batch_jupyter.service.store.tables import Store
 
 
 class Submitting:
@@ -29,40 +29,49 @@ class Submitting:
         check_batch(body, "batch")
         with self._store.transaction():
             batch = self._batch(user, body)
-            if not body["n_jobs"]:
+            if not body["n_jobs"] and not body.get("n_job_groups"):
                 return {"id": batch.batch_id, "update_id": None, "start_job_group_id": None, "start_job_id": None}
-            update = self._update(batch, body["token"], body["n_jobs"])
+            update = self._update(batch, body)
             return {"id": batch.batch_id, **_starts(update)}
 
     def create_fast(self, user: str, body: Any) -> dict[str, Any]:
         """A batch with all its jobs, which begin at once."""
-        head, bunch = _fast(body, "batch")
+        head, groups, bunch = _fast(body, "batch")
         check_batch(head, "batch")
         with self._store.transaction():
             batch = self._batch(user, head)
-            update = self._update(batch, head["token"], head["n_jobs"])
-            self._complete(batch, update, bunch)
+            update = self._update(batch, head)
+            self._complete(batch, update, groups, bunch)
         self._runs.changed(batch.batch_id)
-        return {"id": batch.batch_id, "start_job_group_id": _FIRST_GROUP, "start_job_id": update.start_job_id}
+        return {"id": batch.batch_id, "start_job_group_id": update.start_group_id, "start_job_id": update.start_job_id}
 
     def create_update(self, user: str, batch_id: int, body: Any) -> dict[str, Any]:
         """Room for more jobs in a batch."""
         check_update(body, "update")
         _check_count(body)
         with self._store.transaction():
-            return _starts(self._update(self._own(user, batch_id), body["token"], body["n_jobs"]))
+            return _starts(self._update(self._own(user, batch_id), body))
 
     def update_fast(self, user: str, batch_id: int, body: Any) -> dict[str, Any]:
         """More jobs for a batch, which begin at once."""
-        head, bunch = _fast(body, "update")
+        head, groups, bunch = _fast(body, "update")
         check_update(head, "update")
         _check_count(head)
         with self._store.transaction():
             batch = self._own(user, batch_id)
-            update = self._update(batch, head["token"], head["n_jobs"])
-            self._complete(batch, update, bunch)
+            update = self._update(batch, head)
+            self._complete(batch, update, groups, bunch)
         self._runs.changed(batch_id)
         return _starts(update)
+
+    def create_groups(self, user: str, batch_id: int, update_id: int, body: Any) -> None:
+        """Some job groups of an update."""
+        with self._store.transaction():
+            batch = self._own(user, batch_id)
+            update = self._update_of(batch, update_id)
+            if update.committed:
+                raise Refusal(400, f"update {update_id} is already committed")
+            self._put_groups(batch, update, body)
 
     def create_jobs(self, user: str, batch_id: int, update_id: int, body: Any) -> None:
         """Some jobs of an update."""
@@ -80,7 +89,14 @@ class Submitting:
             update = self._update_of(batch, update_id)
             self._commit(batch, update)
         self._runs.changed(batch_id)
-        return {"start_job_id": update.start_job_id, "start_job_group_id": _FIRST_GROUP}
+        return {"start_job_id": update.start_job_id, "start_job_group_id": update.start_group_id}
+
+    def close(self, user: str, batch_id: int) -> dict[str, Any]:
+        """Commit the first update, if there is one, as old clients do."""
+        batch = self._own(user, batch_id)
+        if batch.cancelled:
+            raise Refusal(400, "Cannot close a previously cancelled batch.")
+        return self.commit(user, batch_id, 1) if self._store.updates(batch_id) else {}
 
     # parts of these
 
@@ -92,10 +108,6 @@ class Submitting:
             raise Refusal(403, f"Unknown Hail Batch billing project {project}.")
         if status != "open":
             raise Refusal(403, f"Billing project {project} is closed or deleted.")
-        if head.get("n_job_groups"):
-            raise _no_groups()
-        if head.get("callback"):
-            raise Refusal(400, "the batch has a callback, and this service calls nobody back; leave it out")
         batch = self._store.batch_of_token(user, head["token"])
         if batch is None:
             self._store.new_batch(user, head, int(time.time() * 1000))
@@ -109,16 +121,16 @@ class Submitting:
             raise not_found(f"batch {batch_id} does not exist")
         return batch
 
-    def _update(self, batch: BatchRow, token: str, n_jobs: int) -> UpdateRow:
+    def _update(self, batch: BatchRow, head: dict[str, Any]) -> UpdateRow:
         """The update of that token, a new one if there is none."""
         updates = self._store.updates(batch.batch_id)
-        found = next((update for update in updates if update.token == token), None)
+        found = next((update for update in updates if update.token == head["token"]), None)
         if found is not None:
             return found
         if batch.cancelled:
             raise Refusal(400, "Cannot submit new jobs or job groups to a cancelled batch")
-        start = updates[-1].start_job_id + updates[-1].n_jobs if updates else 1
-        update = UpdateRow(len(updates) + 1, token, start, n_jobs, False)
+        starts = (updates[-1].start_job_id + updates[-1].n_jobs, updates[-1].start_group_id + updates[-1].n_groups) if updates else (1, 1)
+        update = UpdateRow(len(updates) + 1, head["token"], starts[0], head["n_jobs"], False, starts[1], head.get("n_job_groups", 0))
         self._store.new_update(batch.batch_id, update)
         return update
 
@@ -128,16 +140,35 @@ class Submitting:
             raise not_found(f"update {update_id} of batch {batch.batch_id} does not exist")
         return found
 
-    def _complete(self, batch: BatchRow, update: UpdateRow, bunch: Any) -> None:
-        """Put the jobs in and commit, unless that was done."""
+    def _complete(self, batch: BatchRow, update: UpdateRow, groups: Any, bunch: Any) -> None:
+        """Put groups and jobs in and commit, unless that was done."""
         if not update.committed:
-            self._put(batch, update, bunch)
+            if groups:
+                self._put_groups(batch, update, groups)
+            if bunch or not groups:
+                self._put(batch, update, bunch)
             self._commit(batch, update)
+
+    def _put_groups(self, batch: BatchRow, update: UpdateRow, posted: Any) -> None:
+        """Put groups in, all of them or, when they are there already, none."""
+        check_groups(posted, update.n_groups, update.update_id)
+        there = self._store.groups.numbers_of(batch.batch_id, update.update_id)
+        again = sum(update.start_group_id + group["job_group_id"] - 1 in there for group in posted)
+        if again == len(posted):
+            return
+        if again:
+            raise Refusal(400, f"{again} of {len(posted)} job groups in this request already exist in update {update.update_id}")
+        places, now_ms = self._places(batch, update), int(time.time() * 1000)
+        self._store.groups.put(batch.batch_id, update.update_id, [places.add(group, now_ms) for group in posted])
+
+    def _places(self, batch: BatchRow, update: UpdateRow) -> Places:
+        return Places(batch.batch_id, update.start_group_id, self._store.groups.usable(batch, update.update_id))
 
     def _put(self, batch: BatchRow, update: UpdateRow, bunch: Any) -> None:
         check_bunch(bunch, update.n_jobs, update.update_id)
-        committed = {row.job_id for row in self._store.jobs(batch.batch_id)} if any(_looks_back(job) for job in bunch) else set()
-        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed) for job in bunch]
+        committed = self._store.committed_jobs(batch.batch_id) if any(_looks_back(job) for job in bunch) else set()
+        places = self._places(batch, update)
+        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places) for job in bunch]
         self._store.put_jobs(batch.batch_id, update.update_id, jobs)
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:
@@ -145,6 +176,9 @@ class Submitting:
             return
         if batch.cancelled:
             raise Refusal(400, "Cannot commit an update to a cancelled batch")
+        n_groups = len(self._store.groups.numbers_of(batch.batch_id, update.update_id)) if update.n_groups else 0
+        if n_groups != update.n_groups:
+            raise Refusal(400, f"wrong number of job groups: expected {update.n_groups}, actual {n_groups}")
         n_jobs = self._store.n_jobs_of(batch.batch_id, update.update_id)
         if n_jobs != update.n_jobs:
             raise Refusal(400, f"wrong number of jobs: expected {update.n_jobs}, actual {n_jobs}")
@@ -156,27 +190,21 @@ def _looks_back(job: dict[str, Any]) -> bool:
 
 
 def _starts(update: UpdateRow) -> dict[str, Any]:
-    return {"update_id": update.update_id, "start_job_group_id": _FIRST_GROUP, "start_job_id": update.start_job_id}
+    return {"update_id": update.update_id, "start_job_group_id": update.start_group_id, "start_job_id": update.start_job_id}
 
 
-def _fast(body: Any, what: str) -> tuple[Any, Any]:
-    """Head and jobs of a request for everything."""
+def _fast(body: Any, what: str) -> tuple[Any, Any, Any]:
+    """Head, groups and jobs of a request for everything."""
     is_a(dict)(body, "the body")
     unknown = sorted(body.keys() - {"bunch", "job_groups", what})
     if unknown or what not in body or "bunch" not in body:
         raise Refusal(400, f"the body has the keys {sorted(body)}; it needs 'bunch' and {what!r}, and may have 'job_groups'")
-    if body.get("job_groups"):
-        raise _no_groups()
+    groups = body.get("job_groups") or []
     is_a(list)(body["bunch"], "jobs")
-    return body[what], body["bunch"]
+    is_a(list)(groups, "job_groups")
+    return body[what], groups, body["bunch"]
 
 
 def _check_count(head: dict[str, Any]) -> None:
-    if head.get("n_job_groups"):
-        raise _no_groups()
-    if not head["n_jobs"]:
+    if not head["n_jobs"] and not head.get("n_job_groups"):
         raise Refusal(400, "update.n_jobs does not satisfy the condition x > 0.")
-
-
-def _no_groups() -> Refusal:
-    return Refusal(400, "this service has the root group 0 only; leave job groups out")

@@ -1,4 +1,4 @@
-"""The database file: its tables, and transactions."""
+"""The database file: its version, its transactions, and copies of it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.errors import ConfigError
-
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE users (name TEXT PRIMARY KEY, token_sha256 BLOB NOT NULL);
-CREATE TABLE billing_projects (name TEXT PRIMARY KEY, status TEXT NOT NULL DEFAULT 'open');
-CREATE TABLE members (project TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (project, user)) WITHOUT ROWID;
-CREATE TABLE batches (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, project TEXT NOT NULL, token TEXT NOT NULL, attributes TEXT NOT NULL,
-  failure_limit INTEGER, created_ms INTEGER NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0, UNIQUE (user, token));
-CREATE TABLE updates (
-  batch_id INTEGER NOT NULL, update_id INTEGER NOT NULL, token TEXT NOT NULL, start_job_id INTEGER NOT NULL, n_jobs INTEGER NOT NULL,
-  committed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (batch_id, update_id), UNIQUE (batch_id, token)) WITHOUT ROWID;
-CREATE TABLE jobs (
-  batch_id INTEGER NOT NULL, job_id INTEGER NOT NULL, update_id INTEGER NOT NULL, facts TEXT NOT NULL, spec TEXT NOT NULL,
-  run_id TEXT, number INTEGER, state TEXT, earlier TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (batch_id, job_id));
-CREATE TABLE runs (run_id TEXT PRIMARY KEY, batch_id INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX runs_of_batch ON runs (batch_id);
-"""
+from hail_batch_jupyter.service.store.migrations import MIGRATIONS
 
 
 class Database:
@@ -40,11 +23,16 @@ class Database:
         self._depth = 0
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
+        self._migrate(path)
+
+    def _migrate(self, path: Path) -> None:
+        """Bring the tables of earlier versions to the present one, each step whole or not at all."""
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
-            raise ConfigError(f"the data in {str(path)!r} has version {version}, this version reads {SCHEMA_VERSION}; use the version that wrote it")
+        if version > len(MIGRATIONS):
+            self._connection.close()
+            raise ConfigError(f"the data in {str(path)!r} has version {version}, this version reads {len(MIGRATIONS)}; use the version that wrote it")
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            self._connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

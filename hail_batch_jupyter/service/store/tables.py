@@ -4,62 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from hail_batch_jupyter.service.store.database import Database
+from hail_batch_jupyter.service.store.groups import Groups
+from hail_batch_jupyter.service.store.rows import BatchRow, JobFacts, JobRow, NewJob, UpdateRow
 
-
-class BatchRow(NamedTuple):
-    """A batch as it was created, and what was done to it as a whole."""
-
-    batch_id: int
-    user: str
-    project: str
-    token: str
-    attributes: Mapping[str, str]
-    failure_limit: int | None
-    created_ms: int
-    cancelled: bool
-    deleted: bool
-
-
-class UpdateRow(NamedTuple):
-    """Jobs that were added to a batch together."""
-
-    update_id: int
-    token: str
-    start_job_id: int
-    n_jobs: int
-    committed: bool
-
-
-class JobFacts(NamedTuple):
-    """What lists and the order of running need of a job."""
-
-    name: str | None
-    always_run: bool
-    n_max_attempts: int
-    parents: tuple[int, ...]
-    attributes: Mapping[str, str]
-
-
-class JobRow(NamedTuple):
-    """A job of a committed update.
-
-    run_id, number  the run that it is in, and its number there; None while it is in none
-    state           its final state where no run decides it
-    earlier         (run, number) of runs that ended before it did
-    """
-
-    job_id: int
-    facts: JobFacts
-    run_id: str | None
-    number: int | None
-    state: str | None
-    earlier: tuple[tuple[str, int], ...]
-
-
-_BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted FROM batches"
+_BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs FROM batches"
 
 
 class Store:
@@ -67,6 +18,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.groups = Groups(database)
         self.transaction = database.transaction
         self.close = database.close
 
@@ -96,9 +48,10 @@ class Store:
 
     def new_batch(self, user: str, head: Mapping[str, Any], created_ms: int) -> int:
         """Put a batch in and give its number."""
-        sql = "INSERT INTO batches (user, project, token, attributes, failure_limit, created_ms) VALUES (?, ?, ?, ?, ?, ?)"
+        sql = "INSERT INTO batches (user, project, token, attributes, failure_limit, created_ms, callback) VALUES (?, ?, ?, ?, ?, ?, ?)"
         attributes = json.dumps(head.get("attributes") or {})
-        return self._database.run(sql, user, head["billing_project"], head["token"], attributes, head.get("cancel_after_n_failures"), created_ms)
+        limit, callback = head.get("cancel_after_n_failures"), head.get("callback")
+        return self._database.run(sql, user, head["billing_project"], head["token"], attributes, limit, created_ms, callback)
 
     def batch(self, batch_id: int) -> BatchRow | None:
         """A batch, deleted ones too."""
@@ -133,14 +86,14 @@ class Store:
 
     def updates(self, batch_id: int) -> list[UpdateRow]:
         """The updates of a batch in their order."""
-        sql = "SELECT update_id, token, start_job_id, n_jobs, committed FROM updates WHERE batch_id = ? ORDER BY update_id"
+        sql = "SELECT update_id, token, start_job_id, n_jobs, committed, start_group_id, n_groups FROM updates WHERE batch_id = ? ORDER BY update_id"
         rows = self._database.all(sql, batch_id)
-        return [UpdateRow(update_id, token, start, n_jobs, bool(committed)) for update_id, token, start, n_jobs, committed in rows]
+        return [UpdateRow(*row)._replace(committed=bool(row[4])) for row in rows]
 
     def new_update(self, batch_id: int, update: UpdateRow) -> None:
         """Put an update in."""
-        values = (update.update_id, update.token, update.start_job_id, update.n_jobs)
-        self._database.run("INSERT INTO updates (batch_id, update_id, token, start_job_id, n_jobs) VALUES (?, ?, ?, ?, ?)", batch_id, *values)
+        sql = "INSERT INTO updates (batch_id, update_id, token, start_job_id, n_jobs, committed, start_group_id, n_groups) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._database.run(sql, batch_id, *update)
 
     def mark_committed(self, batch_id: int, update_id: int) -> None:
         """Let the jobs of an update be seen and run."""
@@ -148,10 +101,10 @@ class Store:
 
     # jobs
 
-    def put_jobs(self, batch_id: int, update_id: int, jobs: Iterable[tuple[int, JobFacts, Mapping[str, Any]]]) -> None:
+    def put_jobs(self, batch_id: int, update_id: int, jobs: Iterable[NewJob]) -> None:
         """Put jobs in; those that are there stay as they are."""
-        rows = [(batch_id, job_id, update_id, json.dumps(facts), json.dumps(spec)) for job_id, facts, spec in jobs]
-        self._database.run_many("INSERT OR IGNORE INTO jobs (batch_id, job_id, update_id, facts, spec) VALUES (?, ?, ?, ?, ?)", rows)
+        rows = [(batch_id, job.job_id, update_id, job.group_id, json.dumps(job.facts), json.dumps(job.spec)) for job in jobs]
+        self._database.run_many("INSERT OR IGNORE INTO jobs (batch_id, job_id, update_id, group_id, facts, spec) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def n_jobs_of(self, batch_id: int, update_id: int) -> int:
         """How many jobs of an update are there."""
@@ -160,9 +113,14 @@ class Store:
 
     def jobs(self, batch_id: int) -> list[JobRow]:
         """The jobs of the committed updates of a batch, in the order of their numbers."""
-        sql = """SELECT job_id, facts, run_id, number, state, earlier FROM jobs JOIN updates USING (batch_id, update_id)
+        sql = """SELECT job_id, facts, run_id, number, state, earlier, group_id FROM jobs JOIN updates USING (batch_id, update_id)
                  WHERE batch_id = ? AND committed ORDER BY job_id"""
         return [_job_row(row) for row in self._database.all(sql, batch_id)]
+
+    def committed_jobs(self, batch_id: int) -> set[int]:
+        """The numbers of the jobs of committed updates."""
+        sql = "SELECT job_id FROM jobs JOIN updates USING (batch_id, update_id) WHERE batch_id = ? AND committed"
+        return {job_id for (job_id,) in self._database.all(sql, batch_id)}
 
     def spec(self, batch_id: int, job_id: int) -> dict[str, Any]:
         """What a job does, as it was posted, with numbers of the batch."""
@@ -207,18 +165,20 @@ class Store:
         sql = """SELECT batch_id FROM runs WHERE NOT ended
                  UNION SELECT batch_id FROM jobs JOIN updates USING (batch_id, update_id) WHERE committed AND run_id IS NULL AND state IS NULL
                  UNION SELECT batch_id FROM runs JOIN batches ON batches.id = batch_id WHERE deleted"""
-        return [batch_id for (batch_id,) in self._database.all(sql)]
+        return [*(batch_id for (batch_id,) in self._database.all(sql)), *self.groups.untold()]
 
 
 def _batch_row(row: tuple[Any, ...] | None) -> BatchRow | None:
     if row is None:
         return None
-    batch_id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted = row
-    return BatchRow(batch_id, user, project, token, json.loads(attributes), failure_limit, created_ms, bool(cancelled), bool(deleted))
+    batch_id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told = row
+    attributes = json.loads(attributes)
+    return BatchRow(batch_id, user, project, token, attributes, failure_limit, created_ms, bool(cancelled), bool(deleted), callback, told)
 
 
 def _job_row(row: tuple[Any, ...]) -> JobRow:
-    job_id, facts, run_id, number, state, earlier = row
+    job_id, facts, run_id, number, state, earlier, group_id = row
     name, always_run, n_max_attempts, parents, attributes = json.loads(facts)
     known = JobFacts(name, always_run, n_max_attempts, tuple(parents), attributes)
-    return JobRow(job_id, known, run_id, number, state, tuple((run, number) for run, number in json.loads(earlier)))
+    runs = () if earlier == "[]" else tuple((run, nth) for run, nth in json.loads(earlier))
+    return JobRow(job_id, known, run_id, number, state, runs, group_id)

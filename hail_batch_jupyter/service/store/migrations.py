@@ -1,0 +1,35 @@
+"""How the tables came to be: one script a version, of which a file gets those that it does not have yet."""
+
+from __future__ import annotations
+
+_FIRST = """
+CREATE TABLE users (name TEXT PRIMARY KEY, token_sha256 BLOB NOT NULL);
+CREATE TABLE billing_projects (name TEXT PRIMARY KEY, status TEXT NOT NULL DEFAULT 'open');
+CREATE TABLE members (project TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (project, user)) WITHOUT ROWID;
+CREATE TABLE batches (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, project TEXT NOT NULL, token TEXT NOT NULL, attributes TEXT NOT NULL,
+  failure_limit INTEGER, created_ms INTEGER NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0, UNIQUE (user, token));
+CREATE TABLE updates (
+  batch_id INTEGER NOT NULL, update_id INTEGER NOT NULL, token TEXT NOT NULL, start_job_id INTEGER NOT NULL, n_jobs INTEGER NOT NULL,
+  committed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (batch_id, update_id), UNIQUE (batch_id, token)) WITHOUT ROWID;
+CREATE TABLE jobs (
+  batch_id INTEGER NOT NULL, job_id INTEGER NOT NULL, update_id INTEGER NOT NULL, facts TEXT NOT NULL, spec TEXT NOT NULL,
+  run_id TEXT, number INTEGER, state TEXT, earlier TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (batch_id, job_id));
+CREATE TABLE runs (run_id TEXT PRIMARY KEY, batch_id INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX runs_of_batch ON runs (batch_id);
+"""
+
+_GROUPS = """
+ALTER TABLE batches ADD COLUMN callback TEXT;
+ALTER TABLE batches ADD COLUMN told_jobs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE updates ADD COLUMN start_group_id INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE updates ADD COLUMN n_groups INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN group_id INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE job_groups (
+  batch_id INTEGER NOT NULL, group_id INTEGER NOT NULL, update_id INTEGER NOT NULL, parent_id INTEGER NOT NULL, attributes TEXT NOT NULL, callback TEXT,
+  failure_limit INTEGER, created_ms INTEGER NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0, told_jobs INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (batch_id, group_id)) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _GROUPS)
+"""The script at place n makes version n + 1 of version n; what was released is never changed, only followed by another."""
