@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.backends.launch import Launch
+from hail_batch_jupyter.backends.origin import origin
 from hail_batch_jupyter.backends.remote_inputs import versions_of
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
@@ -139,7 +140,7 @@ class LocalBackend(Backend[RunningBatch]):
             "n_jobs": len(spec.jobs),
             "kept": options.keep_files,
             "previous": spec.previous_run,
-            "notebook": os.environ.get("JPY_SESSION_NAME", ""),
+            **origin(),
             "backend": self.name,
             "settings": self._settings,
         }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from hail_batch_jupyter.backends.origin import cell_id
 from hail_batch_jupyter.core import registry
 
 if TYPE_CHECKING:
@@ -140,14 +141,6 @@ class Desk:
         if self._saved[:2] != (place, saved_s):
             self._saved = (place, saved_s, {cell.get("id") for cell in json.loads(Path(place).read_text())["cells"]})
         return self._saved[2]
-
-
-def cell_id(shell: Shell) -> str:
-    """The id of the cell that is running, '' where the host does not say."""
-    parent = getattr(shell, "parent_header", None)
-    metadata = parent.get("metadata") if isinstance(parent, dict) else None
-    found = metadata.get("cellId") if isinstance(metadata, dict) else None
-    return found if isinstance(found, str) else ""
 
 
 def notebook_path(shell: Shell) -> str:

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any  # IPython carries no types
 
-from hail_batch_jupyter.jupyter.desk import cell_id
+from hail_batch_jupyter.backends.origin import cell_id
 from hail_batch_jupyter.jupyter.feed import Feed
 from hail_batch_jupyter.jupyter.graph import Message
 from hail_batch_jupyter.jupyter.publisher import PUBLISHER

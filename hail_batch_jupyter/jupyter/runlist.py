@@ -34,6 +34,7 @@ class Tally:
     def __init__(self, directory: Path, n_jobs: int) -> None:
         self.n_jobs = n_jobs
         self.cancelled = False
+        self.cost_usd = 0.0
         self._reader = JournalReader(directory / "events.jsonl")
         self._codes: dict[int, int] = {}
 
@@ -46,6 +47,7 @@ class Tally:
         return [found[code] for code in range(len(_STATES))] + [sum(count for code, count in found.items() if code & REUSED)]
 
     def _take(self, event: JobEvent) -> None:
+        self.cost_usd += event.cost_usd
         if event.job_id and event.state is not None:
             self._codes[event.job_id] = REUSED if event.reused else STATE_CODES[event.state]
         elif event.phase == "lost" or (event.phase == "cancel" and not event.group):
@@ -90,14 +92,14 @@ class RunList:
         tally = before.tally if before is not None and before.tally is not None else Tally(directory, run.n_jobs)
         must_read = run.state != "ended" or not run.outcome
         counts = tally.read() if must_read or time.monotonic() < deadline_s else None
-        return _Known(signature, row_of(run, counts, tally.cancelled), None if run.state == "ended" else tally)
+        return _Known(signature, row_of(run, counts, tally), None if run.state == "ended" else tally)
 
 
-def row_of(run: RunInfo, counts: list[int] | None, cancelled: bool) -> Row:
-    """What the panel is told of a run."""
+def row_of(run: RunInfo, counts: list[int] | None, tally: Tally) -> Row:
+    """What the panel is told of a run; `counts` is None while its journal was not read."""
     unborn = run.state == "dead" and not (run.directory / "owner").exists() and time.time() * 1000 - run.created_ms < _YOUNG_MS
     live = run.state == "live" or unborn
-    asked = live and (cancelled or (run.directory / "cancel").exists())
+    asked = live and (tally.cancelled or (run.directory / "cancel").exists())
     return {
         "run_id": run.run_id,
         "name": run.name or "",
@@ -111,6 +113,9 @@ def row_of(run: RunInfo, counts: list[int] | None, cancelled: bool) -> Row:
         "lost": run.outcome == "lost" or not (live or run.state == "ended"),
         "cancelling": asked,
         "notebook": run.notebook or "",
+        "cell": run.cell,
+        "cost_usd": None if counts is None else tally.cost_usd,
+        "url": "",
     }
 
 
@@ -126,7 +131,7 @@ def own_directories() -> list[Path]:
     """Folders of runs that belong to this user; a folder for runs may be shared with others."""
     try:
         with os.scandir(rundir.runs_folder()) as entries:
-            return [Path(entry.path) for entry in entries if _is_own(entry.stat(follow_symlinks=False))]
+            return [Path(entry.path) for entry in entries if _is_own(entry)]
     except FileNotFoundError:
         return []
 
@@ -134,16 +139,24 @@ def own_directories() -> list[Path]:
 def own_run(run_id: str) -> Path:
     """The directory of a run of this user.
 
-    Raises RunLostError when there is none, also for a run of somebody else.
+    Raises RunLostError when there is none, in the same words for a run of somebody else.
     """
-    directory = rundir.find(run_id)
-    if not _is_own(os.lstat(directory)):
+    directory = rundir.runs_folder() / run_id
+    if not _is_own(directory) or not (directory / "run.json").exists():
         raise RunLostError(f"there is no run {run_id!r} of yours; %batch_runs lists those that are")
     return directory
 
 
-def _is_own(facts: os.stat_result) -> bool:
-    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+def _is_own(place: os.DirEntry[str] | Path) -> bool:
+    """Whether a folder is this user's; so is a link of this user to such a folder, where the backend puts runs elsewhere."""
+    user = os.getuid()
+    try:
+        facts = place.stat(follow_symlinks=False)
+        if stat.S_ISLNK(facts.st_mode) and facts.st_uid == user:
+            facts = place.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == user
 
 
 def _signature(directory: Path) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ class RunInfo(NamedTuple):
     outcome   of an ended run: 'success', 'failure', 'cancelled', 'lost' (its runner ended before it); '' when it is not known
     lineage   what all runs of one batch share
     scratch   folder of its intermediate files          kept   whether they stay after the run
+    notebook  the notebook that made it, and its `cell` by id; '' for a script
     """
 
     run_id: str
@@ -44,6 +45,7 @@ class RunInfo(NamedTuple):
     backend: str = ""
     outcome: str = ""
     ended_ms: Optional[int] = None
+    cell: str = ""
 
 
 def runs_folder() -> Path:
@@ -119,6 +121,7 @@ def info(directory: Path) -> RunInfo:
             raise RunLostError(f"run {directory.name!r} has format {facts['format']!r}, this version reads {FORMAT}; use the version that made it")
         state, outcome, ended_ms = _progress(directory)
         own: dict[str, Any] = {"state": state, "outcome": outcome, "ended_ms": ended_ms, "directory": directory, "backend": facts.get("backend") or "local"}
+        own["cell"] = facts.get("cell") or ""
         fields = {name: facts.get(name) for name in RunInfo._fields if name not in own}
         return RunInfo(**fields, **own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -205,6 +205,12 @@ export interface RunRow {
   notebook: string;
   /** The same below the server's own folder, "" when it is not there. */
   notebook_path: string;
+  /** The cell in it, by its id, or "". */
+  cell: string;
+  /** What it has cost so far; null while that is not known. */
+  cost_usd: number | null;
+  /** Its page, for a batch of a service that has one, else "". */
+  url: string;
 }
 
 /** The server's answer about all runs; `now_ms` is its time. */

@@ -18,6 +18,9 @@ export function row(changed: Partial<RunRow> = {}): RunRow {
     cancelling: false,
     notebook: "",
     notebook_path: "",
+    cell: "",
+    cost_usd: 0,
+    url: "",
     ...changed,
   };
 }

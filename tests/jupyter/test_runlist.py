@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hail_batch_jupyter.jupyter.runlist import RunList, contents_path, own_run
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.journal import JournalWriter
 from hail_batch_jupyter.observe.owner import write_owner
+from tests.requirements import ROOT
 
 N_CODES = 9
 
@@ -38,7 +41,7 @@ def event(job_id: int, state: JobState, reused: bool = False) -> JobEvent:
 def test_rows_say_what_runs_what_ended_and_how_and_what_was_left(runs: Path) -> None:
     live, failed, left = made("live"), made("failed"), made("left", created_ms=1)
     write_owner(live, os.getpid(), os.getpid())
-    tell(live, event(1, JobState.SUCCESS, reused=True), event(2, JobState.READY), event(2, JobState.RUNNING))
+    tell(live, event(1, JobState.SUCCESS, reused=True), event(2, JobState.READY), event(2, JobState.RUNNING)._replace(cost_usd=0.25))
     tell(failed, event(1, JobState.SUCCESS), event(2, JobState.FAILED), event(3, JobState.CANCELLED))
     rundir.mark_ended(failed, "failure")
 
@@ -50,6 +53,7 @@ def test_rows_say_what_runs_what_ended_and_how_and_what_was_left(runs: Path) -> 
     assert rows["failed"]["counts"] == [0, 0, 0, 0, 1, 1, 0, 1, 0]
     assert rows["left"]["counts"] == [3, *[0] * (N_CODES - 1)]
     assert rows["failed"]["ended_ms"] and rows["live"]["ended_ms"] is None
+    assert [rows[name]["cost_usd"] for name in ("live", "failed")] == [0.25, 0.0]
     assert left.exists()
 
 
@@ -145,11 +149,60 @@ def test_runs_of_others_are_neither_listed_nor_found(runs: Path, tmp_path: Path)
     os.chown(theirs, 12345, 12345)
     shutil.move(linked, tmp_path / "elsewhere")
     linked.symlink_to(tmp_path / "elsewhere")
+    os.chown(linked, 12345, 12345, follow_symlinks=False)
+    (runs / "to-theirs").symlink_to(theirs)
 
     assert [row["run_id"] for row in RunList().rows()] == [mine.name]
-    for other in (theirs, linked):
-        with pytest.raises(RunLostError, match=f"no run '{other.name}' of yours"):
-            own_run(other.name)
+    for other in (theirs.name, linked.name, "to-theirs"):
+        with pytest.raises(RunLostError, match=f"no run '{other}' of yours"):
+            own_run(other)
+
+
+def test_a_run_in_the_work_folder_of_a_cluster_is_listed(runs: Path, tmp_path: Path) -> None:
+    placed = rundir.create("far", {"name": "far", "n_jobs": 1, "notebook": "", "scratch": "", "kept": True, "lineage": "", "previous": None}, tmp_path / "work")
+
+    assert [(row["run_id"], row["name"]) for row in RunList().rows()] == [(placed.name, "far")]
+    assert own_run(placed.name) == runs / placed.name
+
+
+_AS_SOMEBODY_ELSE = """
+import json, os, sys
+from hail_batch_jupyter.errors import RunLostError
+from hail_batch_jupyter.jupyter import runlist, server
+from hail_batch_jupyter.jupyter.remote import Remote
+from hail_batch_jupyter.observe import rundir
+os.setgroups([]), os.setgid(12345), os.setuid(12345)
+made = rundir.create("theirs", {"name": "theirs", "n_jobs": 1, "notebook": "", "scratch": "", "kept": True, "lineage": "", "previous": None})
+asked = (server.cancel_run, server.delete_run, lambda run_id: server.log_end(run_id, 1, "main", 9), lambda run_id: Remote().converse(run_id, "p", []))
+refused = []
+for ask in asked:
+    try:
+        ask(sys.argv[1])
+    except RunLostError as error:
+        refused.append(str(error))
+print(json.dumps({"made": made.name, "rows": [row["run_id"] for row in runlist.RunList().rows()], "refused": refused}))
+"""
+
+
+def test_two_users_of_one_folder_never_see_each_others_runs(runs: Path, all_runs: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    mine = made("mine")
+    rundir.mark_ended(mine, "success")
+    all_runs.chmod(0o711)
+    runs.chmod(0o1777)
+
+    command = [sys.executable, "-c", _AS_SOMEBODY_ELSE, mine.name]
+    said = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+
+    assert said.returncode == 0, said.stderr
+    theirs = json.loads(said.stdout)
+    assert theirs["rows"] == [theirs["made"]]
+    assert theirs["refused"] == [f"there is no run {mine.name!r} of yours; %batch_runs lists those that are"] * 4
+    assert [row["run_id"] for row in RunList().rows()] == [mine.name]
+    assert (runs / theirs["made"]).stat().st_uid == 12345
+    with pytest.raises(RunLostError, match="of yours"):
+        own_run(theirs["made"])
 
 
 def test_rows_are_json_and_come_newest_first(runs: Path) -> None:
