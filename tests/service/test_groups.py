@@ -167,7 +167,7 @@ def called() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: object) -> None:
             """Nothing."""
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
