@@ -17,7 +17,7 @@ exclude_patterns = ["_build", "extensions"]
 default_role = "literal"  # a single backtick in a docstring is code
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(typing|collections|contextlib|concurrent|subprocess|pathlib|os|argparse|asyncio|threading|pandas|pd|IPython)\..*"),  # pages of others
+    ("py:.*", r"(typing|collections|fractions|contextlib|concurrent|subprocess|pathlib|os|argparse|asyncio|threading|pandas|pd|IPython)\..*"),  # pages of others
     ("py:.*", r"(Any|Self|Callable|Iterable|Iterator|Sequence|Mapping|Path|PathLike|NamedTuple|Literal|TracebackType|[A-Z]|_[A-Z]\w*)"),
     ("py:.*", r"(.*\.)?(Quantity|FileRef|JobDraft|JobGroupDraft|_Run|BatchDraft|Template|RunningBatchType)"),  # names for types, and what users never hold
 ]

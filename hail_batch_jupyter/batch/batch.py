@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hail_batch_jupyter.batch.base_job import Job
 from hail_batch_jupyter.batch.bash_job import BashJob
+from hail_batch_jupyter.batch.costs import BatchCosts
 from hail_batch_jupyter.batch.files import new_serial
 from hail_batch_jupyter.batch.python_job import PythonJob
-from hail_batch_jupyter.batch.stages import BatchStages
 from hail_batch_jupyter.batch.tokens import BATCH, token_text
 from hail_batch_jupyter.core.draft import BatchDraft, JobDraft
 from hail_batch_jupyter.core.spec import NOTHING
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _J = TypeVar("_J", bound=Job)
 
 
-class Batch(BatchStages):
+class Batch(BatchCosts):
     """A graph of jobs that read and make files.
 
     >>> b = Batch(name='hello')

@@ -51,7 +51,7 @@ class Price(NamedTuple):
     shared: Optional[bool] = None
 
 
-class Granted(NamedTuple):
+class Allotment(NamedTuple):
     """What a job is given and billed for.
 
     worker        name of the shape, or the machine type; '' where the card knows none
@@ -74,7 +74,7 @@ class Granted(NamedTuple):
         return Fraction(self.cpu_mcpu, 1000)
 
 
-PER: dict[str, Callable[[Granted, Price], Fraction]] = {
+PER: dict[str, Callable[[Allotment, Price], Fraction]] = {
     "core-hour": lambda granted, _: granted.cores,
     "GiB-hour": lambda granted, _: Fraction(granted.memory_bytes, GIB),
     "worker-hour": lambda granted, _: granted.share,
@@ -117,7 +117,7 @@ class Card(NamedTuple):
         """Whether nothing costs anything."""
         return not any(price.usd for price in self.prices)
 
-    def grant(self, request: Request) -> Granted:
+    def grant(self, request: Request) -> Allotment:
         """What a job that asks for this is given; where a size of memory is asked for, on the worker where that is cheapest.
 
         Raises GrantError for what no worker of the card has.
@@ -126,7 +126,7 @@ class Card(NamedTuple):
         storage = self._storage(request)
         if not self.workers:
             mcpu = self._rounded(request.cpu_mcpu or 1000)
-            return Granted(mcpu, request.memory_bytes or 0, storage, spot=spot, gpus=request.gpus)
+            return Allotment(mcpu, request.memory_bytes or 0, storage, spot=spot, gpus=request.gpus)
         if request.gpus:
             raise GrantError(f"rate card {self.name!r} has no workers with GPUs, and the job asks for {request.gpus}; leave them out, or use another card")
         if request.machine_type is not None:
@@ -136,14 +136,14 @@ class Card(NamedTuple):
             raise GrantError(self._too_large(request))
         return fitting[0] if len(fitting) == 1 else min(fitting, key=lambda granted: self.hourly(granted).total)
 
-    def hourly(self, granted: Granted) -> Breakdown:
+    def hourly(self, granted: Allotment) -> Breakdown:
         """Dollars for one hour of it."""
         parts = dict.fromkeys(PARTS, Fraction(0))
         for price in self._rows(granted):
             parts[price.part] += price.usd * PER[price.per](granted, price)
         return Breakdown(*parts.values())
 
-    def by_resource(self, granted: Granted, duration_ms: int) -> dict[str, Fraction]:
+    def by_resource(self, granted: Allotment, duration_ms: int) -> dict[str, Fraction]:
         """Dollars by the names of the card's rows."""
         found: dict[str, Fraction] = {}
         for price in self._rows(granted):
@@ -151,7 +151,7 @@ class Card(NamedTuple):
             found[price.resource] = found.get(price.resource, Fraction(0)) + usd
         return found
 
-    def price(self, granted: Granted, duration_ms: int) -> Breakdown:
+    def price(self, granted: Allotment, duration_ms: int) -> Breakdown:
         """Dollars for so many billed milliseconds of it; see `billed_ms`."""
         return self.hourly(granted).times(Fraction(duration_ms, HOUR_MS)) if duration_ms else NOTHING
 
@@ -167,7 +167,7 @@ class Card(NamedTuple):
         begun = started_ms if main_ms is None else main_ms
         return max(0, (ended_ms if output_ms is None else output_ms) - begun)
 
-    def _rows(self, granted: Granted) -> list[Price]:
+    def _rows(self, granted: Allotment) -> list[Price]:
         return [price for price in self.prices if price.spot in (None, granted.spot) and price.shared in (None, not granted.alone)]
 
     def _chosen(self, request: Request) -> tuple[Worker, ...]:
@@ -177,7 +177,7 @@ class Card(NamedTuple):
             word = "standard"
         return tuple([worker for worker in self.workers if worker.word == word]) or self.workers
 
-    def _share(self, worker: Worker, request: Request, storage: int, spot: bool) -> Granted | None:
+    def _share(self, worker: Worker, request: Request, storage: int, spot: bool) -> Allotment | None:
         """The part of such a worker that the request takes, None where it takes more than all of it."""
         asked = request.cpu_mcpu or 1000
         memory = request.memory_bytes
@@ -186,7 +186,7 @@ class Card(NamedTuple):
         mcpu = self._rounded(asked, 0 if by_word else -(-(memory or 0) * 1000 // per_core))
         if mcpu > worker.cores * 1000:
             return None
-        return Granted(mcpu, mcpu * per_core // 1000, storage, worker.name, Fraction(mcpu, worker.cores * 1000), spot)
+        return Allotment(mcpu, mcpu * per_core // 1000, storage, worker.name, Fraction(mcpu, worker.cores * 1000), spot)
 
     def _rounded(self, asked_mcpu: int, for_memory_mcpu: int = 0) -> int:
         need = max(asked_mcpu, for_memory_mcpu, self.smallest_mcpu)
@@ -211,11 +211,11 @@ class Card(NamedTuple):
             raise GrantError(f"rate card {self.name!r} has no worker with {gib} GiB of disk for a job; ask for {greatest} GiB or less")
         return gib * GIB
 
-    def _whole_machine(self, machine_type: str, storage: int, spot: bool) -> Granted:
+    def _whole_machine(self, machine_type: str, storage: int, spot: bool) -> Allotment:
         for worker in self.workers:
             if machine_type in worker.machine_types:
                 cores = int(machine_type.rpartition("-")[2])
-                return Granted(cores * 1000, cores * worker.memory_mib << 20, storage, machine_type, Fraction(1), spot, alone=True)
+                return Allotment(cores * 1000, cores * worker.memory_mib << 20, storage, machine_type, Fraction(1), spot, alone=True)
         known = ", ".join(name for worker in self.workers for name in worker.machine_types)
         raise GrantError(f"rate card {self.name!r} has no price for machine type {machine_type!r}; it knows {known or 'none'}")
 

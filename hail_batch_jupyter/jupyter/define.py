@@ -14,6 +14,7 @@ from hail_batch_jupyter.core.template import Template
 from hail_batch_jupyter.jupyter import options, run
 from hail_batch_jupyter.jupyter.braces import Insert, fill
 from hail_batch_jupyter.jupyter.cells import read_cell
+from hail_batch_jupyter.jupyter.costtable import cost_line
 from hail_batch_jupyter.jupyter.desk import Desk
 from hail_batch_jupyter.jupyter.each import Each, read_each
 from hail_batch_jupyter.jupyter.madewords import made_line
@@ -196,6 +197,7 @@ def run_cells(desk: Desk, order: run.RunOrder, *, dry: bool = False, strict: boo
         raise UsageError(f"batch {batch.name!r} has no jobs yet; a cell that begins with %%batch_job NAME makes one")
     if dry:
         print(run.dry_run_text(spec))
+        print(f"\n{cost_line(batch, spec, fresh=order.fresh)}")
         return
     running = run.run_batch(desk, order)
     if wait:

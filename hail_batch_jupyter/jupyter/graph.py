@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import zlib
 from array import array
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from hail_batch_jupyter.core.events import JobView
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.core.stems import stage_name
 
 VERSION = 1
 STATE_CODES = {state: code for code, state in enumerate(JobState)}
@@ -22,7 +22,6 @@ MAX_STAGES = 2000
 MAX_CHANGES_BYTES = 8000
 """Bytes of one buffer of changes; with its JSON a message stays below 10 kB."""
 
-_ID_TAIL = re.compile(r"(?:[-_.:#/ ]+[^-_.:#/ ]*\d[^-_.:#/ ]*|\[[^\[\]]*\]|\([^()]*\)|\d+)$")
 _U32 = "I" if array("I").itemsize == 4 else "L"
 
 Message = dict[str, Any]  # JSON of the wire, whose types are in contract.ts
@@ -59,22 +58,13 @@ def graph_of(spec: BatchSpec) -> Graph:
         sources.extend(mine)
         targets.extend([number] * len(mine))
     names = tuple(_one_line(job.display_name) for job in spec.jobs)
-    stems = [job.attributes.get("stage") or stem(job.name or "job") for job in spec.jobs]
+    stems = [stage_name(job) for job in spec.jobs]
     stage_of, stages = _stages(names, stems, parents)
     return Graph(names, sources, targets, stage_of, stages)
 
 
 def _one_line(name: str) -> str:
     return name.replace("\n", " ")
-
-
-def stem(name: str) -> str:
-    """The name without numbers and ids at its end: 'fit' of 'fit12', 'fit-3', 'fit_NA12878' and 'fit[3]'; a name of digits only stays."""
-    while match := _ID_TAIL.search(name):
-        if match.start() == 0:
-            return name
-        name = name[: match.start()]
-    return name
 
 
 def _stages(names: Sequence[str], stems: Sequence[str], parents: Sequence[Sequence[int]]) -> tuple[array[int], tuple[Stage, ...]]:

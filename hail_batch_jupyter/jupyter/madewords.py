@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hail_batch_jupyter.jupyter.graph import stem
+from hail_batch_jupyter.core.stems import stem
 
 _SHOWN = 6
 _OWN_RESULT = re.compile(r"result\d+")

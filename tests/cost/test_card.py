@@ -12,7 +12,7 @@ from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.core.units import memory_bytes, parse_bytes, parse_cpu
 from hail_batch_jupyter.cost.card import built_in, card_data, card_of, chosen_card, load_card
 from hail_batch_jupyter.cost.money import amount_text, decimal_text, dollars, rate_text
-from hail_batch_jupyter.cost.rates import HOUR_MS, Card, Granted
+from hail_batch_jupyter.cost.rates import HOUR_MS, Allotment, Card
 from hail_batch_jupyter.errors import ConfigError, GrantError
 
 MINUTE_MS = 60_000
@@ -154,7 +154,7 @@ def test_a_machine_of_ones_own_is_charged_whole() -> None:
     card = load_card("hail")
     granted = card.grant(Request(machine_type="n1-standard-4"))
 
-    assert granted == Granted(4000, 15360 << 20, 10 << 30, "n1-standard-4", Fraction(1), alone=True)
+    assert granted == Allotment(4000, 15360 << 20, 10 << 30, "n1-standard-4", Fraction(1), alone=True)
     assert rate_text(card.hourly(granted).network) == "0.00250"
 
 

@@ -1,0 +1,100 @@
+"""Estimates in words."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from hail_batch_jupyter.cost.history import REFUSED, SAME_NAME, SAME_STAGE, TAKEN_OVER, TIMEOUT, UNKNOWN
+from hail_batch_jupyter.cost.money import PART_TITLES, Breakdown, decimal_text, dollars
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.cost.estimate import Estimate, StageForecast
+    from hail_batch_jupyter.cost.rates import Card
+
+_BASIS_WORDS = {
+    TAKEN_OVER: "taken over from an earlier run",
+    SAME_NAME: "from earlier runs of the same job",
+    SAME_STAGE: "from earlier jobs of the same stage",
+    TIMEOUT: "at most, from the timeout",
+    UNKNOWN: "nothing is known",
+    REFUSED: "no worker of the card has it",
+}
+STAGE_HEADS = ("stage", "jobs", "cores", "expected", "low", "high", "duration")
+_SHOWN = 30
+
+
+def hours_text(core_hours: Fraction | float) -> str:
+    """'0.004 core-hours', '12.5 core-hours'."""
+    exact = Fraction(core_hours)
+    if not exact:
+        return "0 core-hours"
+    if exact < Fraction(1, 1000):
+        return "under 0.001 core-hours"
+    return f"{decimal_text(exact, 1 if exact >= 10 else 3)} core-hours"
+
+
+def parts_text(amount: Breakdown) -> str:
+    """'compute $0.01, disk $0.001454, network fee $0.00025, service fee $0.01'; parts without a price are left out."""
+    return ", ".join([f"{PART_TITLES[name]} {dollars(part)}" for name, part in amount._asdict().items() if part])
+
+
+def card_text(card: Card) -> str:
+    """'rate card hail (2026-08-21)'."""
+    return f"rate card {card.label}"
+
+
+def estimate_line(estimate: Estimate) -> str:
+    """One line: what is expected, between what, by which card, and what that is from."""
+    counted = len(estimate.jobs) - estimate.unknown
+    figures = _range_text(estimate.cost.low.total, estimate.cost.expected.total, estimate.cost.high.total)
+    if estimate.card.free:
+        low, expected, high = estimate.core_hours
+        between = "" if low == high else f", {hours_text(low)} to {hours_text(high)}"
+        figures = f"no charge; {hours_text(expected)} expected{between}"
+    head = figures if counted else "the cost cannot be told"
+    return f"{head}, by {card_text(estimate.card)}; {basis_text(estimate)}"
+
+
+def _range_text(low: Fraction, expected: Fraction, high: Fraction) -> str:
+    return f"{dollars(expected)} expected" + ("" if low == high else f", {dollars(low)} to {dollars(high)}")
+
+
+def basis_text(estimate: Estimate) -> str:
+    """'2 jobs taken over from an earlier run, 3 jobs at most, from the timeout; not counted: 1 job, nothing is known'."""
+    said = [f"{_jobs(estimate.bases[basis])} {_BASIS_WORDS[basis]}" for basis in (TAKEN_OVER, SAME_NAME, SAME_STAGE, TIMEOUT) if estimate.bases[basis]]
+    missing = [f"{_jobs(estimate.bases[basis])} of which {_BASIS_WORDS[basis]}" for basis in (UNKNOWN,) if estimate.bases[basis]]
+    missing += [f"{_jobs(count)}: {reason}" for reason, count in estimate.refused.items()]
+    return "; ".join([part for part in (", ".join(said), f"not counted: {', '.join(missing)}" if missing else "") if part]) or "no jobs"
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
+
+
+def stage_cells(estimate: Estimate, stage: StageForecast) -> list[str]:
+    """The row of a stage under STAGE_HEADS."""
+    if estimate.card.free:
+        low, expected, high = [hours_text(hours) for hours in stage.core_hours]
+    else:
+        low, expected, high = [dollars(amount.total) for amount in stage.cost]
+    known = stage.jobs - stage.bases[UNKNOWN] - stage.bases[REFUSED]
+    if not known:
+        low = expected = high = "?"
+    from_what = ", ".join([_BASIS_WORDS[basis] for basis in _BASIS_WORDS if stage.bases[basis]])
+    return [stage.stage, str(stage.jobs), f"{float(stage.cores):g}", expected, low, high, from_what]
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """All of it as text: the line, the parts, the stages."""
+    lines = [f"{_jobs(len(estimate.jobs))}: {estimate_line(estimate)}"]
+    parts = parts_text(estimate.cost.expected)
+    if parts:
+        lines.append(f"expected: {parts}")
+    rows = [list(STAGE_HEADS), *[stage_cells(estimate, stage) for stage in estimate.stages[:_SHOWN]]]
+    widths = [max([len(row[column]) for row in rows]) for column in range(len(STAGE_HEADS))]
+    if len(rows) > 1:
+        lines += ["  ".join([cell.ljust(width) for cell, width in zip(row, widths)]).rstrip() for row in rows]
+    if len(estimate.stages) > _SHOWN:
+        lines.append(f"… and {len(estimate.stages) - _SHOWN} more stages")
+    return "\n".join(lines)

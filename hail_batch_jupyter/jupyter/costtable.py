@@ -1,0 +1,43 @@
+"""What a run will cost, as a line under a dry run and as a static table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from hail_batch_jupyter.cost.estimate import Estimate
+from hail_batch_jupyter.cost.money import PART_TITLES, PARTS, Breakdown, dollars
+from hail_batch_jupyter.cost.report import STAGE_HEADS, estimate_line, stage_cells
+from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
+from hail_batch_jupyter.jupyter.words import plural
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.core.spec import BatchSpec
+
+_SHOWN = 60
+
+
+def cost_line(batch: Batch, spec: BatchSpec, *, fresh: bool) -> str:
+    """The line of a dry run: what these jobs will probably cost, by which card and from what."""
+    from hail_batch_jupyter.batch.estimate import estimate_spec
+
+    return f"cost: {estimate_line(estimate_spec(batch, spec, takes_over=not fresh))}"
+
+
+def estimate_html(estimate: Estimate) -> str:
+    """An estimate: the line, low, expected and high by part, and the stages."""
+    rows = [row_html([escape(cut(cell)) for cell in stage_cells(estimate, stage)]) for stage in estimate.stages[:_SHOWN]]
+    more = f"… and {len(estimate.stages) - len(rows)} more stages" if len(estimate.stages) > len(rows) else ""
+    head = f"<b>{plural(len(estimate.jobs), 'job')}</b>: {escape(estimate_line(estimate))}"
+    parts = "" if estimate.card.free else parts_html({"low": estimate.cost.low, "expected": estimate.cost.expected, "high": estimate.cost.high})
+    return f"{head}{parts}{table_html('', STAGE_HEADS, rows, more)}"
+
+
+def parts_html(amounts: dict[str, Breakdown]) -> str:
+    """Amounts by what they are made of: one row an amount, one column a part that has a price."""
+    used = [part for part in PARTS if any(getattr(amount, part) for amount in amounts.values())]
+    heads: Sequence[str] = ["", *[PART_TITLES[part] for part in used], "in all"]
+    rows = [row_html([title, *[dollars(getattr(amount, part)) for part in used], f"<b>{dollars(amount.total)}</b>"]) for title, amount in amounts.items()]
+    return table_html("", heads, rows)
