@@ -42,7 +42,7 @@ def test_profiles_are_made_loaded_and_listed(tmp_path: Path) -> None:
     ("words", "status", "told"),
     [
         (["config", "set", "batch/backends", "local"], 1, "there is no setting 'batch/backends'; did you mean batch/backend"),
-        (["config", "set", "batch/backend", "cloud"], 1, "it must be one of local, service"),
+        (["config", "set", "batch/backend", "cloud"], 1, "it must be one of local, slurm, service"),
         (["config", "profile", "load", "work"], 1, "there is no profile 'work'; the profiles are: default"),
         (["config", "unset", "domain"], 1, "has no value in profile 'default'"),
         (["confg"], 2, "config"),

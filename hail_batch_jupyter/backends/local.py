@@ -50,7 +50,9 @@ class LocalBackend(Backend[RunningBatch]):
     """
 
     name = "local"
-    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "image", "gpu", "retry", "groups"})
+    capabilities = frozenset(
+        {"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "image", "gpu", "retry", "groups", "strict"}
+    )
     run_options = frozenset({"wait", "resume", "open", "disable_progress_bar", "callback", "token"})
 
     def __init__(

@@ -97,6 +97,12 @@ class Job(Settings, HailtopNames):
             self._resources = {one.file_ref.name: one for one in (*made, resource)}
         return resource
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *made_by(self)]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return made_by(self)
+
     def _made(self) -> dict[str, Resource]:
         made = self._resources
         return made if isinstance(made, dict) else {one.file_ref.name: one for one in made}
@@ -219,6 +225,18 @@ class Job(Settings, HailtopNames):
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise BatchException(f"job {self.job_draft} cannot be pickled; pass its files or results to a function instead, such as job.ofile")
+
+
+def made_by(thing: object) -> list[str]:
+    """Names of the files, groups and results that a job, or each job of a stage, makes; of a group those of its members; [] for anything else."""
+    if isinstance(thing, JobStage):
+        return made_by(thing.jobs[0]) if thing.jobs else []
+    if isinstance(thing, ResourceGroup):
+        return thing._ipython_key_completions_()
+    if not isinstance(thing, Job):
+        return []
+    draft = thing.job_draft
+    return [file.name for file in draft.files.values() if file.defined] + list(draft.groups) + [result for call in draft.calls for result in call.results]
 
 
 def stays_inside(name: str) -> bool:

@@ -76,21 +76,21 @@ class JobGroup:
 
         >>> j = b.new_group('sorting').new_bash_job(name='sort').command('sort names.txt')
         """
-        return self._own(self._batch.new_bash_job(name, attributes, shell))
+        return self.take(self._batch.new_bash_job(name, attributes, shell))
 
     def new_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None, shell: str | None = None) -> BashJob:
         """The same as `new_bash_job`.
 
         >>> j = b.new_group('counting').new_job(name='count').command('wc -l names.txt')
         """
-        return self._own(self._batch.new_bash_job(name, attributes, shell))
+        return self.take(self._batch.new_bash_job(name, attributes, shell))
 
     def new_python_job(self, name: str | None = None, attributes: Mapping[str, str] | None = None) -> PythonJob:
         """A new job of calls of Python functions in this group.
 
         >>> total = b.new_group('sums').new_python_job().call(sum, [1, 2, 3])
         """
-        return self._own(self._batch.new_python_job(name, attributes))
+        return self.take(self._batch.new_python_job(name, attributes))
 
     def map(self, name: str, items: Iterable[Any], work: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> JobStage[Any]:
         """One job of this group for each item; see `Batch.map`.
@@ -103,10 +103,16 @@ class JobGroup:
         """
         stage = self._batch.map(name, items, work, *args, **kwargs)
         for job in stage:
-            self._own(job)
+            self.take(job)
         return stage
 
-    def _own(self, job: _J) -> _J:
+    def take(self, job: _J) -> _J:
+        """Count a job of the batch in this group from now on, and in no other.
+
+        >>> j = b.new_job(name='late')
+        >>> b.new_group('helpers').take(j)
+        <BashJob late>
+        """
         job.job_draft.group = self._draft.group_id
         return job
 
@@ -149,6 +155,14 @@ def make_group(
     draft = JobGroupDraft(len(batch.draft.groups) + 1, name, parent, dict(attributes or {}), *limits)
     batch.draft.groups.append(draft)
     return JobGroup(batch, draft)
+
+
+def group_named(batch: Batch, name: str) -> JobGroup:
+    """The group of that name, made if there is none."""
+    for draft in batch.draft.groups:
+        if draft.name == name:
+            return JobGroup(batch, draft)
+    return make_group(batch, name, 0, None, None, None)
 
 
 def checked_count(count: int | None, what: str) -> int | None:

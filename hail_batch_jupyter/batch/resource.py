@@ -176,6 +176,12 @@ class ResourceGroup(Resource):
         self._token = token
         self._members = members
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._members]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._members)
+
     def __getitem__(self, identifier: str) -> ResourceFile:
         if identifier not in self._members:
             known = ", ".join(map(repr, self._members)) or "none at all"

@@ -149,6 +149,13 @@ class JobStage(Generic[J]):
 
         return each
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(dir(self.jobs[0]) if self.jobs else ())]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        keys: list[str] = self.jobs[0]._ipython_key_completions_() if self.jobs else []
+        return keys
+
     def __str__(self) -> str:
         return " ".join(map(str, self.jobs))
 

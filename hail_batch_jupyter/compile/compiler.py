@@ -180,7 +180,6 @@ class _Making:
         uid, directory = job.uid, self._paths.directory(job.uid)
         needs, inputs = self._sources(job)
         command, calls, code = self._command(job)
-        cpu = None if job.cpu is None else parse_cpu(job.cpu)
         promised = {path: None for ref in self._links.promised[uid] if ref.kind is not FileKind.RESULT for path in self._paths.all_of(ref)}
         promises = tuple(promised)
         return JobSpec(
@@ -199,7 +198,7 @@ class _Making:
             results=tuple([f"{directory}/{name}" for call in job.calls for name in call.results]),
             calls=calls,
             parents=tuple(self._parents(job)),
-            request=_request(job, cpu),
+            request=request_of(job),
             always_run=job.always_run,
             always_copy_output=job.always_copy_output,
             n_max_attempts=job.n_max_attempts,
@@ -305,7 +304,9 @@ class _Making:
         return f"{owner.name or f'job {owner.uid}'}.{ref.name}{'.' + ref.member if ref.member else ''}"
 
 
-def _request(job: JobDraft, cpu: int | None) -> Request:
+def request_of(job: JobDraft) -> Request:
+    """The resources that a job asks for."""
+    cpu = None if job.cpu is None else parse_cpu(job.cpu)
     if job.cpu is job.memory is job.storage is job.machine_type is None and job.spot is None and not job.gpus:
         return _NOTHING
     return Request(

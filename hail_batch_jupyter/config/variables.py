@@ -36,6 +36,18 @@ def _one_of(*words: str) -> tuple[str, Callable[[str], bool]]:
     return f"one of {', '.join(words)}", lambda text: text in words
 
 
+BACKENDS = ("local", "slurm", "service")
+BACKEND_GROUP = "hail_batch_jupyter.backends"
+"""Entry-point group of backends from other distributions."""
+
+
+def _is_backend(text: str) -> bool:
+    from importlib.metadata import entry_points
+
+    return text in BACKENDS or any(point.name == text for point in entry_points().select(group=BACKEND_GROUP))
+
+
+_BACKEND = (f"one of {', '.join(BACKENDS)}, or the name of a backend that another package installed", _is_backend)
 _CLOUD_PATH = ("a folder such as gs://bucket/folder or https://ACCOUNT.blob.core.windows.net/container/folder", _matches(r"(gs|https|hail-az|file)://\S+"))
 _BUCKETS = ("bucket names with commas between", _matches(r"[^\s/:,]+(\s*,\s*[^\s/:,]+)*"))
 _NAMES = ("names with commas between, such as us-central1,us-east1", _matches(r"[\w-]+(\s*,\s*[\w-]+)*"))
@@ -50,7 +62,7 @@ VARIABLES = {
         Variable("gcs_requester_pays/project", "Google project that pays for reading buckets whose owner does not", "a project id", _matches(r"[^\s/]+")),
         Variable("gcs_requester_pays/buckets", "the only buckets that the project pays for", *_BUCKETS),
         Variable("gcs/bucket_allow_list", "cold buckets that may be used all the same", *_BUCKETS),
-        Variable("batch/backend", "what runs batches", *_one_of("local", "service")),
+        Variable("batch/backend", "what runs batches", *_BACKEND),
         Variable("batch/billing_project", "billing project of the batches", "a name without ':', '/' and blanks", _matches(r"[^\s:/]+")),
         Variable("batch/remote_tmpdir", "folder for intermediate files of batches", *_CLOUD_PATH),
         Variable("batch/bucket", "former way to say batch/remote_tmpdir", "the name of a bucket", _matches(r"[^\s/:]+")),

@@ -31,6 +31,11 @@ def load(target: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def backend_names() -> list[str]:
+    """Names of all backends, those of other distributions last."""
+    return [*BACKENDS, *sorted(_installed_backends().keys() - BACKENDS.keys())]
+
+
 def backend_class(name: str) -> Any:
     """The class of the backend of that name.
 
@@ -41,7 +46,7 @@ def backend_class(name: str) -> Any:
     found = _installed_backends()
     if name in found:
         return found[name].load()
-    known = ", ".join(sorted([*BACKENDS, *found]))
+    known = ", ".join(sorted(backend_names()))
     raise ConfigError(f"backend {name!r} is not known; use one of: {known}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from hail_batch_jupyter.core import registry
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.core.draft import JobGroupDraft
     from hail_batch_jupyter.observe.running import RunningBatch
 
 Shell = Any  # IPython's shell carries no types
@@ -36,6 +38,8 @@ class Desk:
         self.shell = shell
         self.batches: dict[str, Batch] = {}
         self.run: RunningBatch | None = None
+        self.stage_outputs: dict[tuple[str, str], dict[tuple[str, str, str], None]] = {}
+        """(batch, stage) -> (file, member of a group, destination) that `%batch_output` named, in order."""
         self._current: str | None = None
         self._cells: dict[tuple[str, str], CellNote] = {}
         self._saved: tuple[str, float, set[object]] = ("", 0.0, set())
@@ -50,14 +54,14 @@ class Desk:
         """The name of the current batch, or of the one that would be made."""
         return self._current or self.default_name()
 
-    def job_names(self) -> list[str]:
-        """Names of the stages and jobs of the current batch, without making one."""
-        batch = self.batches.get(self._current or "")
-        return [] if batch is None else [*batch.stages, *[job.name for job in batch.select_jobs("") if job.name]]
+    def current(self) -> Batch | None:
+        """The current batch, None before there is one."""
+        return self.batches.get(self._current or "")
 
-    def backend_names(self) -> list[str]:
-        """Names that `--backend` takes."""
-        return sorted(registry.BACKENDS)
+    def groups(self) -> Sequence[JobGroupDraft]:
+        """The groups of the current batch."""
+        batch = self.current()
+        return [] if batch is None else batch.draft.groups
 
     def has_batch(self) -> bool:
         """Whether there is a current batch."""
@@ -75,27 +79,36 @@ class Desk:
         self._current = name
         return self.batches[name]
 
-    def _make(self, name: str, backend: str | None = None, strict: bool = False, **defaults: Any) -> Batch:
-        from hail_batch_jupyter.batch.batch import Batch
+    def _make(self, name: str, backend: Any = None, strict: bool = False, at_most: int | None = None, **defaults: Any) -> Batch:
+        from hail_batch_jupyter.batch.batch import Batch, configured_backend
 
-        made_backend = None
-        if backend is not None or strict:
-            made_backend = registry.backend_class(backend or "local")(**({"strict": True} if strict else {}))
-        batch = Batch(name=name, backend=made_backend, **defaults)
+        made = configured_backend() if backend is None else registry.backend_class(backend)() if isinstance(backend, str) else backend
+        if not hasattr(made, "runs_specs"):
+            raise UsageError(f"--backend: {made!r} is a {type(made).__name__}, no backend; use a name (Tab lists them) or a variable that holds a Backend")
+        if strict:
+            make_strict(made)
+        batch = Batch(name=name, backend=made, **defaults)
+        batch.at_most(at_most)
         batch.lineage = f"{place_of(self.shell)}::{name}"
         return batch
 
-    def reset(self, name: str, **settings: Any) -> Batch:
-        """An empty batch in the place of the one of that name; variables that hold its jobs are taken away."""
+    def variables_of(self, batch: Batch) -> list[str]:
+        """The variables that hold its jobs and stages."""
         from hail_batch_jupyter.batch.job import Job
         from hail_batch_jupyter.batch.stage import JobStage
 
-        old = self.batches.pop(name, None)
-        for variable, value in list(self.shell.user_ns.items()):
-            if isinstance(value, (Job, JobStage)) and value.job_batch is old:
-                del self.shell.user_ns[variable]
+        return [name for name, value in self.shell.user_ns.items() if isinstance(value, (Job, JobStage)) and value.job_batch is batch]
+
+    def reset(self, name: str, **settings: Any) -> Batch:
+        """An empty batch in the place of the one of that name; variables that hold its jobs are taken away."""
+        made = self._make(name, **settings)
+        old = self.batches.get(name)
+        for variable in [] if old is None else self.variables_of(old):
+            del self.shell.user_ns[variable]
+        self.batches[name] = made
         self._cells = {key: note for key, note in self._cells.items() if key[0] != name}
-        return self.select(name, **settings)
+        self.stage_outputs = {key: kept for key, kept in self.stage_outputs.items() if key[0] != name}
+        return self.select(name)
 
     # runs
 
@@ -141,6 +154,19 @@ class Desk:
         if self._saved[:2] != (place, saved_s):
             self._saved = (place, saved_s, {cell.get("id") for cell in json.loads(Path(place).read_text())["cells"]})
         return self._saved[2]
+
+
+def make_strict(backend: Any) -> None:
+    """Make the backend refuse a job that asks for more than there is.
+
+    Raises UsageError for one that does not know what there is.
+    """
+    if "strict" not in backend.capabilities:
+        raise UsageError(
+            f"--strict refuses a job that asks for more than this machine has, and the jobs of {type(backend).__name__} run on others, "
+            f"which refuse what is too large by themselves; leave --strict out"
+        )
+    backend.strict = True
 
 
 def notebook_path(shell: Shell) -> str:

@@ -140,6 +140,14 @@ def filled_text(text: str, values: Mapping[str, Any], namespace: Mapping[str, An
     """An option's value with the braces of the items' variables filled in, for one item."""
     if not any(re.search(rf"\{{{name}\b", text) for name in values):
         return text
+    return inserted(text, namespace)
+
+
+def inserted(text: str, namespace: Mapping[str, Any]) -> str:
+    """The text with the variables of the notebook in the places of their braces, as they are written.
+
+    Raises TemplateError for an unknown name.
+    """
     made = [piece if isinstance(piece, str) else to_piece(_raw(piece), lambda _: None) for piece in fill(text, namespace)]
     return "".join(map(str, made))
 

@@ -19,10 +19,11 @@ def load_ipython_extension(shell: Any) -> None:
     from hail_batch_jupyter.jupyter.desk import place_of
     from hail_batch_jupyter.jupyter.magics import BatchMagics
     from hail_batch_jupyter.jupyter.news import news
+    from hail_batch_jupyter.jupyter.offers import Offers
 
     magics = BatchMagics(shell)
     shell.register_magics(magics)
-    completer = Completer(_parsers(magics), magics.desk.job_names, magics.desk.backend_names)
+    completer = Completer(_parsers(magics), Offers(magics.desk))
     matcher = ipython_matcher(completer)
     shell.Completer.custom_matchers.append(matcher)
     _show_batches(shell, magics.desk)

@@ -12,6 +12,7 @@ from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter import options
 from hail_batch_jupyter.jupyter.declare import argument, cell_magic, line_magic, magics_class
 from hail_batch_jupyter.jupyter.desk import Desk, Shell
+from hail_batch_jupyter.jupyter.jobsettings import batch_defaults, job_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,30 +46,32 @@ class BatchMagics(Magics):
 
     @line_magic
     @argument("name", nargs="?", metavar="NAME", help="make the batch of this name, or come back to it")
-    @argument("--backend", help="where its jobs run: local")
+    @argument("--backend", metavar="BACKEND", help="where its jobs run: local, slurm, service, or a variable in braces that holds a backend")
     @argument("--strict", action="store_true", help="refuse a job that asks for more than this machine has")
-    @argument("--default-cpu", metavar="CORES", help="for jobs that say nothing")
-    @argument("--default-memory", metavar="SIZE", help="for jobs that say nothing")
-    @argument("--default-image", metavar="IMAGE", help="for jobs that say nothing")
-    @argument("--reset", action="store_true", help="begin the batch anew, without jobs; runs are not touched")
+    @batch_defaults
+    @argument("--reset", action="store_true", help="begin the batch anew, without jobs and without their variables; runs and written files stay")
     @argument("--drop", metavar="JOB", help="take one job out of the batch")
     def batch(self, line: str) -> Batch:
-        """Make, select or show the current batch; gives the Batch."""
+        """Make, select or show the current batch; gives the Batch.
+
+        Without a name it shows the stages of the batch, how they follow from one another, and how their jobs stand in the last run.
+        """
         parsed = self._read(BatchMagics.batch, line)
         with one_line_errors():
-            from hail_batch_jupyter.jupyter.define import select_batch
+            from hail_batch_jupyter.jupyter.batches import select_batch
 
             return select_batch(self.desk, parsed)
 
     @cell_magic
     @argument("name", metavar="NAME", help="the job's name, and the variable that holds it")
     @argument("--shell", metavar="SHELL", help="instead of /bin/bash; may have options: '/bin/bash -euo pipefail'")
-    @options.job_settings
+    @job_settings
     def batch_job(self, line: str, cell: str) -> None:
-        """The cell is a job: a command of bash.
+        """The cell is a job: commands of bash, in one shell that stops at the first that fails.
 
-        {data} is a variable of the notebook, {NAME.model} a file that this job makes, {other.model} a file of another job.
-        Running the cell again replaces the job.
+        {data} is a variable of the notebook, {NAME.model} a file that this job makes, {other.model} a file of another job,
+        which this one then waits for; every other brace is the shell's. Of a stage {fit.model} are the files of all jobs, {fit[0].model} is one.
+        Running the cell again replaces the job. An option's value may be a variable: --cpu {cores}.
         """
         parsed = self._read(BatchMagics.batch_job, line)
         with one_line_errors():
@@ -79,12 +82,13 @@ class BatchMagics(Magics):
     @cell_magic
     @argument("name", metavar="NAME", help="the job's name, and the variable that holds it")
     @argument("-o", dest="results", action="extend", nargs="+", default=[], metavar="VAR", help="variables of the cell that come back: NAME['VAR'].result()")
-    @options.job_settings
+    @job_settings
     def batch_python(self, line: str, cell: str) -> None:
         """The cell is a job: Python that runs in a process of its own, not in the notebook.
 
-        Variables that it reads come from the notebook; other.model is the path of a file, other['score'] a value of another job.
-        Running the cell again replaces the job.
+        Variables that it reads come from the notebook; other.model is the path of a file, other['score'] a value of another job,
+        which this one then waits for. Of a stage they are lists, with those of all jobs. NAME.table is the path of a file that this job makes.
+        Running the cell again replaces the job. An option's value may be a variable: --cpu {cores}.
         """
         parsed = self._read(BatchMagics.batch_python, line)
         with one_line_errors():
@@ -121,14 +125,14 @@ class BatchMagics(Magics):
             wait_for(self.desk, parsed.jobs)
 
     @line_magic
-    @argument("file", metavar="FILE", help="a file or result of a job: fit.model, evaluate['score']")
-    @argument("dest", metavar="DEST", help="where to write it")
+    @argument("file", metavar="FILE", help="a file or result of a job, fit[0].model or evaluate['score']; of a stage, fit.model, those of all its jobs")
+    @argument("dest", metavar="DEST", help="where to write it; for a stage a folder, or a name with {i}, the number of the job, or {item} in it")
     def batch_output(self, line: str) -> None:
         """Write a job's file to DEST at every run from now on."""
         with one_line_errors():
-            from hail_batch_jupyter.jupyter.define import add_output, output_words
+            from hail_batch_jupyter.jupyter.outputs import add_output, output_words
 
-            print(add_output(*output_words(BatchMagics.batch_output, line, self.shell.user_ns)))
+            print(add_output(self.desk, *output_words(BatchMagics.batch_output, line, self.shell.user_ns)))
 
     @line_magic
     @argument("filter", nargs="?", metavar="FILTER", help="a state, such as failed, or a part of the name")

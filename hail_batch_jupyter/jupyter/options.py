@@ -1,4 +1,4 @@
-"""The options of the magics: their help, how a line is read, and what is wrong with it."""
+"""How the line of a magic is read, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from IPython.core.error import UsageError
-
-from hail_batch_jupyter.core.units import check_memory, parse_bytes, parse_cpu, parse_duration
-from hail_batch_jupyter.jupyter.declare import argument
 
 Magic = Any  # a function with the `parser` that IPython's decorators add
 Parsed = Any  # an argparse.Namespace
@@ -22,33 +18,6 @@ _WHOLE = re.compile(r"(?<![^\s=])\{[^{}]*\}(?=\s|$)")
 _FIRST = re.compile(r"\s*([^\s\[]+(?:\[(?:'[^']*'|\"[^\"]*\"|\d+)\][^\s\[]*)*)")
 _EACH = re.compile(r"(?<!\S)--each(?:\s+|=)(?=[^\W\d]\w*=)")
 _DOLLAR = re.compile(r"\$([^\W\d]\w*)")
-
-SETTINGS = (
-    argument("--cpu", metavar="CORES", help="cores: 2, 0.5 or 250m"),
-    argument("--memory", metavar="SIZE", help="memory: 500Mi, 3.75G, or lowmem, standard, highmem"),
-    argument("--storage", metavar="SIZE", help="disk: 20Gi"),
-    argument("--image", help="container image that the job runs in"),
-    argument("--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable of the job; its value is shown nowhere; may be repeated"),
-    argument("--each", action="append", default=[], metavar="VAR=ITEMS", help="one job an item: alpha=alphas, seed=range(5), x=[0.1, 1]; may be repeated"),
-    argument("--cross", action="store_true", help="every combination of several --each; without it they go side by side"),
-    argument("--after", action="extend", nargs="+", default=[], metavar="JOB", help="wait for these jobs, too"),
-    argument("--timeout", metavar="TIME", help="kill the job after this time: 90, 15m, 2h"),
-    argument("--always-run", action="store_true", help="run even if a job before it failed"),
-    argument("--spot", dest="spot", action="store_true", default=None, help="machines that may be taken away"),
-    argument("--no-spot", dest="spot", action="store_false", help="machines that stay"),
-    argument("--attempts", type=int, metavar="N", help="tries in all, when a machine is lost"),
-    argument("--output", action="append", default=[], metavar="NAME=DEST", help="write the job's file or result NAME to DEST; may be repeated"),
-    argument("--replace", action="store_true", help="take the variable NAME even if something else is in it"),
-    argument("--dry-run", action="store_true", help="show the command and define nothing"),
-    argument("--run", action="store_true", help="define the job and run it with what it needs"),
-)
-
-
-def job_settings(magic: Magic) -> Magic:
-    """Adds the options that both kinds of job cells have."""
-    for one in reversed(SETTINGS):
-        magic = one(magic)
-    return magic
 
 
 def read_line(magic: Magic, line: str, namespace: Mapping[str, object]) -> Parsed:
@@ -167,66 +136,3 @@ def _variable(word: str, namespace: Mapping[str, object]) -> object:
 
 def _text(value: object) -> str:
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a job cell's line says about its job; units are checked, values of the environment are not shown by `repr`."""
-
-    values: dict[str, Any]
-    env: dict[str, str]
-    outputs: dict[str, str]
-
-    def __repr__(self) -> str:
-        return f"Settings({self.values}, env of {list(self.env)}, {self.outputs})"
-
-
-def check_defaults(parsed: Parsed) -> None:
-    """Raise UnitError for a malformed --default-cpu or --default-memory."""
-    if parsed.default_cpu is not None:
-        parse_cpu(parsed.default_cpu)
-    if parsed.default_memory is not None:
-        check_memory(parsed.default_memory)
-
-
-def settings_of(parsed: Parsed) -> Settings:
-    """The settings of a job cell.
-
-    Raises UnitError for a malformed quantity, UsageError for a malformed --env or --output.
-    """
-    checks: dict[str, Callable[[Any], object]] = {
-        "cpu": parse_cpu,
-        "memory": check_memory,
-        "storage": lambda value: parse_bytes(value, "storage"),
-        "timeout": parse_duration,
-    }
-    values: dict[str, Any] = {}
-    for name, check in checks.items():
-        value = getattr(parsed, name)
-        if value is not None:
-            result = check(value)
-            values[name] = result if name == "timeout" else value
-    if parsed.attempts is not None and parsed.attempts < 1:
-        raise UsageError(f"--attempts {parsed.attempts}: a job needs one attempt at least")
-    others = {
-        "image": parsed.image,
-        "shell": getattr(parsed, "shell", None),
-        "spot": parsed.spot,
-        "n_max_attempts": parsed.attempts,
-        "always_run": parsed.always_run or None,
-    }
-    values.update({name: value for name, value in others.items() if value is not None})
-    return Settings(values, _pairs(parsed.env, "--env", "NAME=VALUE", show=False), _pairs(parsed.output, "--output", "NAME=DEST", show=True))
-
-
-def _pairs(words: Sequence[str], option: str, form: str, *, show: bool) -> dict[str, str]:
-    pairs = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name or (show and not value):
-            asked = f" {word!r}" if show else ""
-            raise UsageError(f"{option}{asked}: it takes {form}, with '=' and no blanks around it")
-        if option == "--env" and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise UsageError(f"--env {name!r}: the name of a variable has letters, digits and _ only; write --env NAME=VALUE")
-        pairs[name] = value
-    return pairs

@@ -162,6 +162,11 @@ def _directories() -> Iterator[Path]:
         yield runs_folder() / name
 
 
+def run_ids() -> list[str]:
+    """Ids of what lies among the runs, newest first, without looking into them."""
+    return [directory.name for directory in _directories() if _RUN_ID.fullmatch(directory.name)]
+
+
 def list_runs(limit: int | None = None) -> list[RunInfo]:
     """All runs of this user on this machine, newest first; what cannot be read is left out."""
     found: list[RunInfo] = []

@@ -115,7 +115,7 @@ def test_profiles_that_cannot_be_are_refused() -> None:
     ("name", "value", "wants"),
     [
         ("domain", "nowhere", "a domain such as hail.is"),
-        ("batch/backend", "cloud", "one of local, service"),
+        ("batch/backend", "cloud", "one of local, slurm, service"),
         ("batch/billing_project", "a/b", "a name without"),
         ("batch/remote_tmpdir", "bucket/folder", "a folder such as gs://bucket/folder"),
         ("batch/regions", "us east", "names with commas between"),

@@ -21,8 +21,8 @@ def test_help_begins_with_the_line_as_people_write_it(magic: str, first: str) ->
 def test_help_lists_every_option_with_what_it_takes_and_nothing_more() -> None:
     text = BatchMagics.batch_job.__doc__ or ""
 
-    assert "\n  --env NAME=VALUE    environment variable" in text
-    assert "\n  --after JOB …       wait for these" in text
-    assert "\n  NAME                the job's name" in text
+    assert "\n  --env NAME=VALUE       environment variable" in text
+    assert "\n  --after JOB …          wait for these" in text
+    assert "\n  NAME                   the job's name" in text
     assert "::" not in text
     assert "<" not in text

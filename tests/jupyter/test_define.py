@@ -47,7 +47,7 @@ def test_defaults_count_for_jobs_of_a_new_batch_and_are_refused_for_an_old_one(c
     cells.run("%%batch_job one\ntrue")
 
     assert (cells["one"].job_draft.cpu, cells["one"].job_draft.memory) == ("2", "1Gi")
-    with pytest.raises(UsageError, match="batch 'b' is there already and --default-cpu count for a new one; add --reset"):
+    with pytest.raises(UsageError, match="batch 'b' is there already and --default-cpu counts for a new one; add --reset"):
         cells.run("%batch b --default-cpu 3")
 
 

@@ -7,8 +7,9 @@ import pytest
 from IPython.core.error import UsageError
 
 from hail_batch_jupyter.errors import TemplateError, UnitError
+from hail_batch_jupyter.jupyter.jobsettings import settings_of
 from hail_batch_jupyter.jupyter.magics import BatchMagics
-from hail_batch_jupyter.jupyter.options import read_line, settings_of, split
+from hail_batch_jupyter.jupyter.options import read_line, split
 
 JOB: Any = BatchMagics.batch_job
 PYTHON: Any = BatchMagics.batch_python
@@ -32,6 +33,17 @@ def test_all_options_of_a_job_cell_are_read() -> None:
     }  # fmt: skip
     assert settings.env == {"A": "1", "B": "two words"}
     assert settings.outputs == {"model": "out/m.bin"}
+    assert (settings.retry, settings.group) == ({}, ("", None))
+
+
+def test_a_line_says_when_a_job_is_tried_again_where_it_runs_and_with_whom() -> None:
+    line = "fit --retry 4 --retry-on out-of-memory timeout 137 --retry-delay 10s --retry-memory 3 --group loads --at-most 2 --region a b"
+
+    settings = settings_of(read(line))
+
+    assert settings.retry == {"attempts": 4, "on": ["out of memory", "timeout", 137], "delay": "10s", "memory_factor": 3.0}
+    assert settings.group == ("loads", 2)
+    assert settings.values == {"regions": ["a", "b"]}
 
 
 def test_what_is_not_said_is_not_set() -> None:
@@ -90,6 +102,7 @@ def test_a_line_that_cannot_be_read_says_why(line: str, message: str) -> None:
         pytest.param("fit --env A", "--env: it takes NAME=VALUE", id="env"),
         pytest.param("fit --env 1A=x", "--env '1A': the name of a variable", id="env name"),
         pytest.param("fit --attempts 0", "--attempts 0: a job needs one attempt", id="attempts"),
+        pytest.param("fit --at-most 2", "--at-most 2: it limits the jobs of a group; add --group GROUP", id="limit without a group"),
     ],
 )
 def test_settings_that_make_no_sense_say_what_does(line: str, message: str) -> None:
@@ -97,7 +110,10 @@ def test_settings_that_make_no_sense_say_what_does(line: str, message: str) -> N
         settings_of(read(line))
 
 
-@pytest.mark.parametrize("line", ["--memory 3Gb", "--cpu many", "--storage 3Gb", "--timeout soon"])
+@pytest.mark.parametrize(
+    "line",
+    ["--memory 3Gb", "--cpu many", "--storage 3Gb", "--timeout soon", "--retry 0", "--retry 2 --retry-on rain", "--retry-delay soon", "--group g --at-most 0"],
+)
 def test_units_are_checked_at_once(line: str) -> None:
     with pytest.raises(UnitError):
         settings_of(read(f"fit {line}"))

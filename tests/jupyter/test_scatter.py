@@ -211,8 +211,6 @@ def test_a_stage_itself_cannot_stand_in_a_cell(cells_b: Any) -> None:
         cells_b.run("%%batch_job x\ncat {fit}")
     with pytest.raises(TemplateError, match=r"name one of its files or results, such as fit.model or fit\['score'\]"):
         cells_b.run("%%batch_python x\nprint(fit)")
-    with pytest.raises(UsageError, match=r"%batch_output fit.model: it is 3 files, one a job; write --output model=DEST"):
-        cells_b.run("%batch_output fit.model out")
 
 
 def test_python_stages_share_one_function_unless_items_are_of_another_kind(cells_b: Any) -> None:
