@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(commands.add_parser("config", help="settings, in the same files as `hailctl config`"))
     _add_copy(commands.add_parser("copy", help="copy files and folders to, from and between object stores"))
     _add_serve(commands.add_parser("serve", help="a batch service of your own, on this machine"))
+    _add_retry(commands.add_parser("retry", help="do again what failed or was cancelled in a run of this machine, and print the id of the new run"))
     return parser
 
 
@@ -74,6 +75,19 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     data = Path(arguments.data) if arguments.data else default_data()
     serve(arguments.host, arguments.port, data, images=not arguments.no_images, say=lambda text: print(text, flush=True))
+    return 0
+
+
+def _add_retry(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="id of a run that has ended")
+    parser.add_argument("--job", metavar="NUMBER", type=int, action="append", help="only this job, what it needs and what depends on it; may be repeated")
+    parser.set_defaults(command=_retry)
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.observe.attach import attach
+
+    print(attach(arguments.run, detach=True).retry(arguments.job).id)
     return 0
 
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hail_batch_jupyter.batch.batch import Batch
+from hail_batch_jupyter.core.ports import SubmitOptions
+from hail_batch_jupyter.observe.attach import attach
+from hail_batch_jupyter.observe.environment import own_names
 from tests.requirements import ROOT
 
 
@@ -64,3 +68,22 @@ def test_help_names_every_setting(tmp_path: Path) -> None:
 
     assert status == 0
     assert [name for name in VARIABLES if name not in output] == []
+
+
+def test_a_run_is_retried_from_a_terminal(tmp_path: Path) -> None:
+    running = Batch(name="mends")
+    running.new_job(name="second").command(f"test -e {tmp_path}/fixed")
+    running.new_job(name="third").command("false")
+    first = running.backend.submit(running.compile(), SubmitOptions(keep_files=True, detach=True))
+    first.wait(30)
+    (tmp_path / "fixed").touch()
+    own = [word for name in own_names() for word in ("-u", name)]  # a terminal has not what this process has set
+    retry = ["env", *own, sys.executable, "-m", "hail_batch_jupyter", "retry"]
+
+    done = subprocess.run([*retry, str(first.id), "--job", "1"], cwd=ROOT, capture_output=True, text=True, check=False)
+    refused = subprocess.run([*retry, str(first.id), "--job", "7"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (refused.returncode, refused.stderr) == (1, f"hail-batch-jupyter: run {first.id} has no job 7; its jobs are 1 to 2\n")
+    again = attach(done.stdout.strip())
+    again.wait(30)
+    assert [job["state"] for job in again.jobs()] == ["Success", "Cancelled"]

@@ -25,6 +25,7 @@ from hail_batch_jupyter.engine.stores import is_remote
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import open_run
+from hail_batch_jupyter.observe.environment import own_names
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.scratch import own_folder
 
@@ -145,6 +146,7 @@ class LocalBackend(Backend[RunningBatch]):
             **origin(),
             "backend": self.name,
             "settings": self._settings,
+            "maker": {"python": sys.executable, "sys_path": [os.path.abspath(entry) for entry in sys.path], "env": own_names()},
         }
         directory = rundir.create(spec.name, description, self._place())
         scratch = directory / "scratch" if scratch_parent is None else scratch_parent / secrets.token_hex(3)

@@ -86,7 +86,7 @@ def event_from_json(data: dict[str, Any]) -> JobEvent:
 
 
 class AttemptView(NamedTuple):
-    """What is known of one attempt; one that goes on has no end, and its parts are as in `JobView`."""
+    """What is known of one attempt; one that goes on has no end, and its parts and slot are as in `JobView`."""
 
     number: int
     started_ms: Optional[int] = None
@@ -97,12 +97,13 @@ class AttemptView(NamedTuple):
     granted: Optional[Granted] = None
     main_ms: Optional[int] = None
     output_ms: Optional[int] = None
+    slot: int = -1
 
 
 class JobView(NamedTuple):
     """What is known of one job; times are milliseconds since the epoch.
 
-    earlier              its attempts before the present one
+    earlier              its attempts that have ended while the job went on: those before the present one, and the last one of a job that was ended after it
     main_ms, output_ms   when, in the last attempt, the job itself and the copying of its outputs began; None before, and of backends that do not tell
     """
 
@@ -129,10 +130,12 @@ class JobView(NamedTuple):
     @property
     def attempts(self) -> tuple[AttemptView, ...]:
         """All attempts, the first one first."""
-        if self.started_ms is None:
+        if self.started_ms is None or (self.earlier and self.earlier[-1].number == self.attempt):
             return self.earlier
-        now = AttemptView(self.attempt, self.started_ms, self.ended_ms, self.exit_code, self.reason, self.usage, self.granted, self.main_ms, self.output_ms)
-        return (*self.earlier, now)
+        return (*self.earlier, self._present(self.ended_ms, self.exit_code, self.reason, self.usage))
+
+    def _present(self, ended_ms: int | None, exit_code: int | None, reason: str, usage: Usage | None) -> AttemptView:
+        return AttemptView(self.attempt, self.started_ms, ended_ms, exit_code, reason, usage, self.granted, self.main_ms, self.output_ms, self.slot)
 
     @property
     def duration_s(self) -> float | None:
@@ -162,34 +165,24 @@ class JobView(NamedTuple):
             if event.granted is None and self.granted is None and not self.earlier:
                 return view
             return view._replace(granted=event.granted or (self.granted if event.attempt == self.attempt else None), earlier=self.earlier)
-        return JobView(
-            self.job_id,
-            state,
-            event.attempt or self.attempt,
-            "",
-            self.slot,
-            self.pid,
-            self.ready_ms,
-            self.started_ms,
-            event.time_ms,
-            event.exit_code,
-            event.reason,
-            event.reused,
-            self.cost_usd + event.cost_usd,
-            event.usage or self.usage,
-            event.files,
-            self.granted,
-            self.earlier,
-            self.main_ms,
-            self.output_ms,
-        )
+        return self._ended(event, state)
+
+    def _ended(self, event: JobEvent, state: JobState) -> JobView:
+        """The view at its end; a job that is ended after an attempt, as when it is cancelled, has the times and the use of that."""
+        last = self.earlier[-1] if self.earlier and self.started_ms is None else None
+        attempt, usage = event.attempt or self.attempt, event.usage or self.usage
+        slot, started, ended, granted, main, output = self.slot, self.started_ms, event.time_ms, self.granted, self.main_ms, self.output_ms
+        if last is not None:
+            attempt, started, ended, usage = last.number, last.started_ms, last.ended_ms or ended, last.usage
+            slot, granted, main, output = last.slot, last.granted, last.main_ms, last.output_ms
+        cost_usd = self.cost_usd + event.cost_usd
+        facts = (self.pid, self.ready_ms, started, ended, event.exit_code, event.reason, event.reused, cost_usd, usage, event.files)
+        return JobView(self.job_id, state, attempt, "", slot, *facts, granted, self.earlier, main, output)
 
     def _ready_again(self, event: JobEvent) -> JobView:
         earlier = self.earlier
         if self.started_ms is not None and not self.state.complete:
-            told = (event.exit_code, event.reason, event.usage, self.granted)
-            ended = AttemptView(self.attempt, self.started_ms, event.time_ms, *told, self.main_ms, self.output_ms)
-            earlier = (*earlier, ended)
+            earlier = (*earlier, self._present(event.time_ms, event.exit_code, event.reason, event.usage))
         reason = event.reason if not event.next_ms else _again(event)
         return JobView(
             self.job_id, JobState.READY, self.attempt, ready_ms=event.time_ms, reason=reason, cost_usd=self.cost_usd + event.cost_usd, earlier=earlier
@@ -201,7 +194,7 @@ def _again(event: JobEvent) -> str:
     from hail_batch_jupyter.core.units import format_duration
 
     what = event.reason or f"exit code {event.exit_code}"
-    delay_s = (event.next_ms - event.time_ms) / 1000
+    delay_s = round((event.next_ms - event.time_ms) / 1000, 1)
     return f"{what}; tried again after {format_duration(delay_s)}" if delay_s >= 0.1 else f"{what}; tried again"
 
 

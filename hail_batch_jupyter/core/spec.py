@@ -132,6 +132,7 @@ class BatchSpec(NamedTuple):
     lineage        what runs of one batch have in common, '' if they have nothing to do with one another
     previous_run   id of the run that this one follows
     groups         numbered from 1, parents first          at_most  no more jobs of the run at once
+    left_out       jobs that do not run, unless their results are taken over; they end as cancelled
     """
 
     name: str | None
@@ -149,6 +150,7 @@ class BatchSpec(NamedTuple):
     done: Mapping[int, str] = NOTHING
     groups: tuple[GroupSpec, ...] = ()
     at_most: int | None = None
+    left_out: tuple[int, ...] = ()
 
     def job(self, job_id: int) -> JobSpec:
         """The job of that number; KeyError if there is none."""
@@ -168,11 +170,13 @@ class BatchSpec(NamedTuple):
 
 def to_json(spec: BatchSpec) -> dict[str, Any]:
     """The spec as plain JSON values; values of `env` and the bytes of uploads are left out."""
-    head = {key: value for key, value in spec._asdict().items() if key not in ("jobs", "uploads", "groups")}
+    head = {key: value for key, value in spec._asdict().items() if key not in ("jobs", "uploads", "groups", "left_out")}
     head["attributes"] = dict(spec.attributes)
     head["done"] = {str(job_id): state for job_id, state in spec.done.items()}
     if spec.groups:
         head["groups"] = [{**group._asdict(), "attributes": dict(group.attributes)} for group in spec.groups]
+    if spec.left_out:
+        head["left_out"] = list(spec.left_out)
     return {"version": SPEC_VERSION, **head, "jobs": [_job_json(job) for job in spec.jobs]}
 
 
@@ -192,12 +196,13 @@ def _job_json(job: JobSpec) -> dict[str, Any]:
 
 def from_json(data: Mapping[str, Any]) -> BatchSpec:
     """The spec that `to_json` wrote; `env` holds names with empty values, `uploads` is empty."""
-    head = {key: value for key, value in data.items() if key not in ("version", "jobs", "external", "done", "groups")}
+    head = {key: value for key, value in data.items() if key not in ("version", "jobs", "external", "done", "groups", "left_out")}
     jobs = tuple(_job_from_json(job) for job in data["jobs"])
     external = tuple(Transfer(*item) for item in data.get("external", ()))
     groups = tuple(GroupSpec(**group) for group in data.get("groups", ()))
     done = {int(key): value for key, value in data.get("done", {}).items()}
-    return BatchSpec(jobs=jobs, external=external, groups=groups, done=done, **head)
+    left_out = tuple(data.get("left_out", ()))
+    return BatchSpec(jobs=jobs, external=external, groups=groups, done=done, left_out=left_out, **head)
 
 
 def _job_from_json(data: Mapping[str, Any]) -> JobSpec:

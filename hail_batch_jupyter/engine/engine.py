@@ -82,6 +82,7 @@ class Engine:
         self._gates = Gates(spec, height, gpus) if Gates.needed(spec) else None
         self._again = Again()
         self._cancels = Cancels(spec)
+        self._left_out = frozenset(spec.left_out)
         self._prepared: dict[int, Attempt | str] = {}
         self._trying: dict[str, Trying] = {}
         self._ended: deque[tuple[Trying, Outcome]] = deque()
@@ -149,6 +150,9 @@ class Engine:
             elif job_id in self._reused:
                 self._journal.write(self._reused[job_id]._replace(time_ms=self._clock.now_ms()))
                 queue.extend(self._note_end(job_id, JobState.SUCCESS))
+            elif job_id in self._left_out:
+                self._record(job_id, JobState.CANCELLED, reason="left out of this retry")
+                queue.extend(self._note_end(job_id, JobState.CANCELLED))
             else:
                 self._offer(job_id)
 

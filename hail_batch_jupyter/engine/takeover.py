@@ -20,15 +20,16 @@ _NAMED = 5
 def take_over(spec: BatchSpec, prints: Prints, localizer: Localizer) -> tuple[dict[int, JobEvent], str]:
     """The events of jobs that need not run, with their files put into scratch, and one line for people: what was taken over, what runs and why.
 
-    A job is taken over when the same fingerprint succeeded before, its files are unchanged, and all its parents are taken over.
+    A job is taken over when the same fingerprint succeeded before, its files are unchanged, and all its parents are taken over or left out.
     """
     earlier = earlier_results(spec.previous_run)
     taken: dict[int, JobEvent] = {}
     spoilt: set[int] = set()
     newest: Earlier | None = None
+    left_out = frozenset(spec.left_out)
     for job in spec.jobs:
         found = earlier.get(prints.jobs.get(job.job_id, ""))
-        if found is None or any(edge.job_id not in taken and edge.job_id in prints.jobs for edge in job.parents):
+        if found is None or any(edge.job_id not in taken and edge.job_id not in left_out and edge.job_id in prints.jobs for edge in job.parents):
             continue
         event = _take(job, found, localizer)
         if event is None:
@@ -57,7 +58,8 @@ def _take(job: JobSpec, earlier: Earlier, localizer: Localizer) -> JobEvent | No
 
 def _reasons(spec: BatchSpec, prints: Prints, taken: dict[int, JobEvent], spoilt: set[int]) -> list[str]:
     """Why jobs run, of as many as are named."""
-    run = [job for job in spec.jobs if job.job_id not in taken]
+    left_out = frozenset(spec.left_out)
+    run = [job for job in spec.jobs if job.job_id not in taken and job.job_id not in left_out]
     if not run or spec.previous_run is None:
         return []
     before = Before(spec.previous_run, prints)
@@ -70,7 +72,8 @@ def _reasons(spec: BatchSpec, prints: Prints, taken: dict[int, JobEvent], spoilt
 
 
 def _note(spec: BatchSpec, taken: dict[int, JobEvent], newest: Earlier | None, reasons: list[str]) -> str:
-    runs = len(spec.jobs) - len(taken)
+    left_out = frozenset(spec.left_out)
+    runs = sum(job.job_id not in taken and job.job_id not in left_out for job in spec.jobs)
     more = f" and {runs - len(reasons)} more" if runs > len(reasons) else ""
     rest = f"; {runs} to run: {', '.join(reasons)}{more}" if runs else ""
     if newest is None:

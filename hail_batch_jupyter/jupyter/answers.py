@@ -1,4 +1,4 @@
-"""What the widget's views ask for beside the graph: columns of the jobs, parts of a log, the module of the views.
+"""What the widget asks for beside the graph: columns of the jobs, details of one, parts of a log, the module of the views; and the deeds that it asks for.
 
 Each answer is bounded and can be made on any thread.
 """
@@ -15,7 +15,10 @@ from typing import NamedTuple
 
 from hail_batch_jupyter.core.events import JobView
 from hail_batch_jupyter.core.spec import JobSpec
+from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.jupyter import deeds, joblog
 from hail_batch_jupyter.jupyter.graph import Message
+from hail_batch_jupyter.jupyter.jobdetail import job_detail
 from hail_batch_jupyter.observe.running import RunningBatch
 
 STATIC = Path(__file__).parent / "static"
@@ -23,11 +26,11 @@ VIEWS_JS = STATIC / "views.js"
 VIEWS_CSS = STATIC / "views.css"
 MAX_COLUMNS_BYTES = 1_000_000
 """Bytes of one answer's columns before they are deflated; the browser asks on for the rest."""
-MAX_LOG_BYTES = 200_000
 NO_TIME = 0xFFFFFFFF
 _VALUE_BYTES = 4
 
 Answer = tuple[Message, bytes | None]
+Retry = Callable[[RunningBatch, Sequence[int] | None], deeds.Retried]
 
 
 class _Column(NamedTuple):
@@ -64,10 +67,10 @@ TIMES: dict[str, Callable[[JobView], int | None]] = {
 
 
 def answer(running: RunningBatch, asked: Message) -> Answer:
-    """The answer to a message of kind 'columns', 'log' or 'views'; what cannot be answered gets a sentence."""
+    """The answer to a message of one of the KINDS; what cannot be answered gets a sentence."""
     try:
         content, buffer = _ANSWERS[asked["kind"]](running, asked)
-    except (LookupError, TypeError, ValueError, OSError) as error:
+    except (LookupError, TypeError, ValueError, OSError, BatchException) as error:
         return {"kind": "answer", "request": asked.get("request"), "ok": False, "text": f"{asked.get('kind')}: {error}"}, None
     return {"kind": asked["kind"], "request": asked.get("request"), **content}, buffer
 
@@ -114,36 +117,9 @@ def _packed(content: Message, body: bytes) -> Answer:
     return {**content, "deflate": deflate}, packed if deflate else body
 
 
-def _log(running: RunningBatch, asked: Message) -> Answer:
-    """At most MAX_LOG_BYTES of what job `job` printed, from byte `start` on; a negative start counts from the end. `size` is that of the whole."""
-    number = asked["job"]
-    if not isinstance(number, int) or not 0 <= number < len(running.spec.jobs):
-        raise ValueError(f"this run has no job {number!r}")
-    job, view = running.spec.jobs[number], running.snapshot().jobs[number]
-    length = max(0, min(int(asked["length"]), MAX_LOG_BYTES))
-    path = log_path(running, job, view)
-    if path is None:  # no file of this machine: the service tells it whole
-        whole = running.log(job.job_id)
-        size = len(whole)
-        start = _from_start(int(asked["start"]), size)
-        return {"job": number, "start": start, "size": size}, whole[start : start + length]
-    size = path.stat().st_size
-    start = _from_start(int(asked["start"]), size)
-    with path.open("rb") as file:
-        file.seek(start)
-        return {"job": number, "start": start, "size": size}, file.read(length)
-
-
-def _from_start(start: int, size: int) -> int:
-    return max(0, size + start) if start < 0 else min(start, size)
-
-
-def log_path(running: RunningBatch, job: JobSpec, view: JobView) -> Path | None:
-    """The file with what the last attempt of a job printed; None where there is none on this machine."""
-    if running.directory is None:
-        return None
-    path = running.directory / "logs" / f"{job.job_id}.{max(view.attempt, 1)}.main.log"
-    return path if path.exists() else None
+def _job(running: RunningBatch, asked: Message) -> Answer:
+    """The details of job `job`."""
+    return {"job": asked["job"], "detail": job_detail(running, asked["job"])}, None
 
 
 def _views(running: RunningBatch, asked: Message) -> Answer:  # noqa: ARG001 - as the other answers
@@ -157,5 +133,45 @@ def _views_of(built_ns: int) -> Answer:  # noqa: ARG001 - a new build is read ag
     return _packed({"script": len(script)}, script + style)
 
 
-_ANSWERS: dict[str, Callable[[RunningBatch, Message], Answer]] = {"columns": _columns, "log": _log, "views": _views}
+_ANSWERS: dict[str, Callable[[RunningBatch, Message], Answer]] = {
+    "job": _job,
+    "columns": _columns,
+    "log": joblog.part,
+    "find": joblog.find,
+    "views": _views,
+}
 KINDS = frozenset(_ANSWERS)
+
+
+def carry_out(running: RunningBatch, asked: Message, retry: Retry) -> Message:
+    """Do what a message of kind 'cancel' or 'retry' asks for, and answer it.
+
+    'job_ids' names jobs by their numbers in the run, 'group' a group; without them it is about the run.
+    """
+    answer = {"kind": "answer", "request": asked.get("request")}
+    try:
+        job_ids = job_ids_of(asked)
+        if asked["kind"] == "cancel":
+            return {**answer, "ok": True, "text": deeds.cancel(running, job_ids, asked.get("group"))}
+        done = retry(running, job_ids)
+        return {**answer, "ok": True, "text": done.text, "run": done.run_id}
+    except (BatchException, ValueError, OSError) as error:
+        return {**answer, "ok": False, "text": str(error)}
+
+
+def names_part(asked: Message) -> bool:
+    """Whether a deed is about a part of the run."""
+    return asked.get("job_ids") is not None or asked.get("group") is not None
+
+
+def job_ids_of(asked: Message) -> list[int] | None:
+    """The jobs that a deed is about, None for no choice of them.
+
+    Raises ValueError for what is no list of numbers.
+    """
+    job_ids = asked.get("job_ids")
+    if job_ids is None:
+        return None
+    if not isinstance(job_ids, list) or not job_ids or not all(type(job_id) is int for job_id in job_ids):
+        raise ValueError(f"job_ids {job_ids!r} are not the numbers of jobs; write [3] for job 3")
+    return job_ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter import run
 from hail_batch_jupyter.jupyter.desk import Desk, place_of
 from hail_batch_jupyter.jupyter.namespace import indexed, part_of, unknown_job
+
+_RUN_ID = re.compile(r"\d{8}-\d{6}-")
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,15 +54,26 @@ def _one_of(running: RunningBatch, asked: object) -> int:
     return failed[0]
 
 
-def cancel(desk: Desk, run_id: object) -> str:
-    """Ask for the end of the last run, or of the one named; gives a sentence about it."""
-    from hail_batch_jupyter.observe.attach import attach
+def cancel(desk: Desk, names: Sequence[object]) -> str:
+    """Ask for the end of the last run, or of the jobs and stages named; a run's id may stand before them. Gives a sentence about it."""
+    from hail_batch_jupyter.jupyter.deeds import cancel as cancel_parts
 
-    running = desk.last_run() if run_id is None else attach(str(run_id))
+    running, job_ids = _run_and_jobs(desk, names)
     if running.snapshot().ended_ms is not None:
         return f"run {running.id} has ended already"
+    if job_ids is not None:
+        return cancel_parts(running, job_ids)
     running.cancel()
     return f"run {running.id} is being cancelled"
+
+
+def _run_and_jobs(desk: Desk, names: Sequence[object]) -> tuple[RunningBatch, list[int] | None]:
+    """The run that is meant and the numbers of its jobs, None for all of it."""
+    from hail_batch_jupyter.observe.attach import attach
+
+    run_id = next((str(name) for name in names[:1] if _RUN_ID.match(str(name))), None)
+    running, jobs = (desk.last_run(), names) if run_id is None else (attach(run_id), names[1:])
+    return running, [job_id for job in jobs for job_id in job_ids_of(running, job)] if jobs else None
 
 
 def job_ids_of(running: RunningBatch, asked: object) -> list[int]:
@@ -83,13 +97,12 @@ def job_ids_of(running: RunningBatch, asked: object) -> list[int]:
     return numbers if index is None else [part_of(stage, numbers, index)]
 
 
-def retry(desk: Desk, run_id: object) -> None:
-    """Run again what did not succeed in the last run, or in the one named; shows the new run."""
+def retry(desk: Desk, names: Sequence[object]) -> None:
+    """Run again what did not succeed in the last run, or the jobs named; a run's id may stand before them. Shows the new run."""
     from hail_batch_jupyter.jupyter import display
-    from hail_batch_jupyter.observe.attach import attach
 
-    running = desk.last_run() if run_id is None else attach(str(run_id))
-    again = running.retry()
+    running, job_ids = _run_and_jobs(desk, names)
+    again = running.retry(job_ids)
     mine = [batch for batch in desk.batches.values() if batch.lineage and batch.lineage == again.spec.lineage]
     run.keep(desk, mine[0] if mine else None, again)
     display.show_run(again)

@@ -9,10 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobView
-from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.core.state import BROKEN
-from hail_batch_jupyter.errors import BatchException
-from hail_batch_jupyter.jupyter import answers
+from hail_batch_jupyter.jupyter import answers, deeds
 from hail_batch_jupyter.jupyter.graph import MAX_CHANGES_BYTES, VERSION, Graph, Message, changes_messages, graph_of, snapshot_message, states_of
 from hail_batch_jupyter.jupyter.words import note_text
 from hail_batch_jupyter.observe.running import RunningBatch
@@ -30,10 +28,12 @@ class Feed:
     """One run and the widget that shows it; every method may be called from any thread.
 
     Messages go through `send` in the order of their numbers. A tick sends one message at most, so that who ticks bounds the rate.
+    `retry` is how a run is retried from here.
     """
 
-    def __init__(self, running: RunningBatch, send: Send) -> None:
+    def __init__(self, running: RunningBatch, send: Send, retry: answers.Retry = deeds.retry) -> None:
         self.running = running
+        self._retry = retry
         self.heard = False
         self._send = send
         self._lock = threading.RLock()
@@ -165,34 +165,25 @@ class Feed:
         elif kind == "visible":
             self._visible = bool(content.get("visible"))
         elif kind == "job":
-            self._answer_job(content)
+            self._send(*answers.answer(self.running, content))
         elif kind == "cancel":
-            self._answer_cancel(content)
-        elif kind in answers.KINDS:
+            self._answer_deed(content)
+        elif kind in answers.KINDS or kind == "retry":
             threading.Thread(target=self._answer_apart, args=(content,), name="hail-batch-jupyter-answer", daemon=True).start()
 
     def _answer_apart(self, content: Message) -> None:
         """Answer what may take a while, on a thread of its own, so that the kernel's next message does not wait."""
         with self._answering:
-            self._send(*answers.answer(self.running, content))
+            if content["kind"] == "retry":
+                self._answer_deed(content)
+            else:
+                self._send(*answers.answer(self.running, content))
 
-    def _answer_cancel(self, content: Message) -> None:
-        answer = {"kind": "answer", "request": content.get("request")}
-        try:
-            self.running.cancel()
-        except (BatchException, OSError) as error:
-            self._send({**answer, "ok": False, "text": str(error)}, None)
-            return
-        self._cancelling = True
-        self._send({**answer, "ok": True, "text": "The run is being cancelled"}, None)
-
-    def _answer_job(self, content: Message) -> None:
-        number, jobs = content.get("job"), self.running.spec.jobs
-        if not isinstance(number, int) or not 0 <= number < len(jobs):
-            self._send({"kind": "answer", "request": content.get("request"), "ok": False, "text": f"this run has no job {number!r}"}, None)
-            return
-        detail = job_detail(self.running, jobs[number], self.running.snapshot().jobs[number])
-        self._send({"kind": "job", "request": content.get("request"), "job": number, "detail": detail}, None)
+    def _answer_deed(self, content: Message) -> None:
+        answer = answers.carry_out(self.running, content, self._retry)
+        if content["kind"] == "cancel" and answer["ok"] and not answers.names_part(content):
+            self._cancelling = True
+        self._send(answer, None)
 
 
 def fitting(failures: Sequence[Message]) -> list[Message]:
@@ -228,31 +219,3 @@ def applied(states: bytes, content: Message, buffer: bytes) -> bytes:
         for job, count, state in zip(first, counts, buffer[8 * k :], strict=True):
             after[job : job + count] = bytes([state]) * count
     return bytes(after)
-
-
-def job_detail(running: RunningBatch, job: JobSpec, view: JobView) -> Message:
-    """What the side of the widget shows of one job; never a value of its environment."""
-    log = answers.log_path(running, job, view)
-    return {
-        "name": job.display_name,
-        "state": view.state.value,
-        "exit_code": view.exit_code,
-        "reason": view.reason,
-        "command": _shown_command(job)[:10_000],
-        "inputs": _short([*[transfer.source for transfer in job.inputs], *job.needs]),
-        "outputs": _short([*[transfer.dest for transfer in job.outputs], *job.promises]),
-        "started_ms": view.started_ms,
-        "ended_ms": view.ended_ms,
-        "max_rss_bytes": view.usage.max_rss_bytes if view.usage else None,
-        "tail": running.log_tail(job.job_id, 40)[-8000:],
-        "log_path": "" if log is None else str(log),
-    }
-
-
-def _shown_command(job: JobSpec) -> str:
-    return job.user_code or " ".join(job.command)
-
-
-def _short(paths: Sequence[str]) -> list[str]:
-    shown = list(dict.fromkeys(paths))
-    return shown if len(shown) <= 50 else [*shown[:50], f"… and {len(shown) - 50} more"]

@@ -158,24 +158,24 @@ class BatchMagics(Magics):
             show_log(self.desk, parsed.job, parsed.tail, parsed.follow)
 
     @line_magic
-    @argument("run", nargs="?", metavar="RUN", help="id of another run than the last one")
+    @argument("names", nargs="*", metavar="JOB", help="jobs or stages of the last run; or the id of another run, alone or before jobs of it")
     def batch_cancel(self, line: str) -> None:
-        """End the last run: jobs that run are stopped, the others do not start. Returns at once."""
+        """End the last run, or only some jobs: those that run are stopped, the others do not start. Returns at once."""
         parsed = self._read(BatchMagics.batch_cancel, line)
         with one_line_errors():
             from hail_batch_jupyter.jupyter.control import cancel
 
-            print(cancel(self.desk, parsed.run))
+            print(cancel(self.desk, parsed.names))
 
     @line_magic
-    @argument("run", nargs="?", metavar="RUN", help="id of another run than the last one")
+    @argument("names", nargs="*", metavar="JOB", help="jobs or stages of the last run; or the id of another run, alone or before jobs of it")
     def batch_retry(self, line: str) -> None:
-        """Run again what failed or was cancelled in the last run, as it was then, and what follows from it; returns at once."""
+        """Run again what failed or was cancelled in the last run, or only these jobs, as it was then, and what follows from it; returns at once."""
         parsed = self._read(BatchMagics.batch_retry, line)
         with one_line_errors():
             from hail_batch_jupyter.jupyter.control import retry
 
-            retry(self.desk, parsed.run)
+            retry(self.desk, parsed.names)
 
     @line_magic
     @argument("run", metavar="RUN", help="id of the run; %%batch_runs lists them")

@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Sequence
 
+from hail_batch_jupyter.jupyter.deeds import retry_apart
 from hail_batch_jupyter.jupyter.feed import Feed
 from hail_batch_jupyter.jupyter.graph import Message
 from hail_batch_jupyter.jupyter.runlist import own_run
 from hail_batch_jupyter.observe.attach import attach
+from hail_batch_jupyter.observe.running import RunningBatch
 
 MAX_LINES = 16
 FORGOTTEN_S = 120.0
 _MAX_LETTERS = 64
+_MAX_ASKED = 4
 
 
 class _Line:
@@ -24,7 +27,7 @@ class _Line:
         self.lock = threading.Lock()
         self.used_s = time.monotonic()
         self._outbox: list[Message] = []
-        self._feed = Feed(attach(run_id), self._put)
+        self._feed = Feed(attach(run_id), self._put, retry_apart)
 
     def _put(self, content: Message, buffer: bytes | None) -> None:
         self._outbox.append({"content": content, "buffer": None if buffer is None else base64.b64encode(buffer).decode()})
@@ -56,6 +59,7 @@ class Remote:
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str], _Line] = {}
+        self._asked: dict[str, RunningBatch] = {}
         self._lock = threading.Lock()
 
     def converse(self, run_id: str, page: str, messages: Sequence[Message]) -> list[Message]:
@@ -73,10 +77,26 @@ class Remote:
             self._forget()
         return line.converse(messages)
 
+    def running(self, run_id: str) -> RunningBatch:
+        """The handle for single questions about a run; that of the last few runs is kept, so that its journal is not read again.
+
+        Raises RunLostError when there is no such run of this user.
+        """
+        own_run(run_id)
+        with self._lock:
+            running = self._asked.pop(run_id, None)
+        if running is None:
+            running = attach(run_id)
+        with self._lock:
+            self._asked[run_id] = running
+            self._asked = dict(list(self._asked.items())[-_MAX_ASKED:])
+        return running
+
     def forget(self, run_id: str) -> None:
         """Drop all that is held of a run."""
         with self._lock:
             self._lines = {key: line for key, line in self._lines.items() if key[0] != run_id}
+            self._asked.pop(run_id, None)
 
     def _forget(self) -> None:
         now_s = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from hail_batch_jupyter.errors import RunLostError
+from hail_batch_jupyter.jupyter import answers
+from hail_batch_jupyter.jupyter.deeds import retry_apart
 from hail_batch_jupyter.jupyter.graph import Message
 from hail_batch_jupyter.jupyter.remote import Remote
 from hail_batch_jupyter.jupyter.runlist import RunList, contents_path, own_run
@@ -99,14 +102,35 @@ class RunHandler(RunsHandler):
         await self.answer_for(run_id, work)
 
 
-class CancelHandler(RunsHandler):
-    """POST asks for the end of a run: 200 when it was asked, 400 for a malformed id, 404 for an unknown run, 409 for one that has ended."""
+class DeedHandler(RunsHandler):
+    """POST cancels or retries a run, or the jobs that {'job_ids': [3, 4]} names, or cancels {'group': 'name'}.
+
+    200 when it was done, 400 for what means nothing, 404 for an unknown run, 409 with a sentence where it cannot be done. A retry answers with the
+    id of the new run as 'run'.
+    """
+
+    def initialize(self, runs: RunList, remote: Remote, kind: str = "") -> None:
+        """Take what the routes share, and which deed it is."""
+        super().initialize(runs, remote)
+        self.kind = kind
 
     @web.authenticated
     @authorized
     async def post(self, run_id: str) -> None:
-        """Leave the word for the runner."""
-        await self.answer_for(run_id, lambda: cancel_run(run_id))
+        """Leave the word for the runner, or start another one."""
+        body: Any = self.get_json_body() if self.request.body else {}  # whatever the page sent
+        await self.answer_for(run_id, lambda: deed(run_id, self.kind, body))
+
+
+class AskHandler(RunsHandler):
+    """POST is one question of the widget's protocol, of a page whose kernel is busy: {'content', 'buffer' in base64} back."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, run_id: str) -> None:
+        """Answer from the run directory."""
+        body: Any = self.get_json_body()  # whatever the page sent
+        await self.answer_for(run_id, lambda: question(run_id, body, self.remote))
 
 
 class FeedHandler(RunsHandler):
@@ -141,13 +165,26 @@ class LogHandler(RunsHandler):
         await self.answer_for(run_id, lambda: log_end(run_id, int(job_id), container, length))
 
 
-def cancel_run(run_id: str) -> Answer:
-    """Ask the run to end; raises RunLostError when there is no such run."""
-    run = rundir.info(own_run(run_id))
-    if run.state != "live":
-        return _said(409, f"run {run_id!r} has ended")
-    rundir.request_cancel(run.directory, "cancelled by the user")
-    return _said(200, "The run is being cancelled")
+def deed(run_id: str, kind: str, body: Any) -> Answer:
+    """Cancel or retry; raises RunLostError when there is no such run."""
+    own_run(run_id)
+    if not isinstance(body, dict):
+        return _said(400, "what is asked for is an object, such as {} or {'job_ids': [3]}")
+    try:
+        answers.job_ids_of(body)
+    except ValueError as error:
+        return _said(400, str(error))
+    answer = answers.carry_out(attach(run_id), {**body, "kind": kind}, retry_apart)
+    told = {name: value for name, value in answer.items() if name in ("ok", "text", "run")}
+    return Answer(200 if answer["ok"] else 409, told)
+
+
+def question(run_id: str, body: Any, remote: Remote) -> Answer:
+    """The answer to one question; raises RunLostError when there is no such run."""
+    if not isinstance(body, dict) or body.get("kind") not in answers.KINDS:
+        return _said(400, f"a question is an object whose kind is one of {', '.join(sorted(answers.KINDS))}")
+    content, buffer = answers.answer(remote.running(run_id), body)
+    return Answer(200, {"content": content, "buffer": None if buffer is None else base64.b64encode(buffer).decode()})
 
 
 def delete_run(run_id: str) -> Answer:
@@ -172,11 +209,13 @@ def _load_jupyter_server_extension(app: Any) -> None:
     """Add the routes to a Jupyter server."""
     shared = {"runs": RunList(), "remote": Remote()}
     base_url = app.web_app.settings["base_url"]
-    routes = {
-        "": ListHandler,
-        "/([^/]+)": RunHandler,
-        "/([^/]+)/cancel": CancelHandler,
-        "/([^/]+)/feed": FeedHandler,
-        "/([^/]+)/jobs/([0-9]{1,9})/log": LogHandler,
-    }
-    app.web_app.add_handlers(".*$", [(url_path_join(base_url, ROOT) + route, handler, shared) for route, handler in routes.items()])
+    routes: list[tuple[str, type[RunsHandler], dict[str, Any]]] = [
+        ("", ListHandler, shared),
+        ("/([^/]+)", RunHandler, shared),
+        ("/([^/]+)/cancel", DeedHandler, {**shared, "kind": "cancel"}),
+        ("/([^/]+)/retry", DeedHandler, {**shared, "kind": "retry"}),
+        ("/([^/]+)/ask", AskHandler, shared),
+        ("/([^/]+)/feed", FeedHandler, shared),
+        ("/([^/]+)/jobs/([0-9]{1,9})/log", LogHandler, shared),
+    ]
+    app.web_app.add_handlers(".*$", [(url_path_join(base_url, ROOT) + route, handler, taken) for route, handler, taken in routes])

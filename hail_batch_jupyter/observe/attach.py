@@ -23,15 +23,16 @@ _GUARD_S = 10.0
 _PAUSE_S = 0.02
 
 
-def attach(run_id: str) -> RunningBatch:
-    """The handle on a run of this user on this machine, live or ended.
+def attach(run_id: str, *, detach: bool | None = None) -> RunningBatch:
+    """The handle on a run of this user on this machine, live or ended; with `detach` a retry of it goes on when this process ends, as in a notebook.
 
     A run whose runner was killed is closed first: no process of it stays, what had finished is finished.
     Raises RunLostError naming close ids when there is no such run.
     """
     directory = rundir.find(run_id)
-    running = open_run(directory, read_spec(directory))
+    running = open_run(directory, read_spec(directory), detach=detach)
     running.attached = True
+    running.foreign_env = _foreign_env(directory)
     running.close_if_dead()
     return running
 
@@ -44,8 +45,16 @@ def read_spec(directory: Path) -> BatchSpec:
         raise RunLostError(f"the description of run {directory.name!r} cannot be read ({error}); it cannot be attached") from error
 
 
-def open_run(directory: Path, spec: BatchSpec) -> RunningBatch:
-    """The handle on the run in that directory."""
+def _foreign_env(directory: Path) -> list[str]:
+    """Variables that the process that made the run had set itself, and this one has not."""
+    from hail_batch_jupyter.observe.environment import own_names
+
+    own = own_names()
+    return [name for name in rundir.settings_of(directory)["maker"].get("env", ()) if name not in own]
+
+
+def open_run(directory: Path, spec: BatchSpec, *, detach: bool | None = None) -> RunningBatch:
+    """The handle on the run in that directory; `detach` as in `attach`."""
     facts = rundir.info(directory)
     scratch = Path(facts.scratch)
     running = RunningBatch(facts.run_id, spec, LocalPort(directory), directory=directory, scratch=scratch, kept=facts.kept, backend=facts.backend)
@@ -62,7 +71,7 @@ def open_run(directory: Path, spec: BatchSpec) -> RunningBatch:
     def resubmit(again: BatchSpec) -> RunningBatch:
         noted = rundir.settings_of(directory)
         backend = backend_class(noted["backend"])(**noted["settings"])
-        options = SubmitOptions(keep_files=facts.kept, detach="ipykernel" in sys.modules)
+        options = SubmitOptions(keep_files=facts.kept, detach="ipykernel" in sys.modules if detach is None else detach)
         return cast(RunningBatch, backend.submit(again, options))
 
     running.close_if_dead = close_if_dead

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
 from hail_batch_jupyter.core.events import BatchSnapshot
-from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, Upload
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, Upload
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, RunLiveError, RunLostError
 
@@ -20,28 +21,72 @@ class _Run(Protocol):
     spec: BatchSpec
     scratch: Optional[Path]
     attached: bool
+    foreign_env: Sequence[str]
 
     def snapshot(self) -> BatchSnapshot: ...
 
 
-def spec_to_retry(run: _Run) -> BatchSpec:
-    """The spec of a run that does again what did not succeed in this one.
+def spec_to_retry(run: _Run, job_ids: Sequence[int] | None = None) -> BatchSpec:
+    """The spec of a run that does again what did not succeed in this one; with `job_ids` only these jobs, what they need and what depends on them.
 
-    Raises RunLiveError while this one goes on, BatchException when all succeeded or when a value of `env` would be missing, and
-    RunLostError when its scripts and functions were removed.
+    Raises RunLiveError while this one goes on, BatchException when there is nothing to do again or when a value that was never written down would be
+    missing, and RunLostError when its scripts and functions were removed.
     """
     snapshot = run.snapshot()
     if snapshot.ended_ms is None:
         raise RunLiveError(f"run {run.id} is still going on; wait() for its end or cancel() it, then retry()")
-    if all(view.state is JobState.SUCCESS for view in snapshot.jobs):
+    states = {view.job_id: view.state for view in snapshot.jobs}
+    if all(state is JobState.SUCCESS for state in states.values()):
         raise BatchException(f"run {run.id} has nothing to retry: all of its {len(snapshot.jobs)} jobs succeeded")
-    again = run.spec._replace(previous_run=str(run.id))
+    left_out = () if job_ids is None else _others(run, states, job_ids)
+    again = run.spec._replace(previous_run=str(run.id), left_out=left_out)
     if not run.attached:
         return again
-    secret = next((job for job in run.spec.jobs if job.env), None)
+    _check_known(run, left_out)
+    return again._replace(uploads=tuple(_kept_uploads(run)))
+
+
+def _others(run: _Run, states: dict[int, JobState], job_ids: Sequence[int]) -> tuple[int, ...]:
+    """The jobs that stay as they are: neither asked for, nor undone and needed by these, nor dependent on all that, nor done and needed for it."""
+    done = next((run.spec.job(job_id) for job_id in job_ids if states[job_id] is JobState.SUCCESS), None)
+    if done is not None:
+        raise BatchException(f"job {done.display_name!r} of run {run.id} succeeded, so there is nothing to retry of it; name one that failed or was cancelled")
+    jobs = run.spec.jobs
+    chosen = {job_id for job_id in _above(jobs, set(job_ids)) if states.get(job_id, JobState.SUCCESS) is not JobState.SUCCESS}
+    below = _below(jobs, chosen)
+    wanted = below | {job_id for job_id in _above(jobs, below) if states.get(job_id) is JobState.SUCCESS}
+    return tuple([job.job_id for job in jobs if job.job_id not in wanted])
+
+
+def _below(jobs: Sequence[JobSpec], chosen: set[int]) -> set[int]:
+    """These and all that depend on them."""
+    found = set(chosen)
+    for job in jobs:
+        if any(edge.job_id in found for edge in job.parents):
+            found.add(job.job_id)
+    return found
+
+
+def _above(jobs: Sequence[JobSpec], chosen: set[int]) -> set[int]:
+    """These and all that they need."""
+    found = set(chosen)
+    for job in reversed(jobs):
+        if job.job_id in found:
+            found.update(edge.job_id for edge in job.parents)
+    return found
+
+
+def _check_known(run: _Run, left_out: Sequence[int]) -> None:
+    """Raises BatchException when the jobs would miss values that only the process had that made the run."""
+    stays = frozenset(left_out)
+    secret = next((job for job in run.spec.jobs if job.env and job.job_id not in stays), None)
     if secret is not None:
         raise BatchException(f"job {secret.display_name!r} needs values of {', '.join(secret.env)}, which are never written down; {_INSTEAD}")
-    return again._replace(uploads=tuple(_kept_uploads(run)))
+    if run.foreign_env:
+        names = ", ".join(run.foreign_env)
+        raise BatchException(
+            f"run {run.id} was made with {names} set in its notebook or script, which is not set here; set it as there and retry, or {_INSTEAD}"
+        )
 
 
 def _kept_uploads(run: _Run) -> list[Upload]:

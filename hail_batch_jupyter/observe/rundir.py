@@ -148,9 +148,13 @@ def mark_ended(directory: Path, outcome: str) -> None:
 
 
 def settings_of(directory: Path) -> dict[str, Any]:
-    """What the backend noted of itself with the run: its name as 'backend', and what it was made with as 'settings'."""
+    """What was noted with the run of how it was made.
+
+    backend   its name                         settings  what it was made with
+    maker     of the process that made the run: its Python as 'python', its import path as 'sys_path', the names of variables that it had set itself as 'env'
+    """
     found: dict[str, Any] = json.loads((directory / "run.json").read_text())
-    return {"backend": found.get("backend", "local"), "settings": found.get("settings", {})}
+    return {"backend": found.get("backend", "local"), "settings": found.get("settings", {}), "maker": found.get("maker", {})}
 
 
 def _directories() -> Iterator[Path]:

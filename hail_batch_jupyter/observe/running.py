@@ -56,6 +56,7 @@ class RunningBatch(Awaiting, Looking):
         self.runs_on = runs_on
         self.remote_scratch: str | None = None
         self.attached = False
+        self.foreign_env: Sequence[str] = ()
         self.resubmit: Callable[[BatchSpec], RunningBatch] | None = None
         self.close_if_dead: Callable[[], bool] = lambda: False
         self._port = port
@@ -130,6 +131,19 @@ class RunningBatch(Awaiting, Looking):
     def log(self, job_id: int, container: str = "main", start: int = 0, length: int | None = None, attempt: int | None = None) -> bytes:
         """Bytes of a log from `start` on, of the last attempt unless one is named; a negative start counts from the end."""
         return self._port.log(job_id, container, attempt, start, length)
+
+    def log_size(self, job_id: int, container: str = "main", attempt: int | None = None) -> int:
+        """Bytes of a log as it is now, 0 where there is none; on a service this reads it."""
+        path = self.log_path(job_id, container, attempt)
+        return path.stat().st_size if path is not None else 0 if self.directory is not None else len(self.log(job_id, container, attempt=attempt))
+
+    def log_path(self, job_id: int, container: str = "main", attempt: int | None = None) -> Path | None:
+        """The file with a log, of the last attempt that has one unless one is named; None where there is none on this machine."""
+        if self.directory is None:
+            return None
+        last = self.snapshot().jobs[job_id - self.spec.jobs[0].job_id].attempt if attempt is None else attempt
+        tried = range(max(last, 1), 0, -1) if attempt is None else (attempt,)
+        return next((path for number in tried if (path := self.directory / "logs" / f"{job_id}.{number}.{container}.log").exists()), None)
 
     def log_tail(self, job_id: int, lines: int = 10) -> str:
         """The last lines of what a job printed; of its copying when it printed nothing."""
@@ -217,15 +231,23 @@ class RunningBatch(Awaiting, Looking):
         """Id of the run that this one follows and took results over from; `attach` comes back to it."""
         return self.spec.previous_run
 
-    def retry(self) -> RunningBatch:
+    @property
+    def can_retry(self) -> bool:
+        """Whether `retry` is there: the engine of this machine and of Slurm has it, a batch service has not."""
+        return self.resubmit is not None
+
+    def retry(self, job_ids: Sequence[int] | None = None) -> RunningBatch:
         """Run again what failed or was cancelled here, and what follows from it; gives the new run, without waiting for it.
 
+        With `job_ids` only these jobs, what they need and what depends on them; the others stay as they are, and end as cancelled in the new run.
         What succeeded is taken over where its files are still there: run with delete_scratch_on_exit=False or resume=True to keep them.
-        Raises RunLiveError while this run goes on, BatchException when there is nothing to do again.
+        Raises RunLiveError while this run goes on, BatchException when there is nothing to do again, CapabilityError on a batch service.
         """
         if self.resubmit is None:
-            raise CapabilityError(f"run {self.id} cannot be retried from here; run the batch again")
-        return self.resubmit(spec_to_retry(self))
+            raise CapabilityError(f"run {self.id} cannot be retried: {self.runs_on} does not do a part of a batch again; run the batch again")
+        for job_id in job_ids or ():
+            self._check_number(job_id)
+        return self.resubmit(spec_to_retry(self, job_ids))
 
     def attempts(self, job_id: int) -> tuple[AttemptView, ...]:
         """What is known of each attempt of a job, the first one first; `log` takes their numbers."""

@@ -174,10 +174,28 @@ def test_a_job_that_waits_for_its_next_attempt_says_so() -> None:
     assert history((R, {}), (X, {"attempt": 1}), (R, {**failed, "reason": "timed out", "next_ms": 3000})).reason == "timed out; tried again"
 
 
-def test_a_running_job_that_is_cancelled_has_one_attempt() -> None:
-    view = history((R, {}), (X, {"attempt": 1}), (R, {"attempt": 1, "reason": "cancelled"}), (K, {"attempt": 1, "reason": "cancelled"}))
+def test_a_running_job_that_is_cancelled_has_one_attempt_and_its_times() -> None:
+    usage, granted = Usage(1 << 20, 0.5), Granted(1000, 2 << 30, ("3",))
+    ended = {"attempt": 1, "reason": "cancelled", "usage": usage}
+    view = history((R, {}), (X, {"attempt": 1, "phase": "main", "slot": 2, "granted": granted}), (R, ended), (K, {"attempt": 1, "reason": "cancelled"}))
 
-    assert view.attempts == (AttemptView(1, 2000, 3000, None, "cancelled"),)
+    assert view.attempts == (AttemptView(1, 2000, 3000, None, "cancelled", usage, granted, 2000, slot=2),)
+    assert (view.state, view.started_ms, view.ended_ms, view.duration_s) == (K, 2000, 3000, 1.0)
+    assert (view.slot, view.main_ms, view.usage, view.granted, view.reason) == (2, 2000, usage, granted, "cancelled")
+
+
+def test_a_job_that_is_cancelled_before_its_next_attempt_has_the_times_of_the_last_one() -> None:
+    failed = {"attempt": 1, "exit_code": 3, "next_ms": 90_000}
+    view = history((R, {}), (X, {"attempt": 1}), (R, failed), (K, {"attempt": 1, "reason": "cancelled"}))
+
+    assert (view.started_ms, view.ended_ms, view.exit_code) == (2000, 3000, None)
+    assert view.attempts == (AttemptView(1, 2000, 3000, 3),)
+
+
+def test_a_job_that_never_ran_has_no_times_when_it_is_cancelled() -> None:
+    view = history((R, {}), (K, {"reason": "cancelled"}))
+
+    assert (view.started_ms, view.duration_s, view.attempts) == (None, None, ())
 
 
 def test_the_cancel_of_a_group_is_none_of_the_run() -> None:

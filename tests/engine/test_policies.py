@@ -290,6 +290,59 @@ def test_retry_runs_again_what_failed_and_what_follows_and_names_its_predecessor
     assert main_log(second, 3) == "1\n"
 
 
+def test_a_single_job_is_retried_with_what_depends_on_it_and_the_rest_stays(tmp_path: Path) -> None:
+    def made(number: int, more: str = "") -> str:
+        return f"echo {number} >> {tmp_path}/ran; {more} echo {number} > made"
+
+    fails = f"[ -e {tmp_path}/fixed ];"
+    jobs = [
+        bash(1, made(1), promises=("d1/made",)),
+        bash(2, made(2, fails), [1]),
+        bash(3, made(3, fails), [1]),
+        bash(4, made(4), [2]),
+        bash(5, made(5), [2, 3]),
+        bash(6, made(6), [3], always_run=True),
+        bash(7, made(7), env={"TOKEN": "t0psecret"}),
+    ]
+    first = run(*jobs, keep_files=True)
+    assert states(first) == "SFFKKSS"
+    (tmp_path / "fixed").touch()
+
+    second = first.retry([2])
+    second.wait(LONG_S)
+
+    assert states(second) == "SSKSKSS"
+    assert [view.reused for view in second.snapshot().jobs] == [True, False, False, False, False, True, True]
+    assert [second.get_job(number)["reason"] for number in (3, 5)] == ["left out of this retry", "a job that it needs did not succeed"]
+    assert sorted(lines(tmp_path / "ran")) == ["1", "2", "2", "3", "4", "6", "7"]
+    assert "3 to run: job2 (failed before), job4 (follows job2), job5 (follows job2)" in second.snapshot().note
+
+    third = attach(str(second.id)).retry([5])
+    third.wait(LONG_S)
+
+    assert states(third) == "SSSSSSS"
+    assert [view.reused for view in third.snapshot().jobs] == [True, True, False, True, False, False, True]
+    with pytest.raises(BatchException, match="job 'job1' of run .* succeeded, so there is nothing to retry of it"):
+        first.retry([1])
+    with pytest.raises(BatchException, match="has no job 9; its jobs are 1 to 7"):
+        first.retry([9])
+
+
+def test_values_that_only_the_first_process_had_are_asked_for_before_a_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFERENCE", "grch38")
+    first = run(bash(1, "echo $REFERENCE; exit 1", promises=("d1/made",)), keep_files=True)
+    assert "grch38" not in (first.directory / "run.json").read_text()  # type: ignore[operator]  # a run of this machine
+    monkeypatch.delenv("REFERENCE")
+
+    with pytest.raises(BatchException, match="was made with REFERENCE set in its notebook or script, which is not set here"):
+        attach(str(first.id)).retry()
+    monkeypatch.setenv("REFERENCE", "grch38")
+    again = attach(str(first.id)).retry()
+    again.wait(LONG_S)
+
+    assert main_log(again) == "grch38\n"
+
+
 def test_retry_works_in_another_process_too_where_nothing_secret_is_needed(tmp_path: Path) -> None:
     failing = bash(1, f"[ -e {tmp_path}/fixed ]")
     first = attach(str(run(failing, keep_files=True, backend=LocalBackend(cores=1, shared_directory=True)).id))

@@ -187,7 +187,7 @@ def test_details_of_a_job_are_answered_and_a_job_that_is_not_there_is_refused(to
     feed.receive({"kind": "job", "request": 2, "job": 9})
 
     assert (detail["name"], detail["command"], detail["tail"]) == ("a", "/bin/bash -c true", "hello")
-    assert page.last == {"kind": "answer", "request": 2, "ok": False, "text": "this run has no job 9"}
+    assert page.last == {"kind": "answer", "request": 2, "ok": False, "text": "job: this run has no job 9"}
 
 
 @pytest.mark.parametrize("content", [{}, {"kind": "what"}, {"kind": "hello", "version": 9}, {"kind": "job", "job": "x", "request": 1}])

@@ -16,6 +16,7 @@ import pytest
 from hail_batch_jupyter.batch.batch import Batch
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.conftest import free_port, wait_until
 from tests.requirements import ROOT
@@ -89,7 +90,7 @@ def test_a_run_is_cancelled_without_any_kernel(server: Server, live_run: Running
 
     assert (status, answer) == (200, {"ok": True, "text": "The run is being cancelled"})
     assert live_run.wait(30)["state"] == "cancelled"
-    assert server.ask(f"hail-batch-jupyter/runs/{live_run.id}/cancel") == (409, {"ok": False, "text": f"run {live_run.id!r} has ended"})
+    assert server.ask(f"hail-batch-jupyter/runs/{live_run.id}/cancel") == (409, {"ok": False, "text": f"run {live_run.id} has ended already"})
 
 
 def test_who_has_no_token_cancels_nothing(server: Server, live_run: RunningBatch) -> None:
@@ -164,6 +165,107 @@ def test_an_ended_run_is_deleted_and_a_live_one_is_not(server: Server, live_run:
     assert live_run.alive()
     assert server.ask(f"{RUNS}/{ended_run.id}", "DELETE")[0] == 404
     assert [row["run_id"] for row in server.ask(RUNS, "GET")[1]["runs"]] == [live_run.id]
+
+
+def test_one_job_or_group_of_a_run_is_cancelled_without_any_kernel(server: Server, tmp_path: Path) -> None:
+    batch = Batch(name="parts")
+    group = batch.new_group("slow")
+    hold = f"until [ -e {tmp_path}/gate ]; do sleep 0.02; done"
+    for made, name in ((batch, "one"), (group, "two"), (batch, "three")):
+        made.new_job(name=name).command(hold)
+    running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
+    cancel = f"{RUNS}/{running.id}/cancel"
+
+    assert server.ask(cancel, body={"job_ids": [1]}) == (200, {"ok": True, "text": "Job 'one' is being cancelled"})
+    assert server.ask(cancel, body={"group": "slow"}) == (200, {"ok": True, "text": "Group 'slow' is being cancelled"})
+    running.wait(30, [1, 2])
+    assert server.ask(cancel, body={"job_ids": [1]}) == (409, {"ok": False, "text": f"job 'one' of run {running.id} has ended already"})
+    assert server.ask(cancel, body={"job_ids": [9]})[0] == server.ask(cancel, body={"group": "fast"})[0] == 409
+    for body in ({"job_ids": []}, {"job_ids": ["1"]}, {"job_ids": 1}, [1]):
+        assert server.ask(cancel, body=body)[0] == 400
+    (tmp_path / "gate").touch()
+    running.wait(30)
+
+    assert [job["state"] for job in running.jobs()] == ["Cancelled", "Cancelled", "Success"]
+
+
+MAKE_A_RUN = """
+import sys
+from pathlib import Path
+from hail_batch_jupyter.batch.batch import Batch
+from hail_batch_jupyter.core.ports import SubmitOptions
+
+def shout(word):
+    return word.upper()
+
+batch = Batch(name="mends")
+first = batch.new_python_job(name="first")
+first.call(shout, "a")
+batch.new_job(name="second").command(f"test -e {sys.argv[1]}/fixed").depends_on(first)
+batch.new_job(name="third").command("false")
+running = batch.backend.submit(batch.compile()._replace(lineage="notes"), SubmitOptions(keep_files=True, detach=True))
+running.wait(30)
+print(running.id)
+"""
+
+
+def test_a_run_and_a_single_job_of_it_are_retried_by_the_server(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "study.ipynb").touch()
+    environment = {**os.environ, "JPY_SESSION_NAME": str(tmp_path / "study.ipynb")}
+    made = subprocess.run([sys.executable, "-c", MAKE_A_RUN, str(tmp_path)], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    run_id = made.stdout.strip()
+    (tmp_path / "fixed").touch()
+
+    status, answer = server.ask(f"{RUNS}/{run_id}/retry", body={"job_ids": [2]})
+
+    assert (status, answer["text"]) == (200, f"Retrying job 'second' in run {answer['run']}")
+    again = attach(answer["run"])
+    again.wait(30)
+    assert [job["state"] for job in again.jobs()] == ["Success", "Success", "Cancelled"]
+    assert (again.previous, rundir.info(rundir.find(answer["run"])).notebook) == (run_id, str(tmp_path / "study.ipynb"))
+
+    status, answer = server.ask(f"{RUNS}/{run_id}/retry")
+
+    assert (status, answer["ok"]) == (200, True)
+    attach(answer["run"]).wait(30)
+    assert server.ask(f"{RUNS}/{run_id}/retry", body={"job_ids": [1]})[0] == 409
+    assert server.ask(f"{RUNS}/{run_id}/retry", token=None)[0] == 403
+
+
+def test_a_retry_that_the_server_cannot_make_says_where_it_can_be_made(server: Server, live_run: RunningBatch, tmp_path: Path) -> None:
+    assert "is still going on" in server.ask(f"{RUNS}/{live_run.id}/retry")[1]["text"]
+    batch = Batch(name="secret")
+    batch.new_job(name="login").env("TOKEN", "t0psecret").command("false")
+    running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
+    running.wait(30)
+
+    status, answer = server.ask(f"{RUNS}/{running.id}/retry")
+
+    assert status == 409
+    assert "job 'login' needs values of TOKEN, which are never written down" in answer["text"]
+    assert running.directory is not None
+    assert not any(b"t0psecret" in path.read_bytes() for path in running.directory.rglob("*") if path.is_file())
+
+
+def test_a_page_whose_kernel_is_busy_asks_the_server(server: Server, ended_run: RunningBatch) -> None:
+    def ask(**question: object) -> tuple[dict[str, Any], bytes]:
+        status, answer = server.ask(f"{RUNS}/{ended_run.id}/ask", body={"request": 3, **question})
+        assert status == 200
+        return answer["content"], base64.b64decode(answer["buffer"] or "")
+
+    detail, _ = ask(kind="job", job=1)
+    part, data = ask(kind="log", job=1, start=-5, length=100)
+    found, _ = ask(kind="find", job=1, text="7", start=0)
+    missing, _ = ask(kind="job", job=7)
+
+    assert (detail["request"], detail["detail"]["name"], detail["detail"]["exit_code"]) == (3, "second", 3)
+    assert (part["start"], part["size"], data) == (995, 1000, b"00007")
+    assert (found["at"], found["size"]) == (999, 1000)
+    assert missing == {"kind": "answer", "request": 3, "ok": False, "text": "job: this run has no job 7"}
+    assert ask(kind="views")[0]["script"] > 1000
+    assert server.ask(f"{RUNS}/{ended_run.id}/ask", body={"kind": "cancel"})[0] == 400
+    assert server.ask(f"{RUNS}/no-such/ask", body={"kind": "job", "job": 0})[0] == 404
+    assert server.ask(f"{RUNS}/{ended_run.id}/ask", body={"kind": "job", "job": 0}, token=None)[0] == 403
 
 
 def test_a_page_is_told_the_run_and_then_what_changed(server: Server, live_run: RunningBatch, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_what_was_asked_granted_and_used() -> None:
 
 def test_the_last_attempt_counts() -> None:
     earlier = AttemptView(1, 0, 10_000, 1, "", Usage(GIB, 1.0))
-    later = view(10, 20.0, 2 * GIB)._replace(earlier=(earlier,))
+    later = view(10, 20.0, 2 * GIB)._replace(attempt=2, earlier=(earlier,))
 
     assert last_figures(job(2), later).cores_used == 2.0
 

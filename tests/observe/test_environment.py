@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hail_batch_jupyter.backends.environment import KERNEL_ONLY, KERNEL_VALUES, environment_at_start, job_environment
+from hail_batch_jupyter.observe.environment import KERNEL_ONLY, KERNEL_VALUES, environment_at_start, job_environment
 from tests.engine.jobs import SCRATCH, bash, batch, files_holding, main_log, run
 from tests.requirements import ROOT
 
@@ -56,7 +56,7 @@ def test_changes_of_the_user_reach_jobs_and_removals_too() -> None:
 
 
 def test_the_environment_at_start_is_not_changed_by_later_changes() -> None:
-    imports = "import os; from hail_batch_jupyter.backends.environment import environment_at_start"
+    imports = "import os; from hail_batch_jupyter.observe.environment import environment_at_start"
     script = f"{imports}; os.environ['LATE'] = '1'; at = environment_at_start(); print('LATE' in at, at['EARLY'])"
 
     done = subprocess.run([sys.executable, "-c", script], env={"EARLY": "a=b"}, cwd=ROOT, capture_output=True, text=True, check=True)

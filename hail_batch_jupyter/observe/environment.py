@@ -19,6 +19,9 @@ KERNEL_VALUES = {
 KERNEL_ONLY = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "JPY_API_TOKEN", "PYDEVD_USE_FRAME_EVAL")
 
 
+_SETTINGS = "HAIL_BATCH_JUPYTER_"
+
+
 def job_environment(current: Mapping[str, str], at_start: Mapping[str, str]) -> dict[str, str]:
     """`current` without what ipykernel adds, with the running interpreter's folder first on PATH."""
     env = dict(current)
@@ -34,6 +37,13 @@ def job_environment(current: Mapping[str, str], at_start: Mapping[str, str]) -> 
     if path.split(os.pathsep)[0] != folder:
         env["PATH"] = folder + os.pathsep + path
     return env
+
+
+def own_names() -> list[str]:
+    """Names of the variables that this process has set since its start, as `%env` does, and that its jobs see; not those of this package's settings."""
+    at_start = environment_at_start()
+    now, then = job_environment(os.environ, at_start), job_environment(at_start, at_start)
+    return sorted([name for name, value in now.items() if then.get(name) != value and not name.startswith(_SETTINGS)])
 
 
 def environment_at_start() -> dict[str, str]:
