@@ -28,6 +28,8 @@ class SlurmBackend(LocalBackend):
     options                 more options of `sbatch` for every job, such as ("--constraint=avx2",); they win over what jobs ask for
     max_jobs                no more jobs than this are queued or running at once; limits of the site hold besides
     python                  interpreter of Python jobs on the nodes; default: the `python3` of this one's environment
+    setup                   lines of shell before the command of each job, such as ("module load samtools",)
+    pack                    at most so many jobs one after the other in a task of an array; default: several where jobs turn out to be short; 1: never
 
     Raises ValueError for an option that is none.
     """
@@ -45,10 +47,14 @@ class SlurmBackend(LocalBackend):
         options: Sequence[str] = (),
         max_jobs: int | None = None,
         python: str | None = None,
+        setup: Sequence[str] = (),
+        pack: int | None = None,
     ) -> None:
         super().__init__(parallelism=max_jobs)
         self.work_directory = None if work_directory is None else Path(work_directory).expanduser().absolute()
-        self.settings = SlurmSettings(partition, account, qos, tuple([options] if isinstance(options, str) else options), python)
+        if pack is not None and pack < 1:
+            raise ValueError(f"pack {pack} is not a number of jobs; use 1 for a task each, or None for as many as their time allows")
+        self.settings = SlurmSettings(partition, account, qos, _words(options), python, _words(setup), pack)
         given: dict[str, Any] = {
             "work_directory": self.work_directory and str(self.work_directory),
             "partition": partition,
@@ -57,9 +63,12 @@ class SlurmBackend(LocalBackend):
             "options": self.settings.options,
             "max_jobs": max_jobs,
             "python": python,
+            "setup": self.settings.setup,
+            "pack": pack,
         }
         self._settings = {name: value for name, value in given.items() if value}
-        for word in (*self.settings.options, *filter(None, (partition, account, qos, python))):
+        place = None if self.work_directory is None else str(self.work_directory)
+        for word in (*self.settings.options, *filter(None, (partition, account, qos, python, place))):
             _check_word(word)
         for option in self.settings.options:
             if not option.startswith("-"):
@@ -99,6 +108,10 @@ class SlurmBackend(LocalBackend):
             words = f"SlurmBackend needs Slurm's commands, and {missing[0]!r} is not on PATH"
             raise SubmitError(f"{words}; start the notebook on a login node of the cluster, or use LocalBackend()")
         self._check_files(spec)
+
+
+def _words(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple([given] if isinstance(given, str) else given)
 
 
 def _check_word(word: str) -> None:

@@ -35,6 +35,7 @@ class JobEvent(NamedTuple):
     granted   of a started attempt, where that is not what was asked for
     group     of a 'cancel' of the run: the number of the group that it is about, 0 for all
     next_ms   of an attempt that did not succeed: when the job is tried again
+    node      of a started attempt: the machine, where that is not the runner's
 
     A READY that follows a running attempt ends it, and tells exit code, reason and usage of that attempt.
     """
@@ -56,6 +57,7 @@ class JobEvent(NamedTuple):
     granted: Optional[Granted] = None
     group: int = 0
     next_ms: int = 0
+    node: str = ""
 
 
 _FIELDS = JobEvent._fields
@@ -98,6 +100,7 @@ class AttemptView(NamedTuple):
     main_ms: Optional[int] = None
     output_ms: Optional[int] = None
     slot: int = -1
+    node: str = ""
 
 
 class JobView(NamedTuple):
@@ -126,6 +129,7 @@ class JobView(NamedTuple):
     earlier: tuple[AttemptView, ...] = ()
     main_ms: Optional[int] = None
     output_ms: Optional[int] = None
+    node: str = ""
 
     @property
     def attempts(self) -> tuple[AttemptView, ...]:
@@ -135,7 +139,8 @@ class JobView(NamedTuple):
         return (*self.earlier, self._present(self.ended_ms, self.exit_code, self.reason, self.usage))
 
     def _present(self, ended_ms: int | None, exit_code: int | None, reason: str, usage: Usage | None) -> AttemptView:
-        return AttemptView(self.attempt, self.started_ms, ended_ms, exit_code, reason, usage, self.granted, self.main_ms, self.output_ms, self.slot)
+        told = (self.attempt, self.started_ms, ended_ms, exit_code, reason, usage, self.granted)
+        return AttemptView(*told, self.main_ms, self.output_ms, self.slot, self.node)
 
     @property
     def duration_s(self) -> float | None:
@@ -162,9 +167,10 @@ class JobView(NamedTuple):
             view = JobView(
                 self.job_id, state, event.attempt, event.phase, event.slot, pid, self.ready_ms, started, cost_usd=self.cost_usd, main_ms=main, output_ms=output
             )
-            if event.granted is None and self.granted is None and not self.earlier:
+            if event.granted is None and self.granted is None and not self.earlier and not event.node and not self.node:
                 return view
-            return view._replace(granted=event.granted or (self.granted if event.attempt == self.attempt else None), earlier=self.earlier)
+            before = self if event.attempt == self.attempt else view
+            return view._replace(granted=event.granted or before.granted, earlier=self.earlier, node=event.node or before.node)
         return self._ended(event, state)
 
     def _ended(self, event: JobEvent, state: JobState) -> JobView:
@@ -172,12 +178,13 @@ class JobView(NamedTuple):
         last = self.earlier[-1] if self.earlier and self.started_ms is None else None
         attempt, usage = event.attempt or self.attempt, event.usage or self.usage
         slot, started, ended, granted, main, output = self.slot, self.started_ms, event.time_ms, self.granted, self.main_ms, self.output_ms
+        node = self.node
         if last is not None:
             attempt, started, ended, usage = last.number, last.started_ms, last.ended_ms or ended, last.usage
-            slot, granted, main, output = last.slot, last.granted, last.main_ms, last.output_ms
+            slot, granted, main, output, node = last.slot, last.granted, last.main_ms, last.output_ms, last.node
         cost_usd = self.cost_usd + event.cost_usd
         facts = (self.pid, self.ready_ms, started, ended, event.exit_code, event.reason, event.reused, cost_usd, usage, event.files)
-        return JobView(self.job_id, state, attempt, "", slot, *facts, granted, self.earlier, main, output)
+        return JobView(self.job_id, state, attempt, "", slot, *facts, granted, self.earlier, main, output, node)
 
     def _ready_again(self, event: JobEvent) -> JobView:
         earlier = self.earlier

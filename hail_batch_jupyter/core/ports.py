@@ -149,6 +149,7 @@ class Outcome(NamedTuple):
     pid        of a process of this machine; what is told of an end that had a 'started' before has one that is not 0
     reason     '' or one of 'out of memory', 'could not start: …', 'image not found: …', 'lost'
     alone      of an ended attempt: for certain no process that it started is left
+    node       of a 'started' one: the machine, where that is not this one
     """
 
     attempt_id: str
@@ -158,6 +159,7 @@ class Outcome(NamedTuple):
     pid: int = 0
     usage: Optional[Usage] = None
     alone: bool = False
+    node: str = ""
 
 
 class Executor(Protocol):

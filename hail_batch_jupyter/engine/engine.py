@@ -241,7 +241,7 @@ class Engine:
 
     def _note_start(self, trying: Trying, outcome: Outcome) -> None:
         job_id, attempt = trying.attempt.job.job_id, trying.attempt
-        facts = {"attempt": attempt.number, "phase": "main", "slot": attempt.slot, "pid": outcome.pid}
+        facts = {"attempt": attempt.number, "phase": "main", "slot": attempt.slot, "pid": outcome.pid, "node": outcome.node}
         self._record(job_id, JobState.RUNNING, granted=self._granted(trying.grant), **facts)
         if trying.stopped:
             self._executor.stop(outcome.attempt_id, force=False)

@@ -13,6 +13,7 @@ ARRAY_SIZE = 1001
 """Slurm's own limit on the index of an array, where the site sets no other."""
 SQUEUE_FORMAT = "%F|%K|%T|%r"
 """Array, index, state, why it waits; each separated by what none of them holds."""
+SACCT_FORMAT = "JobID,State"
 _ID = re.compile(r"(\d+)(;\S+)?")
 _FULL = re.compile(r"MaxSubmit|MaxJobCount|submit limit|temporarily unable to accept|Resource temporarily unavailable", re.IGNORECASE)
 _AWAY = re.compile(
@@ -35,6 +36,7 @@ _LOST = {
     "PREEMPTED": "other jobs took its place (preempted)",
     "REVOKED": "another cluster took it",
 }
+OUT_OF_MEMORY = "out of memory"
 _OVER = ("TIMEOUT", "DEADLINE")
 _SIGTERM_CODE, _KILLED = 143, 137
 
@@ -43,6 +45,8 @@ class SlurmSettings(NamedTuple):
     """What is the same for all jobs of a run; plain enough for JSON.
 
     options  words put before ours on every sbatch      python  the interpreter of Python jobs, None for the python3 of PATH
+    setup    lines of shell before the command of each job, such as 'module load samtools'
+    pack     at most so many jobs, one after the other, in a task of an array; None: several where they are short
     """
 
     partition: Optional[str] = None
@@ -50,15 +54,18 @@ class SlurmSettings(NamedTuple):
     qos: Optional[str] = None
     options: Sequence[str] = ()
     python: Optional[str] = None
+    setup: Sequence[str] = ()
+    pack: Optional[int] = None
 
 
 class Shape(NamedTuple):
-    """What jobs of one array have in common."""
+    """What jobs of one array have in common; 0 and '' where nothing was asked for. `minutes` are those of one job."""
 
     cpus: int
     memory_mib: int
     minutes: int
     gpus: str
+    storage_mib: int = 0
 
 
 class Line(NamedTuple):
@@ -85,29 +92,48 @@ def shape_of(attempt: Attempt) -> Shape:
     minutes = 0 if timeout_s is None else _up(int(timeout_s) + 1, 60) + 1
     kind = f"{request.gpu_kind.lower()}:" if request.gpu_kind else ""
     gpus = f"gpu:{kind}{request.gpus}" if request.gpus else ""
-    return Shape(max(1, _up(request.cpu_mcpu or 0, 1000)), _up(request.memory_bytes or 0, 1 << 20), minutes, gpus)
+    return Shape(max(1, _up(request.cpu_mcpu or 0, 1000)), _up(request.memory_bytes or 0, 1 << 20), minutes, gpus, _up(request.storage_bytes or 0, 1 << 20))
 
 
 def _up(amount: int, unit: int) -> int:
     return -(-amount // unit)
 
 
-def sbatch_command(settings: SlurmSettings, shape: Shape, n_tasks: int, name: str, comment: str, script: str, arguments: Sequence[str]) -> list[str]:
-    """The command that submits an array; what the user adds wins over what a job asks for, but not over what the array is known by."""
+class Order(NamedTuple):
+    """One call of sbatch: an array of `n_tasks`, each of which has `n_packed` jobs at most; `excluded` are nodes that it must not go to."""
+
+    shape: Shape
+    n_tasks: int
+    n_packed: int
+    name: str
+    comment: str
+    excluded: Sequence[str] = ()
+
+
+def sbatch_command(settings: SlurmSettings, order: Order, words: Sequence[str]) -> list[str]:
+    """The command that submits an array, whose script and its arguments are `words`.
+
+    What the user adds wins over what a job asks for, but not over what the array is known by.
+    """
+    shape = order.shape
     argv = ["sbatch", "--export=ALL", "--no-requeue", "--nodes=1", "--ntasks=1", f"--cpus-per-task={shape.cpus}"]
     if shape.memory_mib:
         argv.append(f"--mem={shape.memory_mib}M")
     if shape.minutes:
-        argv.append(f"--time={shape.minutes}")
+        argv.append(f"--time={shape.minutes * order.n_packed}")
     if shape.gpus:
         argv.append(f"--gres={shape.gpus}")
+    if shape.storage_mib:
+        argv.append(f"--tmp={shape.storage_mib}M")
+    if order.excluded:
+        argv.append(f"--exclude={','.join(order.excluded)}")
     for option in ("partition", "account", "qos"):
         value = getattr(settings, option)
         if value is not None:
             argv.append(f"--{option}={value}")
     argv += settings.options
-    fixed = ["--parsable", "--chdir=/", "--output=/dev/null", "--error=/dev/null", f"--job-name={name}", f"--comment={comment}", f"--array=0-{n_tasks - 1}"]
-    return [*argv, *fixed, script, *arguments]
+    fixed = ["--parsable", "--chdir=/", "--output=/dev/null", "--error=/dev/null"]
+    return [*argv, *fixed, f"--job-name={order.name}", f"--comment={order.comment}", f"--array=0-{order.n_tasks - 1}", *words]
 
 
 def array_of(text: str) -> int | None:
@@ -129,10 +155,32 @@ def said(answer: Answer) -> str:
     return _SAID.sub("", lines[-1])[:300] if lines else "it gave no reason"
 
 
-def array_size(config: str) -> int:
-    """How many tasks an array may have, from `scontrol show config`: the limit is one above the largest index."""
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
-    return max(1, int(found[1])) if found else ARRAY_SIZE
+class Site(NamedTuple):
+    """What the site allows, as `scontrol show config` tells.
+
+    array_size    tasks of an array: the limit is one above the largest index
+    min_job_age_s how long the controller knows a job that has ended
+    accounting    whether sacct answers
+    storage_mib   of the node that has most of it for jobs; 0 where the nodes do not say
+    """
+
+    array_size: int = ARRAY_SIZE
+    min_job_age_s: int = 300
+    accounting: bool = False
+    storage_mib: int = 0
+
+
+def site_of(config: str, disks: str = "") -> Site:
+    """From the answers of `scontrol show config` and `sinfo --format=%d`."""
+    size, age = _setting(config, "MaxArraySize", r"\d+"), _setting(config, "MinJobAge", r"\d+")
+    storage = max((int(word) for word in disks.split() if word.isdigit()), default=0)
+    accounting = _setting(config, "AccountingStorageType", r"\S+") not in ("", "accounting_storage/none", "(null)")
+    return Site(max(1, int(size or ARRAY_SIZE)), max(1, int(age or 300)), accounting, storage)
+
+
+def _setting(config: str, name: str, form: str) -> str:
+    found = re.search(rf"^{name}\s*=\s*({form})", config, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def lines_of(text: str) -> dict[str, Line]:
@@ -142,6 +190,16 @@ def lines_of(text: str) -> dict[str, Line]:
         fields = line.split("|", 3)
         if len(fields) == 4 and fields[1].isdigit():
             found[f"{fields[0]}_{fields[1]}"] = Line(fields[2].split(" ")[0], fields[3].strip())
+    return found
+
+
+def account_lines(text: str) -> dict[str, Line]:
+    """The same for an answer of sacct in SACCT_FORMAT."""
+    found = {}
+    for line in text.splitlines():
+        key, _, state = line.partition("|")
+        if re.fullmatch(r"\d+_\d+", key) and state:
+            found[key] = Line(state.split("|")[0].split(" ")[0], "")
     return found
 
 
@@ -175,23 +233,35 @@ def _runs(indices: Sequence[int]) -> list[str]:
 
 def certain(word: Word) -> bool:
     """Whether the job's own word says everything; what was killed, or told to end, may have been so by Slurm, and may begin again."""
-    return not word.signalled and word.exit_code not in (_KILLED, _SIGTERM_CODE)
+    return not word.signalled and (word.full or word.exit_code not in (_KILLED, _SIGTERM_CODE))
 
 
-def end_of(word: Word | None, line: Line, stopped: bool) -> End | None:
-    """How an attempt ended whose task is in that state; None while that cannot be said."""
+def said_by(word: Word) -> End:
+    """The end that a word tells of, where Slurm has nothing to add."""
+    if word.failure:
+        return End("lost", None, f"could not start on {word.node}: {word.failure}")
+    if word.full:
+        return End("ended", _KILLED, OUT_OF_MEMORY)  # even where the command made little of it: a part of its work is missing
+    return End("ended", word.exit_code)
+
+
+def end_of(word: Word | None, line: Line, stopped: bool, began: bool = True) -> End | None:
+    """How an attempt ended whose task is in that state; None while that cannot be said.
+
+    What never began in a task that has ended, because others before it took its time or its node, is lost, and so is tried again.
+    """
     if line.state in LIVE:
         return None
-    if line.state == "OUT_OF_MEMORY":
-        return End("ended", _KILLED, "out of memory")
+    if line.state == "OUT_OF_MEMORY" and (word is None or word.exit_code == _KILLED):
+        return End("ended", _KILLED, OUT_OF_MEMORY)
     if word is not None and not word.signalled:
-        return End("ended", word.exit_code)
+        return said_by(word)
     if stopped:
         return End("ended", word.exit_code if word and word.exit_code else _SIGTERM_CODE)
     if line.state in _LOST:
         return End("lost", None, _LOST[line.state])
     if line.state in _OVER:
-        return End("ended", None, "timed out")
+        return End("ended", None, "timed out") if began else End("lost", None, "the time of its task was over before it began")
     if line.state == "CANCELLED":
         return End("ended", None, "cancelled in Slurm, not by this run")
     return None if word is None else End("ended", word.exit_code)

@@ -20,6 +20,8 @@ FOLDER = "slurm"
 """In the run directory: what the jobs read, and the words that they leave."""
 WORDS = "words"
 """In that folder: `12.1.began` and `12.1.ended`, written by the jobs themselves."""
+STOPS = "stops"
+"""In that folder: orders to end one attempt of a task that has others, 'TERM' or 'KILL'."""
 CLOSED = "closed"
 """In that folder: a job that begins where this is ends at once."""
 _NOTE = "slurm.json"
@@ -40,11 +42,34 @@ class Answer(NamedTuple):
 
 
 class Word(NamedTuple):
-    """What a job wrote when its command had ended: its exit code, whether the job had been told to end before, and which start of it that was."""
+    """What a job wrote when its command had ended.
+
+    exit_code      0-255, or 128 + signal          signalled   the job had been told to end before
+    restart        which start of it that was: Slurm may put a job back into the queue
+    began_ms, ended_ms   by the clock of the node, since the epoch; both 0 when it never began
+    max_rss_bytes  of its largest process          cpu_s       of all its processes
+    full           the kernel killed for want of memory meanwhile
+    failure        why it could not even start there, '' if it did
+    """
 
     exit_code: int
     signalled: bool
     restart: int
+    began_ms: int = 0
+    ended_ms: int = 0
+    max_rss_bytes: int = 0
+    cpu_s: float = 0.0
+    full: bool = False
+    node: str = ""
+    failure: str = ""
+
+
+class Began(NamedTuple):
+    """What a job wrote when it began."""
+
+    restart: int
+    time_ms: int
+    node: str
 
 
 class Client:
@@ -104,7 +129,7 @@ def job_name(run_id: str) -> str:
 def prepare(directory: Path, env: Mapping[str, str]) -> Path:
     """Make the folder for a run's jobs, and write down, before the first of them, how Slurm must be asked about them."""
     folder = directory / FOLDER
-    for path in (folder, folder / WORDS, folder / "tasks"):
+    for path in (folder, folder / WORDS, folder / "tasks", folder / STOPS):
         path.mkdir(mode=0o700)
     fd = os.open(directory / _NOTE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w") as file:
@@ -119,7 +144,7 @@ def close_queue(directory: Path) -> None:
         return
     (folder / CLOSED).touch()
     with open(directory / "done", "a") as done:
-        done.writelines(f"{attempt_id}\n" for attempt_id, word in words(folder) if word == Word(0, False, word.restart))
+        done.writelines(f"{attempt_id}\n" for attempt_id, word in words(folder) if word.exit_code == 0 and not (word.signalled or word.full))
 
 
 def words(folder: Path) -> Iterator[tuple[str, Word]]:
@@ -134,8 +159,19 @@ def words(folder: Path) -> Iterator[tuple[str, Word]]:
 def read_word(folder: Path, attempt_id: str) -> Word | None:
     """What the job of an attempt said at its end, None while it has said nothing."""
     try:
-        exit_code, signalled, restart = (folder / WORDS / f"{attempt_id}.ended").read_text().split()
-        return Word(int(exit_code), signalled == "1", int(restart))
+        facts, _, failure = (folder / WORDS / f"{attempt_id}.ended").read_text().partition("\n")
+        code, signalled, restart, began_ms, ended_ms, peak, cpu_s, full, *node = facts.split(" ")
+        times = int(began_ms), int(ended_ms), int(peak), float(cpu_s)
+        return Word(int(code), signalled == "1", int(restart), *times, full == "1", " ".join(node), failure.strip())
+    except (OSError, ValueError):
+        return None
+
+
+def read_began(folder: Path, attempt_id: str) -> Began | None:
+    """What the job of an attempt said when it began, None if that cannot be read."""
+    try:
+        restart, time_ms, *node = (folder / WORDS / f"{attempt_id}.began").read_text().strip().split(" ")
+        return Began(int(restart), int(time_ms), " ".join(node))
     except (OSError, ValueError):
         return None
 

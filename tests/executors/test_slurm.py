@@ -12,6 +12,7 @@ from hail_batch_jupyter.executors import slurm as module
 from hail_batch_jupyter.executors.slurm import SlurmExecutor
 from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 from hail_batch_jupyter.observe import slurm_jobs
+from hail_batch_jupyter.observe.slurm_jobs import Word
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD
 from tests.slurm_cluster import SlurmCluster
@@ -140,3 +141,51 @@ def test_what_ended_well_is_noted_when_the_queue_of_a_dead_runner_is_closed(make
 
     assert (tmp_path / "run" / "done").read_text().split() == ["1.1"]
     assert slurm_jobs.cancel_jobs(tmp_path / "run")
+
+
+def test_jobs_of_one_task_end_each_for_itself(tmp_path: Path, slurm: SlurmCluster) -> None:
+    for name in ("run", "logs"):
+        (tmp_path / name).mkdir()
+    executor = SlurmExecutor(tmp_path / "run", str(tmp_path), SlurmSettings(pack=5), os.environ)
+    scripts = ("exit 3", HOLD, f"touch {tmp_path}/ran3", "echo four", HOLD)
+    executor.start([attempt(tmp_path, number, script) for number, script in enumerate(scripts, 1)])
+    first = until(executor, lambda found: any(one.kind == "started" and one.attempt_id == "2.1" for one in found))
+
+    executor.stop("3.1", force=False)
+    executor.stop("2.1", force=False)
+    then = until(executor, lambda found: any(one.kind == "started" and one.attempt_id == "5.1" for one in found))
+    executor.stop("5.1", force=True)
+    last = until(executor, lambda found: bool(ends(found)))
+    executor.close()
+
+    assert len({one.reason for one in first if one.kind == "waiting"}) == 1
+    assert ends([*first, *then]) == [("1.1", "ended", 3, ""), ("2.1", "ended", 143, ""), ("3.1", "ended", 143, ""), ("4.1", "ended", 0, "")]
+    assert [kind for _, kind, _, _ in ends(last)] == ["ended"]
+    assert not (tmp_path / "ran3").exists()
+
+
+def test_an_attempt_tells_where_it_ran_and_what_it_used(make: Make, tmp_path: Path) -> None:
+    executor = make()
+    executor.start([attempt(tmp_path, 1, "head -c 30000000 /dev/zero | tail -c 30000000 > /dev/null")])
+
+    outcomes = until(executor, lambda found: bool(ends(found)))
+
+    assert {one.node for one in outcomes if one.kind == "started"} <= {"n1", "n2", "n3", "n4"}
+    assert outcomes[-1].usage is not None
+    assert outcomes[-1].usage.max_rss_bytes > 25_000_000
+    assert outcomes[-1].usage.cpu_s > 0
+
+
+def test_a_node_where_jobs_cannot_start_gets_no_more(make: Make, tmp_path: Path, slurm: SlurmCluster) -> None:
+    executor = make("--nodelist=n3")
+    executor._nodes.note(0, Word(0, False, 0, node="n1"))  # that a job went well elsewhere says whose fault it is
+    executor.start([attempt(tmp_path, number, ":")._replace(directory=f"{tmp_path}/nowhere") for number in (1, 2)])
+    lost = until(executor, lambda found: len(ends(found)) == 2)
+
+    executor._calls._settings = SlurmSettings()
+    executor.start([attempt(tmp_path, 3, ":")])
+    told = until(executor, lambda found: bool(ends(found)))
+
+    assert {end[3] for end in ends(lost)} == {f"could not start on n3: No such file or directory: {tmp_path}/nowhere"}
+    assert [one.reason.partition(",")[2] for one in told if one.kind == "waiting"] == [" not on n3, where 2 jobs failed at their start"]
+    assert {one.node for one in told if one.kind == "started"} <= {"n1", "n2", "n4"}

@@ -12,10 +12,12 @@ from hail_batch_jupyter.executors.slurm_script import task_text
 from hail_batch_jupyter.executors.slurm_words import (
     End,
     Line,
+    Order,
     Shape,
+    Site,
     SlurmSettings,
+    account_lines,
     array_of,
-    array_size,
     arrays_with,
     end_of,
     lines_of,
@@ -23,6 +25,7 @@ from hail_batch_jupyter.executors.slurm_words import (
     refusal,
     sbatch_command,
     shape_of,
+    site_of,
 )
 from hail_batch_jupyter.observe.slurm_jobs import Answer, Word, scrubbed
 
@@ -52,12 +55,16 @@ def test_what_a_job_asks_for_in_slurms_units(request_: Request, timeout_s: float
 def test_options_of_the_user_win_over_those_of_jobs_but_not_over_the_array() -> None:
     settings = SlurmSettings("long", "lab", "high", ("--mem=1G", "--array=0-99"))
 
-    argv = sbatch_command(settings, Shape(2, 512, 5, "gpu:1"), 3, "name", "comment", "/x/job.sh", ["/x", "1"])
+    argv = sbatch_command(settings, Order(Shape(2, 512, 5, "gpu:1", 2048), 3, 1, "name", "comment", ("n2", "n3")), ["/x/job.sh", "/x", "1"])
 
     assert argv.index("--mem=1G") > argv.index("--mem=512M")
     assert argv.index("--array=0-2") > argv.index("--array=0-99")
-    assert {"--partition=long", "--account=lab", "--qos=high", "--gres=gpu:1", "--time=5", "--cpus-per-task=2"} <= set(argv)
+    assert {"--partition=long", "--account=lab", "--qos=high", "--gres=gpu:1", "--time=5", "--cpus-per-task=2", "--tmp=2048M", "--exclude=n2,n3"} <= set(argv)
     assert argv[-3:] == ["/x/job.sh", "/x", "1"]
+
+
+def test_a_task_has_the_time_of_all_its_jobs() -> None:
+    assert "--time=40" in sbatch_command(SlurmSettings(), Order(Shape(1, 0, 4, ""), 3, 10, "name", "comment"), [])
 
 
 @pytest.mark.parametrize(
@@ -113,11 +120,23 @@ def test_what_a_refusal_means(words: str, kind: str) -> None:
         pytest.param(TOLD, "PENDING", False, None, id="in the queue again"),
         pytest.param(None, "COMPLETED", False, None, id="its word is on the way"),
         pytest.param(None, "", False, None, id="not known, without a word"),
+        pytest.param(Word(0, False, 0, full=True), "", False, End("ended", 137, "out of memory"), id="a part of it was killed"),
+        pytest.param(Word(126, False, 0, node="n1", failure="no disk"), "", False, End("lost", None, "could not start on n1: no disk"), id="bad node"),
         pytest.param(FAILED, "", False, End("ended", 3), id="not known any more"),
     ],
 )
 def test_how_an_attempt_ended(word: Word | None, state: str, stopped: bool, end: End | None) -> None:
     assert end_of(word, Line(state, ""), stopped) == end
+
+
+def test_what_never_began_is_lost_with_its_task() -> None:
+    assert end_of(None, Line("TIMEOUT", ""), stopped=False, began=False) == End("lost", None, "the time of its task was over before it began")
+
+
+def test_tasks_of_the_accounting() -> None:
+    text = "12_3|COMPLETED\n12_4|CANCELLED by 1000\n12_[5-7]|PENDING\n13|FAILED\n"
+
+    assert account_lines(text) == {"12_3": Line("COMPLETED", ""), "12_4": Line("CANCELLED", "")}
 
 
 def test_tasks_of_an_answer() -> None:
@@ -133,8 +152,11 @@ def test_tasks_of_one_array_are_cancelled_by_one_word() -> None:
 
 
 def test_the_limit_is_one_above_the_largest_index() -> None:
-    assert array_size("MaxArraySize            = 1001\nMaxJobCount = 9\n") == 1001
-    assert array_size("") == 1001
+    config = "AccountingStorageType   = accounting_storage/slurmdbd\nMaxArraySize            = 501\nMaxJobCount = 9\nMinJobAge               = 60 sec\n"
+
+    assert site_of(config, "0\n900\n") == Site(501, 60, True, 900)
+    assert site_of("") == Site(1001, 300, False, 0)
+    assert not site_of("AccountingStorageType   = (null)\n").accounting
 
 
 def test_what_would_change_our_commands_is_left_out_of_their_environment() -> None:
@@ -145,24 +167,25 @@ def test_what_would_change_our_commands_is_left_out_of_their_environment() -> No
 
 def test_values_reach_the_command_as_they_are(tmp_path: Path) -> None:
     nasty = "a'b\"c $(touch x) `x` \\ ; \n end"
-    tried = attempt(env={"VALUE": nasty}, argv=("printf", "%s|%s", nasty, f"{SCRATCH}/f"), directory=str(tmp_path), log=str(tmp_path / "log"))
-    (tmp_path / "task.sh").write_text(task_text(tried, "run", "/scratch place", None))
+    command = ("printf", "%s|%s", nasty, f"{SCRATCH}/f")
+    tried = attempt(env={"VALUE": nasty}, argv=command, directory=str(tmp_path), log=str(tmp_path / "log"))
+    (tmp_path / "task.sh").write_text(task_text(tried, "run", "/scratch place", SlurmSettings(setup=("SETUP=done",))))
 
-    subprocess.run(["bash", str(tmp_path / "task.sh")], check=True)
+    said = subprocess.run(["bash", str(tmp_path / "task.sh")], check=True, capture_output=True, text=True).stdout
 
-    assert (tmp_path / "log").read_text() == f"{nasty}|/scratch place/f"
+    assert said == f"{nasty}|/scratch place/f"
     assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(("env", "words"), [({"A.B": "x"}, "'A.B' has a name that no shell can have"), ({"A": "x\0y"}, "has a NUL")])
 def test_what_no_shell_can_have_is_refused(env: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        task_text(attempt(env=env), "run", "/s", None)
+        task_text(attempt(env=env), "run", "/s", SlurmSettings())
 
 
 def test_jobs_of_one_shape_are_submitted_together_within_the_limit() -> None:
     queue = SubmitQueue()
-    queue.limit(3)
+    queue.limit(Site(3))
     for number in range(1, 6):
         queue.add(attempt(number))
     queue.add(attempt(6, Request(cpu_mcpu=2000)))
@@ -172,6 +195,55 @@ def test_jobs_of_one_shape_are_submitted_together_within_the_limit() -> None:
         sizes.append([one.job.job_id for one in submission.attempts])
 
     assert sizes == [[1, 2, 3], [4, 5], [6]]
+
+
+def in_tasks(queue: SubmitQueue, now: float) -> list[list[int]]:
+    """Sizes of the tasks of each submission that may be made now."""
+    found = []
+    while (submission := queue.next(now)) is not None:
+        found.append([len(task) for task in submission.tasks])
+    return found
+
+
+def test_short_jobs_of_a_large_wave_are_packed_when_the_first_have_told_how_long_they_take() -> None:
+    queue = SubmitQueue()
+    for number in range(10_000):
+        queue.add(attempt(number))
+
+    assert in_tasks(queue, 0.0) == [[1] * 64]
+    assert in_tasks(queue, 9.0) == []
+    queue.packing.learn(shape_of(attempt()), 0.5)
+    packed = in_tasks(queue, 9.0)
+    assert [len(tasks) for tasks in packed] == [83]
+    assert max(packed[0]) == 120
+    assert sum(packed[0]) == 10_000 - 64
+
+
+@pytest.mark.parametrize(("pack", "seconds", "sizes"), [(None, 600.0, [136, 1]), (None, None, [136, 1]), (1, None, [200, 1]), (7, None, [29, 7])])
+def test_jobs_go_alone_where_they_are_long_or_nobody_knows(pack: int | None, seconds: float | None, sizes: list[int]) -> None:
+    queue = SubmitQueue(pack)
+    for number in range(200):
+        queue.add(attempt(number))
+    in_first = in_tasks(queue, 0.0)
+    if seconds is not None:
+        queue.packing.learn(shape_of(attempt()), seconds)
+
+    last = (in_tasks(queue, 11.0) or in_first)[-1]
+
+    assert [len(last), max(last)] == sizes
+
+
+def test_storage_is_asked_for_only_where_the_nodes_say_how_much_they_have() -> None:
+    asked = []
+    for site in (Site(), Site(storage_mib=4096)):
+        queue = SubmitQueue()
+        queue.add(attempt(request=Request(storage_bytes=2 << 30)))
+        queue.limit(site)
+        submission = queue.next(0.0)
+        assert submission is not None
+        asked.append(submission.shape.storage_mib)
+
+    assert asked == [0, 2048]
 
 
 def test_a_full_queue_gets_less_and_then_a_pause() -> None:
