@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from hail_batch_jupyter.cluster.slurm.accounting import element_states, states_command
 from hail_batch_jupyter.executors.slurm_queue import Submission
 from hail_batch_jupyter.executors.slurm_stops import Stop
 from hail_batch_jupyter.executors.slurm_words import (
-    SACCT_FORMAT,
     SQUEUE_FORMAT,
     Line,
     Order,
     Site,
     SlurmSettings,
-    account_lines,
     array_of,
     arrays_with,
     lines_of,
@@ -117,8 +116,9 @@ class Calls:
         lines = lines_of(answer.out)
         arrays = sorted({key.partition("_")[0] for key in keys - lines.keys()})
         if arrays and self._accounting:
-            told = self._client.ask(["sacct", "--allocations", "--parsable2", "--noheader", f"--format={SACCT_FORMAT}", f"--jobs={','.join(arrays)}"])
-            lines = {**(account_lines(told.out) if told.code == 0 else {}), **lines}
+            told = self._client.ask(states_command(arrays))
+            past = element_states(told.out) if told.code == 0 else {}
+            lines = {**{key: Line(state, "") for key, state in past.items()}, **lines}
         return Known(True, lines)
 
     def stop(self, stop: Stop) -> tuple[Stop, Answer]:

@@ -13,7 +13,6 @@ ARRAY_SIZE = 1001
 """Slurm's own limit on the index of an array, where the site sets no other."""
 SQUEUE_FORMAT = "%F|%K|%T|%r"
 """Array, index, state, why it waits; each separated by what none of them holds."""
-SACCT_FORMAT = "JobID,State"
 _ID = re.compile(r"(\d+)(;\S+)?")
 _FULL = re.compile(r"MaxSubmit|MaxJobCount|submit limit|temporarily unable to accept|Resource temporarily unavailable", re.IGNORECASE)
 _AWAY = re.compile(
@@ -190,16 +189,6 @@ def lines_of(text: str) -> dict[str, Line]:
         fields = line.split("|", 3)
         if len(fields) == 4 and fields[1].isdigit():
             found[f"{fields[0]}_{fields[1]}"] = Line(fields[2].split(" ")[0], fields[3].strip())
-    return found
-
-
-def account_lines(text: str) -> dict[str, Line]:
-    """The same for an answer of sacct in SACCT_FORMAT."""
-    found = {}
-    for line in text.splitlines():
-        key, _, state = line.partition("|")
-        if re.fullmatch(r"\d+_\d+", key) and state:
-            found[key] = Line(state.split("|")[0].split(" ")[0], "")
     return found
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from hail_batch_jupyter.cluster import LaunchParameters, PybatchException
 from hail_batch_jupyter.cluster.plugins.slurm.job import Job, reduce_states, simplified_state
+from hail_batch_jupyter.cluster.slurm.accounting import element_states
 from hail_batch_jupyter.cluster.slurm.answers import exit_code_of, indices, parse_submitted
 from hail_batch_jupyter.cluster.slurm.script import batch_script
 from hail_batch_jupyter.cluster.tools import is_absolute, path_join, slurm_time_to_seconds
@@ -279,3 +280,9 @@ def test_paths_are_joined_by_the_rules_of_the_server(parts: tuple[str, ...], pos
 )
 def test_absolute_is_a_matter_of_the_server(path: str, posix: bool, windows: bool) -> None:
     assert (is_absolute(path, True), is_absolute(path, False)) == (posix, windows)
+
+
+def test_elements_of_the_accounting() -> None:
+    text = "12_3|COMPLETED\n12_4|CANCELLED by 1000\n12_[5-7]|PENDING\n13|FAILED\n"
+
+    assert element_states(text) == {"12_3": "COMPLETED", "12_4": "CANCELLED"}

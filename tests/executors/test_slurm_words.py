@@ -16,7 +16,6 @@ from hail_batch_jupyter.executors.slurm_words import (
     Shape,
     Site,
     SlurmSettings,
-    account_lines,
     array_of,
     arrays_with,
     end_of,
@@ -131,12 +130,6 @@ def test_how_an_attempt_ended(word: Word | None, state: str, stopped: bool, end:
 
 def test_what_never_began_is_lost_with_its_task() -> None:
     assert end_of(None, Line("TIMEOUT", ""), stopped=False, began=False) == End("lost", None, "the time of its task was over before it began")
-
-
-def test_tasks_of_the_accounting() -> None:
-    text = "12_3|COMPLETED\n12_4|CANCELLED by 1000\n12_[5-7]|PENDING\n13|FAILED\n"
-
-    assert account_lines(text) == {"12_3": Line("COMPLETED", ""), "12_4": Line("CANCELLED", "")}
 
 
 def test_tasks_of_an_answer() -> None:
