@@ -16,10 +16,12 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx
 exclude_patterns = ["_build", "extensions"]
 default_role = "literal"  # a single backtick in a docstring is code
 nitpicky = True
+# Modules that have pages of their own elsewhere.
+others = "typing|collections|fractions|contextlib|concurrent|subprocess|pathlib|os|argparse|asyncio|threading|pandas|pd|IPython"
 nitpick_ignore_regex = [
-    ("py:.*", r"(typing|collections|fractions|contextlib|concurrent|subprocess|pathlib|os|argparse|asyncio|threading|pandas|pd|IPython)\..*"),  # pages of others
+    ("py:.*", rf"({others})\..*"),
     ("py:.*", r"(Any|Self|Callable|Iterable|Iterator|Sequence|Mapping|Path|PathLike|NamedTuple|Literal|TracebackType|[A-Z]|_[A-Z]\w*)"),
-    ("py:.*", r"(.*\.)?(Quantity|FileRef|JobDraft|JobGroupDraft|_Run|BatchDraft|Template|RunningBatchType)"),  # names for types, and what users never hold
+    ("py:.*", r"(.*\.)?(Quantity|FileRef|JobDraft|JobGroupDraft|_Run|_J|BatchDraft|Template|RunningBatchType)"),  # names for types, and what users never hold
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
