@@ -160,7 +160,7 @@ def test_at_most_so_many_jobs_run_at_once(tmp_path: Path, limited: str) -> None:
     if limited != "batch":
         running.wait(LONG_S, [6])
 
-    assert states(running) == ("XXRRRR" if limited == "batch" else "XXRRRS")
+    wait_until(lambda: states(running) == ("XXRRRR" if limited == "batch" else "XXRRRS"), story=lambda: states(running))
     gates[1].let_through()
     gates[2].reached()
     running.wait(LONG_S, [2])
