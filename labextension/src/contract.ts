@@ -95,11 +95,13 @@ export interface JobAnswer {
   detail: JobDetail;
 }
 
+/** What became of a deed; `run` is the new run of a retry. */
 export interface Answer {
   kind: "answer";
   request: number;
   ok: boolean;
   text: string;
+  run?: string;
 }
 
 /** Moments of a job's last attempt: u32 ms after `base_ms`, NO_TIME for none. */
@@ -170,21 +172,32 @@ export type BrowserMessage =
 export const REQUEST_EVENT = "hail-batch-jupyter:request";
 export const ANSWER_EVENT = "hail-batch-jupyter:answer";
 
+/** JupyterLab's command that opens a run in a tab of the main area, given as `run` and `name`. */
+export const OPEN = "hail-batch-jupyter:open-run";
+
 /** Said on the window when a run is shown in a notebook: there may be a new one. */
 export const SHOWN_EVENT = "hail-batch-jupyter:shown";
 
+/** Cancel and retry are about the run, or its jobs `job_ids`, or its `group`; ask is one question; open shows the run in a tab. */
 export interface BridgeRequest {
   version: number;
   request: string;
   run: string;
-  action: "cancel";
+  action: "cancel" | "retry" | "ask" | "open";
+  job_ids?: number[];
+  group?: string;
+  question?: Question & { request: number };
 }
 
+/** `run` is the new run of a retry; `content` and `bytes` are the reply to a question. */
 export interface BridgeAnswer {
   version: number;
   request: string;
   ok: boolean;
   text: string;
+  run?: string;
+  content?: Reply;
+  bytes?: Uint8Array;
 }
 
 /** A run as the server lists it for the panel. */

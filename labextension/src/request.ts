@@ -2,16 +2,18 @@
 
 import { URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
-import type { BrowserMessage, Letter, RunList } from "./contract";
+import type { BridgeRequest, BrowserMessage, Letter, Reply, RunList } from "./contract";
 
 /** Where the server extension answers, below the server's base URL. */
 const ROOT = "hail-batch-jupyter";
 
 type Settings = ServerConnection.ISettings;
 
+/** `run` is the new run of a retry. */
 export interface ServerAnswer {
   ok: boolean;
   text: string;
+  run?: string;
 }
 
 /** What the server was asked for, or in words why it is not there; `gone` when there is no such run (any more). */
@@ -20,9 +22,42 @@ export type Fetched<T> = { ok: true; value: T } | { ok: false; text: string; gon
 const OFF = "The Jupyter server's part of this extension is off: restart the server after an installation.";
 const SILENT = "The Jupyter server does not answer; is it still running?";
 
-/** Asks the server to cancel a run. Never throws: what went wrong is in `text`. */
-export function cancelRun(run: string, settings: Settings): Promise<ServerAnswer> {
-  return tell("POST", [run, "cancel"], settings, { done: "Cancelling", what: "cancel" });
+/** The part of a run that a deed is about; all of it where nothing is said. */
+export interface Part {
+  job_ids?: number[] | undefined;
+  group?: string | undefined;
+}
+
+/** Asks the server to cancel a run, or a part of it. Never throws: what went wrong is in `text`. */
+export function cancelRun(run: string, settings: Settings, part: Part = {}): Promise<ServerAnswer> {
+  return tell("POST", [run, "cancel"], settings, { done: "Cancelling", what: "cancel" }, part);
+}
+
+/** Asks the server to retry what failed or was cancelled in a run, or only these jobs. Never throws. */
+export function retryRun(run: string, settings: Settings, job_ids?: number[]): Promise<ServerAnswer> {
+  return tell("POST", [run, "retry"], settings, { done: "Retrying", what: "retry" }, { job_ids });
+}
+
+/** Asks the server what is else asked of the kernel. Never throws. */
+export async function askRun(
+  run: string,
+  question: BridgeRequest["question"],
+  settings: Settings,
+): Promise<ServerAnswer & { content?: Reply; bytes?: Uint8Array }> {
+  const body = JSON.stringify(question);
+  const found = await fetchJson<{ content: Reply; buffer: string | null }>(
+    [run, "ask"],
+    { method: "POST", body },
+    settings,
+  );
+  if (!found.ok) return found;
+  const { content, buffer } = found.value;
+  return { ok: true, text: "", content, bytes: buffer === null ? new Uint8Array() : bytesOf(buffer) };
+}
+
+/** The bytes of base64. */
+export function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
 /** Asks the server to delete a run that has ended. Never throws. */
@@ -52,9 +87,11 @@ async function tell(
   path: readonly string[],
   settings: Settings,
   words: { done: string; what: string },
+  part: Part = {},
 ): Promise<ServerAnswer> {
   try {
-    const response = await request(path, method === "POST" ? { method, body: "{}" } : { method }, settings);
+    const body = method === "POST" ? { body: JSON.stringify(part) } : {};
+    const response = await request(path, { method, ...body }, settings);
     return readAnswer(response.status, await response.text(), words);
   } catch {
     return { ok: false, text: SILENT };
@@ -89,21 +126,22 @@ export function readAnswer(
   { done, what } = { done: "Cancelling", what: "cancel" },
 ): ServerAnswer {
   const ok = status >= 200 && status < 300;
-  const said = words(body);
-  if (said) return { ok, text: said };
+  const { said, run } = words(body);
+  if (said) return run ? { ok, text: said, run } : { ok, text: said };
   if (ok) return { ok, text: done };
   if (status === 404)
     return { ok, text: "The Jupyter server knows no such run, or its part of this extension is off." };
   return { ok, text: `The Jupyter server refused to ${what} (status ${status}).` };
 }
 
-function words(body: string): string {
+function words(body: string): { said: string; run?: string } {
   try {
     const json: unknown = JSON.parse(body);
-    if (typeof json !== "object" || json === null) return "";
-    if ("text" in json && typeof json.text === "string") return json.text;
-    return "message" in json && typeof json.message === "string" ? json.message : "";
+    if (typeof json !== "object" || json === null) return { said: "" };
+    const run = "run" in json && typeof json.run === "string" ? { run: json.run } : {};
+    if ("text" in json && typeof json.text === "string") return { said: json.text, ...run };
+    return { said: "message" in json && typeof json.message === "string" ? json.message : "" };
   } catch {
-    return "";
+    return { said: "" };
   }
 }

@@ -3,13 +3,11 @@
 import { Clipboard, Dialog, Notification, showDialog } from "@jupyterlab/apputils";
 import type { ServerConnection } from "@jupyterlab/services";
 import type { CommandRegistry } from "@lumino/commands";
-import type { RunRow } from "../contract";
+import { OPEN, type RunRow } from "../contract";
 import { plural } from "../format";
 import { cancelRun, deleteRun, type ServerAnswer } from "../request";
 import type { Deeds } from "./actions";
 import { doneOf, titleOf } from "./rows";
-
-export const OPEN = "hail-batch-jupyter:open-run";
 
 export function makeDeeds(
   commands: CommandRegistry,

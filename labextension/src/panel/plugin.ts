@@ -5,9 +5,9 @@ import { ICommandPalette, MainAreaWidget, Notification, WidgetTracker } from "@j
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { refreshIcon } from "@jupyterlab/ui-components";
-import { SHOWN_EVENT } from "../contract";
+import { OPEN, SHOWN_EVENT } from "../contract";
 import { converse, listRuns } from "../request";
-import { makeDeeds, OPEN, openRow } from "./deeds";
+import { makeDeeds, openRow } from "./deeds";
 import { batchesIcon, deedIcon } from "./icons";
 import { type Notice, noticesOf } from "./notices";
 import { RunsPanel } from "./panel";

@@ -1,7 +1,7 @@
 /** The widget's model without a kernel: what the widget says goes to the server, what the run has to tell comes back. */
 
 import type { BrowserMessage, KernelMessage, Letter } from "../contract";
-import type { Fetched } from "../request";
+import { bytesOf, type Fetched } from "../request";
 import type { CustomListener, Model } from "../widget/model";
 
 /** Pause between two turns while the run goes on and is seen, in ms. */
@@ -80,7 +80,7 @@ export class RemoteModel implements Model {
     this.listener.trouble("");
     for (const { content, buffer } of letters) {
       this.note(content);
-      const buffers = buffer === null ? [] : [bytesOf(buffer)];
+      const buffers = buffer === null ? [] : [new DataView(bytesOf(buffer).buffer)];
       for (const listener of this.heard.get("msg:custom") ?? []) listener(content, buffers);
     }
     if (letters.length > 0 && !this.begun) {
@@ -108,11 +108,4 @@ export class RemoteModel implements Model {
     else if (this.outbox.length > 0) this.plan(0);
     else if (this.visible && !this.complete) this.plan(PACE_MS);
   }
-}
-
-function bytesOf(base64: string): DataView {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-  return new DataView(bytes.buffer);
 }
