@@ -70,6 +70,19 @@ def _slurm() -> str | None:
     return found[0] if all(found) and os.geteuid() == 0 else None
 
 
+def _slurm_accounting() -> str | None:
+    """Slurm with its database daemon, and a database."""
+    places = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    found = [shutil.which(name, path=places) for name in ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")]
+    return found[0] if all(found) and _slurm() else None
+
+
+def _memory_cgroup() -> str | None:
+    """The control group of memory, of the first version, in which Slurm may make groups."""
+    place = Path("/sys/fs/cgroup/memory")
+    return str(place) if os.access(place, os.W_OK) and (place / "memory.limit_in_bytes").exists() else None
+
+
 def _sshd() -> str | None:
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") if os.geteuid() == 0 else None
 
@@ -121,6 +134,8 @@ COMPONENTS = {
     "docker-registry": Component(_first_of("docker-registry"), "`make test-deps` installs it"),
     "podman": Component(_podman, "`make test-deps` installs it"),
     "slurm": Component(_slurm, "`make test-deps` installs it (its tests run as root)"),
+    "slurm accounting": Component(_slurm_accounting, "`make test-deps` installs it (its tests run as root)"),
+    "memory control group": Component(_memory_cgroup, "this machine does not let Slurm make one", expected=False),
     "sshd": Component(_sshd, "`make test-deps` installs it (its tests run as root)"),
     "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),

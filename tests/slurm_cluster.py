@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,8 +45,8 @@ SlurmctldPidFile={root}/run/slurmctld.pid
 SlurmdPidFile={root}/run/slurmd-%n.pid
 SlurmctldLogFile={root}/log/slurmctld.log
 SlurmdLogFile={root}/log/slurmd-%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+ProctrackType={proctrack}
+TaskPlugin={task}
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
@@ -58,7 +58,7 @@ SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=100
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
-MinJobAge=300
+MinJobAge={min_job_age}
 KillWait=2
 InactiveLimit=0
 SlurmctldTimeout=30
@@ -67,7 +67,7 @@ MaxArraySize=10001
 MaxJobCount=20000
 JobCompType=jobcomp/filetxt
 JobCompLoc={root}/log/jobcomp.txt
-AccountingStorageType=accounting_storage/none
+{accounting}
 NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports} CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=second Nodes=n1 Default=NO MaxTime=60 State=UP
@@ -75,7 +75,7 @@ PartitionName=second Nodes=n1 Default=NO MaxTime=60 State=UP
 
 
 class SlurmCluster(NamedTuple):
-    """A running Slurm without accounting, with 4 emulated nodes of 8 cores and 16 GB.
+    """A running Slurm, with 4 emulated nodes of 8 cores and 16 GB (see `tests.slurm_accounting` for another).
 
     root  everything it writes; readable by every user of this machine
     conf  its slurm.conf, which commands take from $SLURM_CONF
@@ -98,24 +98,25 @@ def slurm() -> Iterator[SlurmCluster]:
         patch.setenv("PATH", f"{os.environ['PATH']}:{SBIN}")
         patch.setenv("SLURM_CONF", str(root / "etc" / "slurm.conf"))
         try:
-            yield _started(root)
+            yield started(root)
         finally:
-            _stop(root)
+            stop(root)
             shutil.rmtree(root, ignore_errors=True)
 
 
-def _started(root: Path) -> SlurmCluster:
+def started(root: Path, nodes: int = NODES, **settings: str) -> SlurmCluster:
+    """A Slurm below `root`, when its nodes are idle; `settings` are those in braces of CONFIG."""
     for name in ("etc", "run", "log", "state", "spool", "munge"):
-        (root / name).mkdir()
+        (root / name).mkdir(exist_ok=True)
     (root / "log" / "jobcomp.txt").touch()
     conf = root / "etc" / "slurm.conf"
-    conf.write_text(_config(root))
-    _start_munge(root / "munge")
-    _start("slurmctld")
-    for number in range(1, NODES + 1):
-        _start("slurmd", "-N", f"n{number}")
+    conf.write_text(_config(root, nodes, settings))
+    start_munge(root / "munge")
+    start("slurmctld")
+    for number in range(1, nodes + 1):
+        start("slurmd", "-N", f"n{number}")
     cluster = SlurmCluster(root, conf)
-    wait_until(lambda: _idle(cluster) == NODES, START_S, lambda: _logs(root))
+    wait_until(lambda: _idle(cluster) == nodes, START_S, lambda: _logs(root))
     return cluster
 
 
@@ -127,15 +128,20 @@ def _idle(cluster: SlurmCluster) -> int:
         return 0
 
 
-def _config(root: Path) -> str:
+DEFAULTS = {"proctrack": "proctrack/linuxproc", "task": "task/none", "accounting": "AccountingStorageType=accounting_storage/none", "min_job_age": "300"}
+
+
+def _config(root: Path, nodes: int, settings: Mapping[str, str]) -> str:
     host = socket.gethostname().partition(".")[0]
-    ports = ",".join(str(free_port()) for _ in range(NODES))
+    ports = ",".join(str(free_port()) for _ in range(nodes))
     names = {"root": root, "host": host, "user": pwd.getpwuid(os.getuid()).pw_name, "port": free_port(), "node_port": free_port()}
-    return CONFIG.format(nodes=NODES, cpus=CPUS, memory=MEMORY_MB, ports=f"[{ports}]", **names)
+    return CONFIG.format(nodes=nodes, cpus=CPUS, memory=MEMORY_MB, ports=f"[{ports}]", **names, **{**DEFAULTS, **settings})
 
 
-def _start_munge(folder: Path) -> None:
-    """munged with a key of its own; it wants to be nobody's but its own user's."""
+def start_munge(folder: Path) -> None:
+    """Unless it runs: munged with a key of its own; it wants to be nobody's but its own user's."""
+    if (folder / "munge.socket").exists():
+        return
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)
@@ -146,10 +152,10 @@ def _start_munge(folder: Path) -> None:
         become = ["setpriv", "--reuid", "munge", "--regid", "munge", "--clear-groups"]
     folder.chmod(0o755)
     files = [f"--{name}={folder}/munge{end}" for name, end in (("key-file", ".key"), ("socket", ".socket"), ("log-file", "d.log"), ("seed-file", "d.seed"))]
-    _start(*become, shutil.which("munged") or "munged", "--force", f"--pid-file={folder}/munged.pid", *files)
+    start(*become, shutil.which("munged") or "munged", "--force", f"--pid-file={folder}/munged.pid", *files)
 
 
-def _start(*command: str) -> None:
+def start(*command: str) -> None:
     """A daemon that has gone to the background when this returns."""
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=START_S)
 
@@ -158,7 +164,7 @@ def _logs(root: Path) -> str:
     return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-2000:]}" for path in sorted((root / "log").glob("*.log")))
 
 
-def _stop(root: Path) -> None:
+def stop(root: Path) -> None:
     """Jobs first, then every daemon that wrote its process id; killed when it does not end."""
     if (root / "run" / "slurmctld.pid").exists():
         subprocess.run(["scancel", "--full", "--user", str(os.getuid())], check=False, capture_output=True, timeout=10)

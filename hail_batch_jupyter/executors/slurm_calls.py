@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -88,12 +89,13 @@ class Calls:
     def _remedy(self, text: str) -> str:
         """What to do about a refusal, with the valid choices where Slurm tells them."""
         settings, low = self._settings, text.lower()
+        if "account" in low:
+            user = pwd.getpwuid(os.getuid()).pw_name
+            names = self._names(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account"])
+            return f"; account={settings.account!r} with qos={settings.qos!r}, and your accounts are {names or 'not known here'}"
         if "partition" in low and settings.partition is not None:
             names = self._names(["sinfo", "--noheader", "--format=%R"])
             return f"; partition={settings.partition!r} is none of {names}" if names else ""
-        if "account" in low:
-            names = self._names(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={os.getuid()}", "format=account"])
-            return f"; account={settings.account!r} with qos={settings.qos!r}, and your accounts are {names or 'not known here'}"
         if "qos" in low:
             names = self._names(["sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=name"])
             return f"; qos={settings.qos!r} is none of {names}" if names else ""
