@@ -22,7 +22,7 @@ from hail_batch_jupyter.observe.running import RunningBatch
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, files_holding, main_log, run, states, submit
 from tests.engine.killing import kill_runner, maker
-from tests.slurm_cluster import SlurmCluster
+from tests.slurm_cluster import SlurmCluster, end_process, start
 
 pytestmark = [pytest.mark.requires("slurm"), pytest.mark.usefixtures("slurm")]
 
@@ -224,6 +224,35 @@ def test_a_refused_job_is_an_error_with_the_words_of_slurm() -> None:
     assert running.get_job(1)["reason"].startswith("could not start: sbatch refused it: Invalid partition")
 
 
+REFUSED = 'for word; do case $word in --cpus-per-task=2) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1;; esac; done\nexec "$real" "$@"'
+
+
+def test_a_refusal_in_the_middle_names_what_was_submitted_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sbatch(tmp_path, monkeypatch, REFUSED)
+    gate = Gate(tmp_path / "gate")
+    jobs = [bash(1, ":"), bash(2, gate.shell), bash(3, ":", [1], request=Request(cpu_mcpu=2000)), bash(4, ":", [3]), bash(5, ":", [2])]
+    running = submit(batch(*jobs), backend=SlurmBackend())
+    wait_until(lambda: states(running)[2] == "E", story=running.snapshot)
+    gate.let_through()
+    running.wait(LONG_S)
+
+    reason = running.get_job(3)["reason"]
+    assert states(running) == "SSEKS"
+    assert reason.startswith("could not start: sbatch refused it: Invalid qos specification")
+    assert "Slurm has 1 other jobs of this run, which go on: " in reason
+    assert "cancel_after_n_failures=1 would have ended them" in reason
+
+
+def test_a_refusal_in_the_middle_ends_what_was_submitted_on_request(slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sbatch(tmp_path, monkeypatch, REFUSED)
+    jobs = [bash(1, ":"), bash(2, HOLD), bash(3, ":", [1], request=Request(cpu_mcpu=2000))]
+
+    running = run(batch(*jobs, cancel_after_n_failures=1), backend=SlurmBackend())
+
+    assert states(running) == "SKE"
+    wait_until(lambda: in_queue(slurm, running) == [])
+
+
 def test_what_was_submitted_without_an_answer_is_not_submitted_again(slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = '[ $(wc -l < "$calls") = 1 ] || exec "$real" "$@"\n"$real" "$@" > /dev/null\necho "sbatch: error: Socket timed out on send/recv" >&2; exit 1'
     calls = fake_sbatch(tmp_path, monkeypatch, body)
@@ -272,6 +301,27 @@ def test_a_controller_that_is_away_is_waited_for(slurm: SlurmCluster, tmp_path: 
         assert not running.status()["complete"]
 
     assert running.wait(LONG_S)["state"] == "success"
+
+
+def test_a_controller_that_starts_anew_knows_the_jobs_and_none_runs_twice(slurm: SlurmCluster, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    running = submit(bash(1, gate.shell), bash(2, f"echo x >> {tmp_path}/ran", [1]), backend=SlurmBackend())
+    gate.reached()
+    end_process(int((slurm.root / "run" / "slurmctld.pid").read_text()))
+    gate.let_through()
+    wait_until(lambda: states(running)[0] == "S", story=running.snapshot)
+
+    start("slurmctld")
+
+    assert running.wait(LONG_S)["state"] == "success"
+    assert (tmp_path / "ran").read_text() == "x\n"
+
+
+def test_a_work_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SubmitError, match=r"file/work"):
+        submit(bash(1, ":"), backend=SlurmBackend(work_directory=tmp_path / "file" / "work"))
 
 
 def test_a_run_lies_in_its_work_directory_and_is_found_and_removed_from_elsewhere(tmp_path: Path) -> None:
