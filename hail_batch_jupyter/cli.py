@@ -67,6 +67,9 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=5055, help="port to listen at, 0 for any that is free (%(default)s)")
     parser.add_argument("--data", metavar="DIR", help="folder for all that the service keeps (beside the runs of this user)")
     parser.add_argument("--no-images", action="store_true", help="run jobs as processes of yours, whatever image they name")
+    parser.add_argument(
+        "--rate-card", metavar="CARD", help="what jobs are granted and cost: hail, hail-classic, core-hours:RATE or a file; nothing costs anything if left out"
+    )
     parser.set_defaults(command=_serve)
 
 
@@ -74,7 +77,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from hail_batch_jupyter.service.app import default_data, serve
 
     data = Path(arguments.data) if arguments.data else default_data()
-    serve(arguments.host, arguments.port, data, images=not arguments.no_images, say=lambda text: print(text, flush=True))
+    serve(arguments.host, arguments.port, data, images=not arguments.no_images, rate_card=arguments.rate_card, say=lambda text: print(text, flush=True))
     return 0
 
 

@@ -20,6 +20,11 @@ _READ_EVERY_S = 0.25
 """So often what is new is read while the end is waited for, so that little is left to read then (7 ms for 1 000 jobs)."""
 
 
+def path_of_log(directory: Path, job_id: int, attempt: int, container: str) -> Path:
+    """Where the log of an attempt lies in a run directory, if there is one."""
+    return directory / "logs" / f"{job_id}.{attempt}.{container}.log"
+
+
 class LocalPort:
     """Reads the journal and the logs; the runner is asked through the file `cancel`.
 
@@ -80,12 +85,11 @@ class LocalPort:
     def log_path(self, job_id: int, container: str = "main", attempt: int | None = None) -> Path | None:
         """Where that log lies, None when there is none."""
         self._take()
-        folder = self.directory / "logs"
         if attempt is not None:
-            path = folder / f"{job_id}.{attempt}.{container}.log"
+            path = path_of_log(self.directory, job_id, attempt, container)
             return path if path.exists() else None
         number = max((event.attempt for event in self._events if event.job_id == job_id), default=1) or 1
-        candidates = (folder / f"{job_id}.{tried}.{container}.log" for tried in range(number, 0, -1))
+        candidates = (path_of_log(self.directory, job_id, tried, container) for tried in range(number, 0, -1))
         return next((path for path in candidates if path.exists()), None)
 
     def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:

@@ -11,25 +11,36 @@ import os
 import re
 import secrets
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hail_batch_jupyter.config import configured
+from hail_batch_jupyter.cost.card import SETTING, load_card
+from hail_batch_jupyter.cost.rates import Card
 from hail_batch_jupyter.errors import CapabilityError, ConfigError
 from hail_batch_jupyter.executors.container_engine import find_engine
 from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.http import listen
+from hail_batch_jupyter.service.people import People
+from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.routes import Service
 from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.site import Site
 from hail_batch_jupyter.service.store.database import Database
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.worker import Worker
 
 PROJECT = "local"
+DEFAULT_CARD = "this-machine"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TOKEN = "token"
+_GRACE_S = 5.0
+_LOOK_S = 0.02
 
 Say = Callable[[str], None]
 
@@ -39,7 +50,7 @@ def default_data() -> Path:
     return rundir.runs_folder().parent / "service"
 
 
-def serve(host: str, port: int, data: Path, *, images: bool, say: Say) -> None:
+def serve(host: str, port: int, data: Path, *, images: bool, rate_card: str | None, say: Say) -> None:
     """Serve until the process is told to end; `say` gets the lines for whoever started it.
 
     Raises ConfigError for a place that cannot be served, CapabilityError when jobs are to run in containers and no engine is there.
@@ -48,6 +59,7 @@ def serve(host: str, port: int, data: Path, *, images: bool, say: Say) -> None:
         raise ConfigError(
             f"host {host!r} is not of this machine only, and this service has no TLS; use one of {', '.join(LOOPBACK)}, and a tunnel from elsewhere"
         )
+    card = load_card(configured(*SETTING, rate_card) or DEFAULT_CARD)
     data = data.expanduser().absolute()
     if "," in str(data) or " " in str(data):
         raise ConfigError(f"the data folder {str(data)!r} has a comma or a blank in its name, which containers cannot mount; choose another")
@@ -60,9 +72,10 @@ def serve(host: str, port: int, data: Path, *, images: bool, say: Say) -> None:
         user = _user()
         token = _token(data)
         store.put_user(user, hashlib.sha256(token.encode()).digest(), PROJECT)
-        runs = Runs(store, Worker(data, images=images))
+        pricing = Pricing(card, store.billing)
+        runs = Runs(store, Worker(data, images=images), pricing)
         try:
-            asyncio.run(_serve(host, port, store, runs, lambda found: say(_told(host, found, data, user, images))))
+            asyncio.run(_serve(host, port, store, runs, pricing, lambda found: say(_told(host, found, data, user, images, card))))
         finally:
             runs.close()
             store.close()
@@ -75,9 +88,11 @@ def _check_engine() -> None:
         raise CapabilityError(f"{error}; or start it with --no-images, and jobs run as processes of yours whatever image they name") from error
 
 
-async def _serve(host: str, port: int, store: Store, runs: Runs, ready: Callable[[int], None]) -> None:
+async def _serve(host: str, port: int, store: Store, runs: Runs, pricing: Pricing, ready: Callable[[int], None]) -> None:
+    service = Service(Submitting(store, runs, pricing), Reading(store, runs, pricing), BillingRules(store, runs, pricing))
+    site = Site(service, People(store))
     try:
-        server, port = listen(Service(Submitting(store, runs), Reading(store, runs)), store.tokens, host, port)
+        server, port = listen(site, host, port)
     except OSError as error:
         raise ConfigError(f"port {port} of {host} cannot be served ({error.strerror}); choose another with --port, or 0 for any") from error
     runs.begin()
@@ -87,7 +102,16 @@ async def _serve(host: str, port: int, store: Store, runs: Runs, ready: Callable
     ready(port)
     await stop.wait()
     server.stop()
+    site.closing = True
+    await _finished(site)
     await server.close_all_connections()
+
+
+async def _finished(site: Site) -> None:
+    """Wait until all that was asked is answered, for a while."""
+    until_s = time.monotonic() + _GRACE_S
+    while site.n_open and time.monotonic() < until_s:
+        await asyncio.sleep(_LOOK_S)
 
 
 @contextmanager
@@ -128,7 +152,7 @@ def _user() -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", getpass.getuser()) or "user"
 
 
-def _told(host: str, port: int, data: Path, user: str, images: bool) -> str:
+def _told(host: str, port: int, data: Path, user: str, images: bool, card: Card) -> str:
     """The address, and what points clients at it."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     how = "in containers of their images" if images else "as processes of this user; their images are not used"
@@ -136,6 +160,7 @@ def _told(host: str, port: int, data: Path, user: str, images: bool) -> str:
         [
             f"Batch service at http://{place}, user {user!r}, data in {data}",
             f"Jobs run on this machine, {how}.",
+            f"They are granted and charged by the rate card {card.label}.",
             "",
             "Point clients at it with:",
             f"  export HAIL_TERRA=1 HAIL_LOCATION=gce HAIL_DOMAIN={place}",

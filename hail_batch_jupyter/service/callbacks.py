@@ -12,6 +12,7 @@ from typing import Any
 
 from hail_batch_jupyter.service.api.answers import batch_answer, group_answer
 from hail_batch_jupyter.service.known import Known
+from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.store.rows import ROOT, GroupRow
 from hail_batch_jupyter.service.store.tables import Store
 
@@ -23,8 +24,9 @@ _log = logging.getLogger(__name__)
 class Callbacks:
     """Calls from threads of its own; what was called is noted before, so that a service that is killed calls nobody twice."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pricing: Pricing) -> None:
         self._store = store
+        self._pricing = pricing
         self._threads = ThreadPoolExecutor(_THREADS, "callback")
 
     @staticmethod
@@ -44,7 +46,7 @@ class Callbacks:
     def _tell(self, known: Known, group: GroupRow, n_jobs: int) -> None:
         self._store.groups.mark_told(known.batch.batch_id, group.group_id, n_jobs)
         known.groups[group.group_id] = group._replace(told_jobs=n_jobs)
-        body = batch_answer(known) if group.group_id == ROOT else group_answer(known, group.group_id)
+        body = batch_answer(known, self._pricing) if group.group_id == ROOT else group_answer(known, group.group_id, self._pricing)
         assert group.callback is not None
         self._threads.submit(_post, group.callback, body)
 

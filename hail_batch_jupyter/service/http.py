@@ -3,63 +3,92 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import responses
-from urllib.parse import unquote
+from typing import TypeVar
+from urllib.parse import parse_qs, unquote
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
 from hail_batch_jupyter.service.api.refusal import Refusal
-from hail_batch_jupyter.service.routes import Answer, Request, Service, answer
+from hail_batch_jupyter.service.people import CSRF_COOKIE, check_csrf
+from hail_batch_jupyter.service.site import Site
+from hail_batch_jupyter.service.web import Answer, Later, Request, answer_of
 
 BODY_BYTES = 8 << 20
 _THREADS = 8
 _REASON = 300
+_LOOK_S = 0.02
+"""So often it is looked whether there is what somebody waits for."""
+_FORM = "application/x-www-form-urlencoded"
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-Tokens = Callable[[], list[tuple[str, bytes]]]
-
-
-def user_of(header: str | None, tokens: list[tuple[str, bytes]]) -> str:
-    """Who has the token of an Authorization header, '' for nobody; takes as long for any token."""
-    scheme, _, token = (header or "").partition(" ")
-    digest = hashlib.sha256(token.strip().encode(errors="surrogateescape")).digest()
-    known = [user for user, expected in tokens if hmac.compare_digest(expected, digest)]
-    return known[0] if known and scheme.lower() == "bearer" else ""
 
 
 class _Handler(RequestHandler):
-    """Every request: looked up by `routes`, answered in a thread."""
+    """Every request: looked up in the tables of routes, answered in a thread."""
 
-    def initialize(self, service: Service, tokens: Tokens, threads: ThreadPoolExecutor) -> None:
-        self._service, self._tokens, self._threads = service, tokens, threads
+    def initialize(self, site: Site, threads: ThreadPoolExecutor) -> None:
+        self._site, self._threads = site, threads
+        self._gone = False
+        self._began_s = time.monotonic()
+
+    def prepare(self) -> None:
+        """Count what is to be answered."""
+        self._site.n_open += 1
 
     async def _any(self, *_: str) -> None:
         self.clear_header("Server")
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, self.request)
+            found = await self._in_thread(self._answer)
+            if isinstance(found, Later):
+                found = await self._waited(found)
         except Refusal as refusal:
             self._refuse(refusal.status, refusal.sentence)
             return
-        self.set_header("Content-Type", found.content_type)
-        self.set_header("X-Content-Type-Options", "nosniff")
-        if found.deprecated:
-            self.set_header("X-Hail-Deprecated", found.deprecated)
-        self.write(found.body)
+        self._send(found)
 
     get = post = patch = delete = put = head = options = _any
 
-    def _answer(self, request: HTTPServerRequest) -> Answer:
-        query = {name: values[-1].decode(errors="replace") for name, values in request.query_arguments.items()}
-        user = user_of(request.headers.get("Authorization"), self._tokens())
-        return answer(self._service, Request(request.method or "", unquote(request.path), query, request.body, user))
+    def _send(self, found: Answer) -> None:
+        self.set_status(found.status)
+        self.set_header("Content-Type", found.content_type)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        for name, value in found.headers:
+            self.add_header(name, value)
+        self.write(found.body)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _waited(self, later: Later) -> Answer:
+        """Looks again and again; who waits takes up no thread between two looks."""
+        until_s = time.monotonic() + later.timeout_s
+        while not self._gone and not self._site.closing and time.monotonic() < until_s:
+            found = await self._in_thread(later.look)
+            if found is not None:
+                return answer_of(found, "GET")
+            await asyncio.sleep(_LOOK_S)
+        return answer_of(await self._in_thread(later.at_end), "GET")
+
+    def on_connection_close(self) -> None:
+        """Nobody waits any more."""
+        self._gone = True
+
+    def _answer(self) -> Answer | Later:
+        asked = self.request
+        cookies = {name: morsel.value for name, morsel in asked.cookies.items()}
+        user, session = self._site.people.who(cookies, asked.headers.get("Authorization"))
+        headers = {name.lower(): value for name, value in asked.headers.get_all()}
+        check_csrf(asked.method or "", cookies, headers.get("x-csrf-token") or _form_word(asked))
+        query = {name: values[-1].decode(errors="replace") for name, values in asked.query_arguments.items()}
+        return self._site.answer(Request(asked.method or "", unquote(asked.path), query, asked.body, user, session, headers))
 
     def _refuse(self, status: int, sentence: str) -> None:
         """The sentence is in the reason, where clients look for it, and whole in the body."""
@@ -76,11 +105,24 @@ class _Handler(RequestHandler):
         """One entry in the log, with the traceback and without headers."""
         _log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
 
+    def on_finish(self) -> None:
+        """Count the request."""
+        self._site.n_open -= 1
+        self._site.metrics.note_request(self.request.method or "", self.get_status(), time.monotonic() - self._began_s)
 
-def listen(service: Service, tokens: Tokens, host: str, port: int) -> tuple[HTTPServer, int]:
+
+def _form_word(asked: HTTPServerRequest) -> str:
+    """The word of its session that a form carries."""
+    if not asked.headers.get("Content-Type", "").startswith(_FORM):
+        return ""
+    found = parse_qs(asked.body.decode(errors="replace")).get(CSRF_COOKIE, [""])
+    return found[-1]
+
+
+def listen(site: Site, host: str, port: int) -> tuple[HTTPServer, int]:
     """A server in the running loop, and its port; port 0 takes a free one. Raises OSError when the port is taken."""
     threads = ThreadPoolExecutor(_THREADS, "http")
-    application = Application([(r"/.*", _Handler, {"service": service, "tokens": tokens, "threads": threads})], log_function=lambda _: None)
+    application = Application([(r"/.*", _Handler, {"site": site, "threads": threads})], log_function=lambda _: None)
     server = HTTPServer(application, max_body_size=BODY_BYTES, max_buffer_size=2 * BODY_BYTES)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hail_batch_jupyter.core.events import AttemptView, JobView
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.cost.rates import Card
 from hail_batch_jupyter.observe.recover import LOST
 from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.service.pricing import DAY_MS, billed_ms
 from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, GroupRow, JobRow
 from hail_batch_jupyter.service.worker import attempt_id
 
@@ -31,8 +33,9 @@ class Known:
     News cost as much as there is of them, so that a large batch is told of as quickly as a small one.
     """
 
-    def __init__(self, batch: BatchRow, rows: list[JobRow], runs: Mapping[str, RunningBatch], groups: dict[int, GroupRow]) -> None:
+    def __init__(self, batch: BatchRow, rows: list[JobRow], runs: Mapping[str, RunningBatch], groups: dict[int, GroupRow], card: Card | None = None) -> None:
         self.batch = batch
+        self.card = card
         self.rows = rows
         self.runs = runs
         self.groups = groups
@@ -42,6 +45,10 @@ class Known:
         self._chains = {group_id: chain_of(groups, group_id) for group_id in groups}
         self._counts: dict[int, Counter[JobState]] = {group_id: Counter() for group_id in groups}
         self._ended_ms: dict[int, int] = {}
+        self._billed: dict[int, int] = {}
+        self._used: dict[int, Counter[str]] = {group_id: Counter() for group_id in groups}
+        self._used_in_run: dict[str, Counter[str]] = {}
+        self._running: set[int] = set()
         self._seqs: dict[str, int] = {}
         self._places: dict[str, dict[int, int]] = {}
         for place, row in enumerate(rows):
@@ -53,7 +60,10 @@ class Known:
         self._begin()
 
     def _begin(self) -> None:
-        """Jobs that no run decides."""
+        """Jobs that no run decides, and what earlier runs of jobs are charged for."""
+        for place, row in enumerate(self.rows):
+            if row.earlier and self.card is not None and row.facts.granted:
+                self._charge(place, sum(billed_ms(self.card, attempt.view, 0) for attempt in self._attempts(row, row.earlier)))
         for place, row in enumerate(self.rows):
             if row.state is not None:
                 self._put(place, JobView(row.job_id, JobState(row.state), reason=row.state.lower()))
@@ -99,6 +109,25 @@ class Known:
                 counts[view.state] += 1
             if view.ended_ms is not None:
                 self._ended_ms[group_id] = max(view.ended_ms, self._ended_ms.get(group_id, 0))
+        if self.card is not None and self.rows[place].facts.granted:
+            self._note_use(place, view, self.card)
+
+    def _note_use(self, place: int, view: JobView, card: Card) -> None:
+        """Count the attempts that ended; those that go on grow by themselves."""
+        ended = sum(billed_ms(card, attempt, 0) for attempt in view.attempts if attempt.ended_ms is not None)
+        more = ended - self._billed.get(place, 0)
+        if more:
+            self._billed[place] = ended
+            self._charge(place, more)
+            run_id = self.rows[place].run_id
+            if run_id is not None:
+                self._used_in_run.setdefault(run_id, Counter())[self.rows[place].facts.granted] += more
+        (self._running.add if view.state is JobState.RUNNING else self._running.discard)(place)
+
+    def _charge(self, place: int, ms: int) -> None:
+        row = self.rows[place]
+        for group_id in self._chains[row.group_id]:
+            self._used[group_id][row.facts.granted] += ms
 
     # what is known
 
@@ -144,9 +173,51 @@ class Known:
         """Whether a group, or one around it, is cancelled."""
         return any(self.groups[around].cancelled for around in self._chains[group_id])
 
+    def used(self, now_ms: int, group_id: int = ROOT) -> Counter[str]:
+        """Milliseconds that the jobs of a group are charged for until now, by what they were granted."""
+        found = self._used[group_id].copy()
+        for place in self._running:
+            if self.inside(self.rows[place].group_id, group_id):
+                found[self.rows[place].facts.granted] += self._going_ms(place, now_ms)
+        return found
+
+    def used_in_run(self, run_id: str, now_ms: int) -> Counter[str]:
+        """As `used`, of one run."""
+        found = self._used_in_run.get(run_id, Counter()).copy()
+        for place in self._running:
+            if self.rows[place].run_id == run_id:
+                found[self.rows[place].facts.granted] += self._going_ms(place, now_ms)
+        return found
+
+    def _going_ms(self, place: int, now_ms: int) -> int:
+        view = self.views[place]
+        return 0 if self.card is None or not view.attempts else billed_ms(self.card, view.attempts[-1], now_ms)
+
+    def used_by(self, row: JobRow, now_ms: int) -> dict[str, int]:
+        """As `used`, of one job."""
+        if self.card is None or not row.facts.granted:
+            return {}
+        return {row.facts.granted: sum(billed_ms(self.card, attempt.view, now_ms) for attempt in self.attempts(row))}
+
+    def bill(self, run_id: str) -> list[tuple[int, str, int]]:
+        """(day, grant, ms) of all attempts of a run that has ended."""
+        found: Counter[tuple[int, str]] = Counter()
+        run = self.runs.get(run_id)
+        if self.card is None or run is None:
+            return []
+        jobs = run.snapshot().jobs
+        for number, place in self._places.get(run_id, {}).items():
+            grant = self.rows[place].facts.granted
+            for attempt in jobs[number - 1].attempts if grant else ():
+                if attempt.ended_ms is not None:
+                    found[attempt.ended_ms // DAY_MS, grant] += billed_ms(self.card, attempt, attempt.ended_ms)
+        return [(day, grant, ms) for (day, grant), ms in found.items() if ms]
+
     def attempts(self, row: JobRow) -> list[Attempt]:
         """The attempts of a job in all runs that it was in, in their order."""
-        places = [*row.earlier, *([(row.run_id, row.number)] if row.run_id is not None and row.number is not None else [])]
+        return self._attempts(row, [*row.earlier, *([(row.run_id, row.number)] if row.run_id is not None and row.number is not None else [])])
+
+    def _attempts(self, row: JobRow, places: Sequence[tuple[str, int]]) -> list[Attempt]:
         found: list[Attempt] = []
         for nth, (run_id, number) in enumerate(places):
             run = self.runs.get(run_id)

@@ -1,4 +1,4 @@
-"""Which call of the rules answers which request; without a web framework.
+"""Which call of the rules answers which request of a client.
 
 Source: the Batch Service's protocol, chapter 5.
 """
@@ -7,35 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from hail_batch_jupyter.service.api import posts
+from hail_batch_jupyter.service.api.billing import BillingRules
+from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.reading import Reading
-from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
 from hail_batch_jupyter.service.api.shapes import parsed
 from hail_batch_jupyter.service.api.submitting import Submitting
+from hail_batch_jupyter.service.web import Answer, Asked, Route, text
 
-_LONGEST_NUMBER = 18
-
-
-class Request(NamedTuple):
-    """What was asked; `user` is '' for somebody who is not known."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: bytes
-    user: str
-
-
-class Answer(NamedTuple):
-    """What is answered."""
-
-    body: bytes
-    content_type: str = "application/json"
-    deprecated: str = ""
+_TEXT, _BYTES = "text/plain", "application/octet-stream"
+_Q = {"q": "what has to hold, in the query language of the version"}
+_JOBS_QUERY = {**_Q, "recursive": "whether jobs of the groups below are among them", "last_job_id": "give jobs with higher numbers"}
+_ATTEMPT = {"attempt_id": "the attempt that is meant, the last one if none is named"}
 
 
 class Service(NamedTuple):
@@ -43,125 +30,137 @@ class Service(NamedTuple):
 
     submitting: Submitting
     reading: Reading
+    billing: BillingRules
 
 
-class Asked(NamedTuple):
-    """A request with who can answer it; `names` are the parts of its path, and the version of the query language."""
-
-    service: Service
-    request: Request
-    names: Mapping[str, Any]
+_Asked = Asked[Service]
 
 
-Call = Callable[[Asked], Any]
+def _log(asked: _Asked) -> Answer:
+    path = asked.service.reading.log(asked.user, asked.names["b"], asked.names["j"], asked.names["c"], asked.query.get("attempt_id"))
+    return file_answer(path, asked.request.headers.get("range"))
 
 
-class Route(NamedTuple):
-    """`pattern` is matched against method and path without '/api/v1alpha'."""
-
-    pattern: re.Pattern[str]
-    call: Call
-    open_to_all: bool = False
+def _old_logs(asked: _Asked) -> Answer:
+    found = asked.service.reading.logs(asked.user, asked.names["b"], asked.names["j"])
+    return Answer(json.dumps(found).encode(), headers=[("X-Hail-Deprecated", "ask for the log of one container, /log/main")])
 
 
-def _route(pattern: str, call: Call, *, open_to_all: bool = False) -> Route:
-    marks = {"{b}": r"(?P<b>\d+)", "{u}": r"(?P<u>\d+)", "{g}": r"(?P<g>\d+)", "{j}": r"(?P<j>\d+)", "{c}": r"(?P<c>\w+)", "{P}": r"(?P<P>[^/]+)"}
-    for mark, group in marks.items():
-        pattern = pattern.replace(mark, group)
-    return Route(re.compile(pattern, re.ASCII), call, open_to_all)
+def _body(asked: _Asked) -> Any:
+    return parsed(asked.request.body)
 
 
-def _text(text: str) -> Answer:
-    return Answer(text.encode(), "text/plain; charset=utf-8")
+def _jobs(asked: _Asked) -> Any:
+    return asked.service.reading.jobs(asked.user, asked.names["b"], asked.names.get("g", 0), asked.names["version"], asked.query)
 
 
-def _log(asked: Asked) -> Answer:
-    service, request, names = asked
-    data = service.reading.log(request.user, names["b"], names["j"], names["c"], request.query.get("attempt_id"))
-    return Answer(data, "application/octet-stream")
+def _groups(asked: _Asked) -> Any:
+    return asked.service.reading.groups(asked.user, asked.names["b"], asked.names.get("g", 0), asked.query)
 
 
-def _old_logs(asked: Asked) -> Answer:
-    service, request, names = asked
-    found = service.reading.logs(request.user, names["b"], names["j"])
-    return Answer(json.dumps(found).encode(), deprecated="ask for the log of one container, /log/main")
+def _cancel(asked: _Asked) -> Any:
+    return asked.service.reading.cancel(asked.user, asked.names["b"], asked.names.get("g", 0))
 
 
-ROUTES = [
-    _route("GET /healthcheck", lambda _: _text(""), open_to_all=True),
-    _route("GET /version", lambda _: _text(version("hail-batch-jupyter")), open_to_all=True),
-    _route("GET /cloud", lambda _: _text(CLOUD), open_to_all=True),
-    _route("GET /supported_regions", lambda _: [REGION]),
-    _route("GET /default_region", lambda _: _text(REGION)),
-    _route("GET /userinfo", lambda a: a.service.reading.userinfo(a.request.user)),
-    _route("GET /batches", lambda a: a.service.reading.batches(a.request.user, a.names["version"], a.request.query)),
-    _route("POST /batches/create", lambda a: a.service.submitting.create(a.request.user, parsed(a.request.body))),
-    _route("POST /batches/create-fast", lambda a: a.service.submitting.create_fast(a.request.user, parsed(a.request.body))),
-    _route("POST /batches/{b}/updates/create", lambda a: a.service.submitting.create_update(a.request.user, a.names["b"], parsed(a.request.body))),
-    _route("POST /batches/{b}/update-fast", lambda a: a.service.submitting.update_fast(a.request.user, a.names["b"], parsed(a.request.body))),
-    _route(
-        "POST /batches/{b}/updates/{u}/jobs/create",
-        lambda a: a.service.submitting.create_jobs(a.request.user, a.names["b"], a.names["u"], parsed(a.request.body)),
-    ),
-    _route(
-        "POST /batches/{b}/updates/{u}/job-groups/create",
-        lambda a: a.service.submitting.create_groups(a.request.user, a.names["b"], a.names["u"], parsed(a.request.body)),
-    ),
-    _route("POST /batches/{b}/jobs/create", lambda a: a.service.submitting.create_jobs(a.request.user, a.names["b"], 1, parsed(a.request.body))),
-    _route("PATCH /batches/{b}/close", lambda a: a.service.submitting.close(a.request.user, a.names["b"])),
-    _route("PATCH /batches/{b}/updates/{u}/commit", lambda a: a.service.submitting.commit(a.request.user, a.names["b"], a.names["u"])),
-    _route("GET /batches/{b}", lambda a: a.service.reading.batch(a.request.user, a.names["b"])),
-    _route("DELETE /batches/{b}", lambda a: a.service.reading.delete(a.request.user, a.names["b"])),
-    _route("PATCH /batches/{b}/cancel", lambda a: a.service.reading.cancel(a.request.user, a.names["b"], 0)),
-    _route("PATCH /batches/{b}/job-groups/{g}/cancel", lambda a: a.service.reading.cancel(a.request.user, a.names["b"], a.names["g"])),
-    _route("GET /batches/{b}/job-groups", lambda a: a.service.reading.groups(a.request.user, a.names["b"], 0, a.request.query)),
-    _route("GET /batches/{b}/job-groups/{g}", lambda a: a.service.reading.group(a.request.user, a.names["b"], a.names["g"])),
-    _route(
-        "GET /batches/{b}/job-groups/{g}/job-groups",
-        lambda a: a.service.reading.groups(a.request.user, a.names["b"], a.names["g"], a.request.query),
-    ),
-    _route("GET /batches/{b}/jobs", lambda a: a.service.reading.jobs(a.request.user, a.names["b"], 0, a.names["version"], a.request.query)),
-    _route(
-        "GET /batches/{b}/job-groups/{g}/jobs",
-        lambda a: a.service.reading.jobs(a.request.user, a.names["b"], a.names["g"], a.names["version"], a.request.query),
-    ),
-    _route("GET /batches/{b}/jobs/{j}", lambda a: a.service.reading.job(a.request.user, a.names["b"], a.names["j"])),
-    _route("GET /batches/{b}/jobs/{j}/attempts", lambda a: a.service.reading.attempts(a.request.user, a.names["b"], a.names["j"])),
-    _route("GET /batches/{b}/jobs/{j}/resource_usage", lambda a: a.service.reading.resource_usage(a.request.user, a.names["b"], a.names["j"])),
-    _route("GET /batches/{b}/jobs/{j}/log", _old_logs),
-    _route("GET /batches/{b}/jobs/{j}/log/{c}", _log),
-    _route("GET /billing_projects", lambda a: a.service.reading.projects(a.request.user, a.request.query)),
-    _route("GET /billing_projects/{P}", lambda a: a.service.reading.project(a.request.user, a.names["P"])),
+def _create_jobs(asked: _Asked) -> Any:
+    return asked.service.submitting.create_jobs(asked.user, asked.names["b"], asked.names.get("u", 1), _body(asked))
+
+
+_ABOUT_SERVICE: list[Route[Service]] = [
+    Route("GET", "/version", lambda _: text(version("hail-batch-jupyter")), "Its version.", gives=_TEXT, open_to_all=True),
+    Route("GET", "/cloud", lambda _: text(CLOUD), "The cloud that clients take it for.", gives=_TEXT, open_to_all=True),
+    Route("GET", "/supported_regions", lambda _: [REGION], "Where jobs can run."),
+    Route("GET", "/default_region", lambda _: text(REGION), "Where jobs run that name no region.", gives=_TEXT),
+    Route("GET", "/userinfo", lambda a: a.service.reading.userinfo(a.user), "Who asks."),
 ]
 
+_POSTING: list[Route[Service]] = [
+    Route("POST", "/batches/create", lambda a: a.service.submitting.create(a.user, _body(a)), "Make a batch, with room for jobs.", posts.batch_head),
+    Route("POST", "/batches/create-fast", lambda a: a.service.submitting.create_fast(a.user, _body(a)), "Make a batch with its jobs.", posts.create_fast),
+    Route(
+        "POST",
+        "/batches/{b}/updates/create",
+        lambda a: a.service.submitting.create_update(a.user, a.names["b"], _body(a)),
+        "Make room for more jobs.",
+        posts.update_head,
+    ),
+    Route("POST", "/batches/{b}/update-fast", lambda a: a.service.submitting.update_fast(a.user, a.names["b"], _body(a)), "Add jobs.", posts.update_fast),
+    Route(
+        "POST",
+        "/batches/{b}/updates/{u}/job-groups/create",
+        lambda a: a.service.submitting.create_groups(a.user, a.names["b"], a.names["u"], _body(a)),
+        "Post job groups of an update.",
+        posts.groups,
+    ),
+    Route("POST", "/batches/{b}/updates/{u}/jobs/create", _create_jobs, "Post jobs of an update.", posts.jobs),
+    Route("POST", "/batches/{b}/jobs/create", _create_jobs, "Post jobs of the first update, as old clients do.", posts.jobs),
+    Route(
+        "PATCH", "/batches/{b}/updates/{u}/commit", lambda a: a.service.submitting.commit(a.user, a.names["b"], a.names["u"]), "Let the jobs of an update run."
+    ),
+    Route("PATCH", "/batches/{b}/close", lambda a: a.service.submitting.close(a.user, a.names["b"]), "Let the first update run, as old clients do."),
+]
 
-def answer(service: Service, request: Request) -> Answer:
-    """The answer to a request; raises Refusal."""
-    language, path = _version(request.path)
-    found = [(route, match) for route in ROUTES if (match := route.pattern.fullmatch(f"{request.method} {path}"))]
-    if not found:
-        if any(route.pattern.fullmatch(f"{method} {path}") for route in ROUTES for method in ("GET", "POST", "PATCH", "DELETE")):
-            raise Refusal(405, f"{request.method} {request.path} is not done here; use another method")
-        raise not_found(f"there is nothing at {request.path}")
-    route, match = found[0]
-    if not route.open_to_all and not request.user:
-        raise Refusal(401, "Unauthorized")
-    names = {key: _whole_number(text) if key in "bugj" else text for key, text in match.groupdict().items()}
-    made = route.call(Asked(service, request, {**names, "version": language}))
-    if isinstance(made, Answer):
-        return made
-    return Answer(b"" if made is None and request.method != "GET" else json.dumps(made).encode())
+_BATCHES: list[Route[Service]] = [
+    Route(
+        "GET",
+        "/batches",
+        lambda a: a.service.reading.batches(a.user, a.names["version"], a.query),
+        "A page of batches, newest first.",
+        query={**_Q, "last_batch_id": "give batches with lower numbers"},
+    ),
+    Route("GET", "/batches/{b}", lambda a: a.service.reading.batch(a.user, a.names["b"]), "A batch."),
+    Route(
+        "GET",
+        "/batches/{b}/wait",
+        lambda a: a.service.reading.wait(a.user, a.names["b"], a.query),
+        "A batch as soon as it is another than it was.",
+        query={"seen": "the mark of the last answer", "timeout_s": "answer after so many seconds even if nothing happened"},
+    ),
+    Route("DELETE", "/batches/{b}", lambda a: a.service.reading.delete(a.user, a.names["b"]), "Cancel a batch and forget it."),
+    Route("PATCH", "/batches/{b}/cancel", _cancel, "Cancel a batch."),
+    Route("GET", "/batches/{b}/job-groups", _groups, "A page of the groups of a batch.", query={"last_job_group_id": "give groups with higher numbers"}),
+    Route("GET", "/batches/{b}/job-groups/{g}", lambda a: a.service.reading.group(a.user, a.names["b"], a.names["g"]), "A job group; 0 is all of the batch."),
+    Route("PATCH", "/batches/{b}/job-groups/{g}/cancel", _cancel, "Cancel a group and what is below it."),
+    Route("GET", "/batches/{b}/job-groups/{g}/job-groups", _groups, "A page of the groups in a group.", query={"last_job_group_id": "as above"}),
+]
+
+_JOBS: list[Route[Service]] = [
+    Route("GET", "/batches/{b}/jobs", _jobs, "A page of jobs.", query=_JOBS_QUERY),
+    Route("GET", "/batches/{b}/job-groups/{g}/jobs", _jobs, "A page of the jobs of a group.", query=_JOBS_QUERY),
+    Route("GET", "/batches/{b}/jobs/{j}", lambda a: a.service.reading.job(a.user, a.names["b"], a.names["j"]), "All that is known of a job."),
+    Route("GET", "/batches/{b}/jobs/{j}/attempts", lambda a: a.service.reading.attempts(a.user, a.names["b"], a.names["j"]), "The attempts of a job."),
+    Route(
+        "GET",
+        "/batches/{b}/jobs/{j}/resource_usage",
+        lambda a: a.service.reading.resource_usage(a.user, a.names["b"], a.names["j"]),
+        "Tables of what a job used.",
+        query=_ATTEMPT,
+    ),
+    Route("GET", "/batches/{b}/jobs/{j}/log", _old_logs, "All logs of a job, as old clients ask for them."),
+    Route("GET", "/batches/{b}/jobs/{j}/log/{c}", _log, "The log of one part of a job, or a range of it.", query=_ATTEMPT, gives=_BYTES),
+]
+
+_DATES = {"start": "the first day, MM/DD/YYYY", "end": "the last day"}
+_BILLING: list[Route[Service]] = [
+    Route("GET", "/billing", lambda a: a.service.billing.report(a.query), "What was spent, by project and user.", query=_DATES),
+    Route("GET", "/billing_breakdown", lambda a: a.service.billing.breakdown(a.query), "What was spent, by resource too.", query=_DATES),
+    Route("GET", "/billing_projects", lambda a: a.service.billing.projects(a.user, a.query), "Billing projects.", query={"status": "open or closed"}),
+    Route("GET", "/billing_projects/{P}", lambda a: a.service.billing.project(a.user, a.names["P"]), "A billing project."),
+    Route("POST", "/billing_projects/{P}/create", lambda a: a.service.billing.create(a.names["P"]), "Make a billing project."),
+    Route("POST", "/billing_projects/{P}/close", lambda a: a.service.billing.close(a.names["P"]), "Let no new batches in."),
+    Route("POST", "/billing_projects/{P}/reopen", lambda a: a.service.billing.reopen(a.names["P"]), "Let batches in again."),
+    Route("POST", "/billing_projects/{P}/delete", lambda a: a.service.billing.delete(a.names["P"]), "Close a billing project for good."),
+    Route("POST", "/billing_projects/{P}/users/{U}/add", lambda a: a.service.billing.add(a.names["P"], a.names["U"]), "Make a user a member."),
+    Route("POST", "/billing_projects/{P}/users/{U}/remove", lambda a: a.service.billing.remove(a.names["P"], a.names["U"]), "Make a user no member."),
+    Route("POST", "/billing_limits/{P}/edit", lambda a: a.service.billing.set_limit(a.names["P"], _body(a)), "Limit what may be spent.", posts.billing_limit),
+]
+
+ROUTES: list[Route[Service]] = [*_ABOUT_SERVICE, *_POSTING, *_BATCHES, *_JOBS, *_BILLING]
+"""Paths behind /api/v1alpha; /api/v2alpha has the same with the other query language."""
+_PREFIX = re.compile(r"/api/v([12])alpha(/.*)")
 
 
-def _version(path: str) -> tuple[int, str]:
-    """The version of the query language, and the rest of the path; '/healthcheck' has no version."""
-    found = re.fullmatch(r"/api/v([12])alpha(/.*)", path)
-    if found is not None:
-        return int(found[1]), found[2]
-    return 1, path if path == "/healthcheck" else ""
-
-
-def _whole_number(text: str) -> int:
-    if len(text) > _LONGEST_NUMBER:
-        raise not_found(f"there is no number {text}")
-    return int(text)
+def versioned(path: str) -> tuple[int, str] | None:
+    """The version of the query language, and the rest of a path for clients; None for a path of pages."""
+    found = _PREFIX.fullmatch(path)
+    return None if found is None else (int(found[1]), found[2])

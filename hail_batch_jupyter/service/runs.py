@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from contextlib import suppress
+from fractions import Fraction
 
 from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.core.state import BROKEN, JobState
@@ -18,12 +20,15 @@ from hail_batch_jupyter.observe.cancelling import request_parts
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.service.callbacks import Callbacks
 from hail_batch_jupyter.service.known import Known, is_lost
+from hail_batch_jupyter.service.pricing import Pricing
+from hail_batch_jupyter.service.store.billing import Charge
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.worker import Worker
 
 _LIVE_S = 0.05
 _TROUBLE_S = 5.0
+_LIMITS_EVERY_S = 1.0
 _KEPT = 64
 """So many batches without a live run stay in memory."""
 _log = logging.getLogger(__name__)
@@ -36,14 +41,16 @@ class Runs:
     did not finish are in none again, so that they begin in another.
     """
 
-    def __init__(self, store: Store, worker: Worker) -> None:
+    def __init__(self, store: Store, worker: Worker, pricing: Pricing) -> None:
         self._store = store
+        self._pricing = pricing
         self._worker = worker
-        self._callbacks = Callbacks(store)
+        self._callbacks = Callbacks(store, pricing)
         self._lock = threading.RLock()
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._wake = threading.Event()
         self._stopped = False
+        self._limits_s = 0.0
         self._remove_unknown()
         self._unsettled = set(store.unsettled())
         self._thread = threading.Thread(target=self._work, name="runs")
@@ -67,6 +74,32 @@ class Runs:
             known = self._loaded(batch_id)
             known.refresh()
             return known
+
+    def totals(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Jobs of the batches that go on by state, and batches that go on or have ended."""
+        with self._lock:
+            going = [self._loaded(batch_id) for batch_id in sorted(self._unsettled)]
+        jobs: Counter[str] = Counter()
+        for known in going:
+            jobs.update({state.value: count for state, count in known.counts().items()})
+        return dict(jobs), {"running": len(going), "ended": self._store.n_batches() - len(going)}
+
+    def accrued(self, project: str) -> Fraction:
+        """Dollars that were ever charged to a project, up to now."""
+        return self._pricing.charged([*self._store.billing.charged(project), *(charge for charge in self.going_on() if charge.project == project)])
+
+    def going_on(self) -> list[Charge]:
+        """What is charged for runs that have not ended, up to now."""
+        now_ms, found = int(time.time() * 1000), []
+        with self._lock:
+            for batch_id in sorted(self._unsettled):
+                live = [run_id for run_id, ended in self._store.runs(batch_id) if not ended]
+                known = self.known(batch_id) if live else None
+                for run_id in live:
+                    assert known is not None
+                    batch = known.batch
+                    found += [Charge(batch.project, batch.user, batch.card_id, grant, ms) for grant, ms in known.used_in_run(run_id, now_ms).items()]
+        return found
 
     def _loaded(self, batch_id: int) -> Known:
         """As the store has it now: what changes a batch tells so by `changed`."""
@@ -94,7 +127,7 @@ class Runs:
             with suppress(RunLostError):
                 directory = rundir.find(run_id)
                 runs[run_id] = open_run(directory, read_spec(directory))
-        return Known(batch, self._store.jobs(batch_id), runs, self._store.groups.committed(batch))
+        return Known(batch, self._store.jobs(batch_id), runs, self._store.groups.committed(batch), self._pricing.card_of(batch.card_id))
 
     def _remove_unknown(self) -> None:
         """Runs that were written down and not noted any more: nothing of them has started."""
@@ -120,8 +153,24 @@ class Runs:
                     pause_s = pause_s or _TROUBLE_S
                     continue
                 pause_s = _LIVE_S if goes_on else pause_s
+            self._keep_limits()
             self._wake.wait(pause_s)
             self._wake.clear()
+
+    def _keep_limits(self) -> None:
+        """Cancel the batches of projects that have spent what they may, now and then."""
+        if time.monotonic() - self._limits_s < _LIMITS_EVERY_S:
+            return
+        self._limits_s = time.monotonic()
+        with self._lock:
+            going = [(batch_id, self._loaded(batch_id).batch) for batch_id in sorted(self._unsettled)]
+        for name in {batch.project for _, batch in going if not batch.cancelled}:
+            project = self._store.billing.project(name)
+            if project is not None and project.limit_usd is not None and self.accrued(name) >= project.limit_usd:
+                for batch_id, batch in going:
+                    if batch.project == name and not batch.cancelled:
+                        _log.warning("batch %d is cancelled: billing project %r has reached its limit", batch_id, name)
+                        self.cancel(batch_id)
 
     def _settle(self, batch_id: int) -> bool:
         """Do what is to be done for a batch now; whether something will be later."""
@@ -166,7 +215,10 @@ class Runs:
             rows = [row for row in self._store.jobs(batch_id) if row.run_id == run_id and row.number is not None]
             lost = [row for row in rows if run is None or row.number in again]
             earlier = {row.job_id: [*row.earlier, *([(run_id, row.number or 0)] if run is not None and _tried(run, row) else [])] for row in lost}
-            self._store.end_run(batch_id, run_id, earlier)
+            with self._store.transaction():
+                self._store.end_run(batch_id, run_id, earlier)
+                known = self._loaded(batch_id)
+                self._store.billing.put_bill(run_id, batch_id, known.batch.card_id, known.bill(run_id))
             self._known.pop(batch_id, None)
         if run is not None:
             self._worker.clear(run.spec.lineage)

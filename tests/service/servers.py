@@ -35,9 +35,10 @@ class Reply(NamedTuple):
 class Server:
     """A service on a data folder; it can be killed and started again at the same port."""
 
-    def __init__(self, data: Path, *, images: bool = False) -> None:
+    def __init__(self, data: Path, *, images: bool = False, card: str = "") -> None:
         self.data = data
         self.images = images
+        self.card = card
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -53,6 +54,7 @@ class Server:
             "--data",
             str(self.data),
             *([] if self.images else ["--no-images"]),
+            *(["--rate-card", self.card] if self.card else []),
         ]
         with open(said, "wb") as output:
             self.process = subprocess.Popen(argv, stdout=output, stderr=output, env={**env, "PYTHONPATH": str(ROOT)}, start_new_session=True)
@@ -101,7 +103,8 @@ class Server:
     def ask(self, method: str, path: str, body: Any = None, token: str | None = None, data: bytes | None = None) -> Reply:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         content = data if data is not None else None if body is None else json.dumps(body).encode()
-        address = f"http://127.0.0.1:{self.port}{path if path.startswith('/api') or path == '/healthcheck' else f'/api/v1alpha{path}'}"
+        own = path.startswith("/api") or path in ("/healthcheck", "/openapi.json", "/metrics")
+        address = f"http://127.0.0.1:{self.port}{path if own else f'/api/v1alpha{path}'}"
         reply = requests.request(method, address, data=content, headers=headers, timeout=30)
         return Reply(reply.status_code, reply.reason, reply.text, reply.headers)
 

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from hail_batch_jupyter.cost.rates import Card
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.api.resources import REGION, granted
+from hail_batch_jupyter.service.pricing import grant_text
 from hail_batch_jupyter.service.store.rows import JobFacts, NewJob
 
 _INSIDE = "/io/"
@@ -22,7 +24,7 @@ _NOT_HERE = {
 }
 
 
-def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places) -> NewJob:
+def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places, card: Card) -> NewJob:
     """The job as it is put in.
 
     `committed` are the jobs of earlier updates. Raises Refusal for a job that cannot run here.
@@ -32,6 +34,7 @@ def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, commit
     _check_abilities(posted, who)
     group_id = places.of_job(posted, who)
     parents = _parents(posted, who, start_job_id, committed)
+    resources, grant = granted(posted.get("resources", {}), who, card)
     attributes = posted.get("attributes") or {}
     always_run, n_max_attempts = posted.get("always_run", False), posted.get("n_max_attempts", 20)
     spec = {
@@ -41,14 +44,16 @@ def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, commit
         "always_run": always_run,
         "always_copy_output": posted.get("always_copy_output", True),
         "n_max_attempts": n_max_attempts,
-        "resources": granted(posted.get("resources", {}), who),
+        "resources": resources,
         "regions": posted.get("regions") or [REGION],
         "env": posted.get("env", []),
         "network": "public",
         "secrets": [],
     }
     spec.update({key: posted[key] for key in ("input_files", "output_files", "timeout", "requester_pays_project", "user_code") if posted.get(key)})
-    return NewJob(job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes), spec)
+    return NewJob(
+        job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, "" if card.free else grant_text(grant)), spec
+    )
 
 
 def _check_abilities(posted: Mapping[str, Any], who: str) -> None:

@@ -9,22 +9,22 @@ import socket
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 from hail_batch_jupyter.core.events import AttemptView, JobView
 from hail_batch_jupyter.core.state import BROKEN, JobState, roll_up
 from hail_batch_jupyter.service.api.resources import REGION
 from hail_batch_jupyter.service.known import Attempt, Known
-from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, JobRow
+from hail_batch_jupyter.service.pricing import Pricing
+from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 
 CONTAINERS = ("input", "main", "output")
-_FREE: dict[str, Any] = {"cost": 0.0, "msec_mcpu": 0, "cost_breakdown": None}
-"""This machine has no price."""
 _SHORT_ERRORS = ("timed out", "out of memory", "image not found", "image cannot be pulled")
 _UNITS = ((604_800_000, "week"), (86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
 
 
-def batch_answer(known: Known) -> dict[str, Any]:
+def batch_answer(known: Known, pricing: Pricing) -> dict[str, Any]:
     """A batch."""
     batch = known.batch
     head = {"id": batch.batch_id, "user": batch.user, "billing_project": batch.project, "token": batch.token}
@@ -33,16 +33,25 @@ def batch_answer(known: Known) -> dict[str, Any]:
     duration_ms = whole.pop("duration_ms")
     times = {"time_created": created, "time_closed": None, "time_completed": whole.pop("time_completed"), "duration_ms": duration_ms}
     duration = None if duration_ms is None else duration_text(duration_ms)
-    return {**head, **whole, "closed": True, **times, "duration": duration, **_FREE, **_attributes(batch.attributes)}
+    return {
+        **head,
+        **whole,
+        "closed": True,
+        **times,
+        "duration": duration,
+        "msec_mcpu": 0,
+        **_group_cost(known, ROOT, pricing),
+        **_attributes(batch.attributes),
+    }
 
 
-def group_answer(known: Known, group_id: int) -> dict[str, Any]:
+def group_answer(known: Known, group_id: int, pricing: Pricing) -> dict[str, Any]:
     """A job group, with what is below it."""
     group = known.groups[group_id]
     whole = _whole(known, group_id)
     duration_ms, completed = whole.pop("duration_ms"), whole.pop("time_completed")
     times = {"time_created": time_text(group.created_ms), "time_completed": completed, "duration": duration_ms}
-    money = {"cost": 0.0, "cost_breakdown": None}
+    money = _group_cost(known, group_id, pricing)
     return {"batch_id": known.batch.batch_id, "job_group_id": group_id, **whole, **times, **money, **_attributes(group.attributes)}
 
 
@@ -65,8 +74,9 @@ def _whole(known: Known, group_id: int) -> dict[str, Any]:
     }
 
 
-def job_entry(batch: BatchRow, row: JobRow, view: JobView) -> dict[str, Any]:
+def job_entry(known: Known, row: JobRow, view: JobView, pricing: Pricing) -> dict[str, Any]:
     """A job as the list of jobs has it."""
+    batch = known.batch
     ended = view.state.complete and view.ended_ms is not None
     ran = ended and view.started_ms is not None
     return {
@@ -79,16 +89,17 @@ def job_entry(batch: BatchRow, row: JobRow, view: JobView) -> dict[str, Any]:
         "exit_code": view.exit_code,
         "end_time": time_text(view.ended_ms) if ended and view.ended_ms is not None else None,
         "duration": view.ended_ms - view.started_ms if ran and view.ended_ms is not None and view.started_ms is not None else None,
-        **_FREE,
+        **_cost(pricing.by_resource(batch.card_id, known.used_by(row, _now_ms()))),
+        "msec_mcpu": 0,
         "always_run": row.facts.always_run,
         "display_state": None,
     }
 
 
-def job_answer(known: Known, row: JobRow, spec: Mapping[str, Any]) -> dict[str, Any]:
+def job_answer(known: Known, row: JobRow, spec: Mapping[str, Any], pricing: Pricing) -> dict[str, Any]:
     """All that is known of a job."""
     view = known.view(row.job_id)
-    entry = job_entry(known.batch, row, view)
+    entry = job_entry(known, row, view, pricing)
     return {**entry, "status": _status(known, row, view, spec), "spec": dict(spec), "inst_coll": "standard", **_attributes(row.facts.attributes)}
 
 
@@ -173,13 +184,27 @@ def attempts_answer(known: Known, row: JobRow) -> list[dict[str, Any]] | None:
 def _attempt(known: Known, row: JobRow, attempt: Attempt) -> dict[str, Any]:
     answer: dict[str, Any] = {"batch_id": known.batch.batch_id, "job_id": row.job_id, "attempt_id": attempt.attempt_id, "instance_name": socket.gethostname()}
     started_ms, ended_ms = attempt.view.started_ms, attempt.view.ended_ms
-    until_ms = ended_ms if ended_ms is not None else int(time.time() * 1000)
+    until_ms = ended_ms if ended_ms is not None else _now_ms()
     if started_ms is not None:
         duration_ms = max(0, until_ms - started_ms)
         answer.update(start_time=time_text(started_ms), start_time_ms=started_ms, duration=duration_text(duration_ms), duration_ms=duration_ms)
     if ended_ms is not None:
         answer.update(end_time=time_text(ended_ms), end_time_ms=ended_ms)
     return {**answer, "rollup_time": until_ms, "reason": attempt.reason}
+
+
+def _group_cost(known: Known, group_id: int, pricing: Pricing) -> dict[str, Any]:
+    return _cost(pricing.by_resource(known.batch.card_id, known.used(_now_ms(), group_id)))
+
+
+def _cost(by_resource: Mapping[str, Fraction]) -> dict[str, Any]:
+    """Dollars as numbers, which are not exact any more; no breakdown of nothing."""
+    parts = [{"resource": resource, "cost": float(usd)} for resource, usd in sorted(by_resource.items())]
+    return {"cost": float(sum(by_resource.values(), Fraction(0))), "cost_breakdown": parts or None}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _attributes(found: Mapping[str, str]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from hail_batch_jupyter.observe.local_port import path_of_log
 from hail_batch_jupyter.service.api.answers import (
     CONTAINERS,
     attempts_answer,
@@ -21,12 +23,15 @@ from hail_batch_jupyter.service.api.answers import (
 from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.known import Known
+from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, JobRow
 from hail_batch_jupyter.service.store.tables import Store
+from hail_batch_jupyter.service.web import Later
 
 PAGE = 50
-_STATUSES = ("open", "closed")
+_WAIT_S = 25.0
+"""So long somebody may wait: clients give up a request after 30 s."""
 _YES, _NO = ("True", "true", "1"), ("False", "false", "0")
 
 
@@ -36,8 +41,9 @@ class Reading:
     One at a time: each looks for news first, which nobody else should do at the same time.
     """
 
-    def __init__(self, store: Store, runs: Runs) -> None:
+    def __init__(self, store: Store, runs: Runs, pricing: Pricing) -> None:
         self._store = store
+        self._pricing = pricing
         self._runs = runs
         self._lock = threading.Lock()
 
@@ -46,7 +52,28 @@ class Reading:
     def batch(self, user: str, batch_id: int) -> dict[str, Any]:
         """A batch."""
         with self._lock:
-            return batch_answer(self._known(user, batch_id))
+            return batch_answer(self._known(user, batch_id), self._pricing)
+
+    def wait(self, user: str, batch_id: int, query: Mapping[str, str]) -> Later:
+        """A batch with a mark, as soon as the mark is not the one that was `seen`."""
+        seen, timeout_s = query.get("seen", ""), _seconds(query)
+
+        def look() -> dict[str, Any] | None:
+            with self._lock:
+                known = self._known(user, batch_id)
+                return None if known.mark == seen else {"mark": known.mark, "batch": batch_answer(known, self._pricing)}
+
+        def now() -> dict[str, Any]:
+            with self._lock:
+                known = self._known(user, batch_id)
+                return {"mark": known.mark, "batch": batch_answer(known, self._pricing)}
+
+        return Later(look, now, timeout_s)
+
+    def totals(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many jobs of batches that go on are in each state, and how many batches go on or have ended."""
+        with self._lock:
+            return self._runs.totals()
 
     def batches(self, user: str, version: int, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of batches, newest first."""
@@ -55,7 +82,7 @@ class Reading:
         found: list[dict[str, Any]] = []
         with self._lock:
             for batch in self._store.batches(user, _number(query, "last_batch_id")):
-                entry = batch_answer(self._runs.known(batch.batch_id))
+                entry = batch_answer(self._runs.known(batch.batch_id), self._pricing)
                 if test(Item(entry, batch.attributes)):
                     if len(found) == PAGE:
                         return {"batches": found, "last_batch_id": found[-1]["id"]}
@@ -65,7 +92,7 @@ class Reading:
     def group(self, user: str, batch_id: int, group_id: int) -> dict[str, Any]:
         """A job group."""
         with self._lock:
-            return group_answer(self._with_group(user, batch_id, group_id), group_id)
+            return group_answer(self._with_group(user, batch_id, group_id), group_id, self._pricing)
 
     def groups(self, user: str, batch_id: int, group_id: int, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of the groups in a group."""
@@ -74,7 +101,7 @@ class Reading:
             known = self._known(user, batch_id)
             _check_group(known, group_id)
             inside = [each.group_id for each in known.groups.values() if each.parent_id == group_id and each.group_id > max(after, ROOT)]
-            found = [group_answer(known, each) for each in inside[:PAGE]]
+            found = [group_answer(known, each, self._pricing) for each in inside[:PAGE]]
         return {"job_groups": found, **({"last_job_group_id": inside[PAGE - 1]} if len(inside) > PAGE else {})}
 
     def cancel(self, user: str, batch_id: int, group_id: int) -> None:
@@ -104,7 +131,7 @@ class Reading:
                 row, view = known.rows[place], known.views[place]
                 if row.group_id != group_id and not (recursive in _YES and known.inside(row.group_id, group_id)):
                     continue
-                entry = job_entry(known.batch, row, view)
+                entry = job_entry(known, row, view, self._pricing)
                 if test(Item(entry, row.facts.attributes)):
                     found.append(entry)
                     if len(found) == PAGE:
@@ -115,7 +142,7 @@ class Reading:
         """All that is known of a job."""
         with self._lock:
             known, row = self._job(user, batch_id, job_id)
-            return job_answer(known, row, self._store.spec(batch_id, job_id))
+            return job_answer(known, row, self._store.spec(batch_id, job_id), self._pricing)
 
     def attempts(self, user: str, batch_id: int, job_id: int) -> list[dict[str, Any]] | None:
         """The attempts of a job, None if there are none."""
@@ -128,8 +155,8 @@ class Reading:
             self._job(user, batch_id, job_id)
         return {}
 
-    def log(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> bytes:
-        """The log of a part of a job, of its last attempt if none is named; b'' while there is none."""
+    def log(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> Path | None:
+        """Where the log of a part of a job lies, of its last attempt if none is named; None while there is none."""
         with self._lock:
             known, row = self._job(user, batch_id, job_id)
             if container not in containers_of(self._store.spec(batch_id, job_id)):
@@ -138,9 +165,10 @@ class Reading:
         chosen = [attempt for attempt in attempts if attempt_id is None or attempt.attempt_id == attempt_id]
         if attempt_id is not None and not chosen:
             raise not_found(f"job {job_id} of batch {batch_id} has no attempt {attempt_id}")
-        if not chosen or chosen[-1].run is None:
-            return b""
-        return chosen[-1].run.log(chosen[-1].number, container, attempt=chosen[-1].view.number)
+        if not chosen or chosen[-1].run.directory is None:
+            return None
+        path = path_of_log(chosen[-1].run.directory, chosen[-1].number, chosen[-1].view.number, container)
+        return path if path.exists() else None
 
     def logs(self, user: str, batch_id: int, job_id: int) -> dict[str, str | None]:
         """All logs of a job as texts."""
@@ -149,41 +177,23 @@ class Reading:
             began = bool(known.attempts(row))
             names = containers_of(self._store.spec(batch_id, job_id))
         try:
-            return {name: self.log(user, batch_id, job_id, name, None).decode() if began else None for name in names}
+            paths = {name: self.log(user, batch_id, job_id, name, None) for name in names}
+            return {name: None if not began else path.read_bytes().decode() if path else "" for name, path in paths.items()}
         except UnicodeDecodeError as error:
             raise Refusal(400, f"a log of job {job_id} is no text; ask for /log/main instead") from error
 
-    # money
-
-    def projects(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The billing projects of a user."""
-        wanted = query.get("status")
-        if wanted is not None and wanted not in _STATUSES:
-            raise Refusal(400, f"Invalid value for status '{wanted}'; must be 'open' or 'closed'.")
-        return [self._project(name, status) for name, status in self._store.projects(user) if wanted in (None, status)]
-
-    def project(self, user: str, name: str) -> dict[str, Any]:
-        """A billing project."""
-        status = dict(self._store.projects(user)).get(name)
-        if status is None:
-            raise Refusal(403, f"Unknown Hail Batch billing project {name}.")
-        return self._project(name, status)
-
-    def _project(self, name: str, status: str) -> dict[str, Any]:
-        return {"billing_project": name, "status": status, "users": self._store.members(name), "limit": None, "accrued_cost": 0.0}
-
     def userinfo(self, user: str) -> dict[str, Any]:
         """Who asks."""
-        projects = self._store.projects(user)
+        projects = self._store.billing.projects(user)
         facts = {"username": user, "login_id": user, "display_name": user, "hail_identity": None, "state": "active"}
-        trial = projects[0][0] if projects else None
+        trial = projects[0].name if projects else None
         return {**facts, "trial_bp_name": trial, "is_developer": False, "is_service_account": False, "system_permissions": {}}
 
     # parts of these
 
     def _batch(self, user: str, batch_id: int) -> BatchRow:
         batch = self._store.batch(batch_id)
-        if batch is None or batch.deleted or user not in self._store.members(batch.project):
+        if batch is None or batch.deleted or not self._store.billing.is_member(batch.project, user):
             raise not_found(f"batch {batch_id} does not exist")
         return batch
 
@@ -208,6 +218,17 @@ class Reading:
 def _check_group(known: Known, group_id: int) -> None:
     if group_id not in known.groups:
         raise Refusal(403, f"Job Group ({known.batch.batch_id}, {group_id}) does not exist.")
+
+
+def _seconds(query: Mapping[str, str]) -> float:
+    text = query.get("timeout_s", str(_WAIT_S))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _WAIT_S:
+        raise Refusal(400, f"timeout_s {text!r} is not between 0 and {_WAIT_S:g}")
+    return seconds
 
 
 def _number(query: Mapping[str, str], key: str) -> int | None:

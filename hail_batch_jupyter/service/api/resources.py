@@ -10,7 +10,8 @@ from typing import Any
 
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.core.units import parse_bytes, parse_cpu
-from hail_batch_jupyter.errors import UnitError
+from hail_batch_jupyter.cost.rates import Card, Granted
+from hail_batch_jupyter.errors import GrantError, UnitError
 from hail_batch_jupyter.service.api.refusal import Refusal
 
 REGION = "local"
@@ -19,13 +20,18 @@ CLOUD = "gcp"
 _MIB = 1 << 20
 _PER_CORE = {"lowmem": 924 * _MIB, "standard": 3840 * _MIB, "highmem": 6656 * _MIB}
 _SMALLEST_MCPU = 250
+_MOST = 1 << 60
 
 
-def granted(resources: Mapping[str, Any], who: str) -> dict[str, Any]:
-    """The resources of a job with what they mean in numbers; raises Refusal for what no service grants."""
-    if resources.get("machine_type"):
-        raise Refusal(400, f"unknown machine type {resources['machine_type']} for cloud {CLOUD}; this service has one machine, leave the type out")
+def granted(resources: Mapping[str, Any], who: str, card: Card) -> tuple[dict[str, Any], Granted]:
+    """The resources of a job with what they mean in numbers, and the grant that is charged.
+
+    Raises Refusal for what no service grants, and for what no worker of the card has.
+    """
     cpu, memory, storage = (resources.get(key, usual) for key, usual in (("cpu", "1"), ("memory", "standard"), ("storage", "0Gi")))
+    machine_type, spot = resources.get("machine_type"), resources.get("preemptible", True)
+    if machine_type and ("cpu" in resources or "memory" in resources):
+        raise Refusal(400, f"bad resource request for job {who}: cannot specify cpu and memory with machine_type")
     try:
         cores_mcpu, storage_bytes = parse_cpu(cpu), parse_bytes(storage, "storage")
         memory_bytes = _PER_CORE[memory] * cores_mcpu // 1000 if memory in _PER_CORE else parse_bytes(memory)
@@ -33,15 +39,36 @@ def granted(resources: Mapping[str, Any], who: str) -> dict[str, Any]:
         raise Refusal(400, f"bad resource request for job {who}: {error}") from error
     if cores_mcpu < _SMALLEST_MCPU or not _power_of_two(cores_mcpu):
         raise Refusal(400, f"bad resource request for job {who}: cpu must be a power of two with a min of 0.25; found {cpu}.")
+    if max(cores_mcpu, memory_bytes, storage_bytes) >= _MOST:
+        raise Refusal(400, f"bad resource request for job {who}: there is no machine with so much; ask for less")
+    if machine_type and not any(machine_type in worker.machine_types for worker in card.workers):
+        raise Refusal(400, f"unknown machine type {machine_type} for cloud {CLOUD}")
+    request = Request(cores_mcpu, memory_bytes, storage_bytes, machine_type, spot, asked=(("memory", memory),) if memory in _PER_CORE else ())
+    grant = _grant(request, who, card, (cpu, memory, storage))
     return {
-        "preemptible": resources.get("preemptible", True),
+        "preemptible": spot,
         "req_cpu": cpu,
         "req_memory": memory,
         "req_storage": storage,
-        "cores_mcpu": cores_mcpu,
-        "memory_bytes": memory_bytes,
-        "storage_gib": -(-storage_bytes // (1 << 30)),
-    }
+        "cores_mcpu": grant.cpu_mcpu,
+        "memory_bytes": grant.memory_bytes,
+        "storage_gib": -(-grant.storage_bytes // (1 << 30)),
+        **({"machine_type": machine_type} if machine_type else {}),
+    }, grant
+
+
+def _grant(request: Request, who: str, card: Card, asked: tuple[str, str, str]) -> Granted:
+    try:
+        return card.grant(request)
+    except GrantError as error:
+        facts = (
+            ("cloud", CLOUD),
+            *zip(("cpu", "memory", "storage"), asked, strict=True),
+            ("preemptible", request.spot),
+            ("machine_type", request.machine_type),
+        )
+        said = ", ".join(f"{name}={value}" for name, value in facts)
+        raise Refusal(400, f"resource requests for job {who} are unsatisfiable: {said}") from error
 
 
 def request_of(resources: Mapping[str, Any]) -> Request:

@@ -6,27 +6,36 @@ Source: the Batch Service's protocol, chapter 6.
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from typing import Any
 
+from hail_batch_jupyter.cost.card import load_card
+from hail_batch_jupyter.cost.money import amount_text
 from hail_batch_jupyter.service.api.accepting import accepted
 from hail_batch_jupyter.service.api.places import Places
+from hail_batch_jupyter.service.api.posts import batch_head, check_bunch, check_groups, update_head
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
-from hail_batch_jupyter.service.api.shapes import check_batch, check_bunch, check_groups, check_update, is_a
+from hail_batch_jupyter.service.api.shapes import is_a
+from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.store.rows import BatchRow, UpdateRow
 from hail_batch_jupyter.service.store.tables import Store
+
+FREE = load_card("this-machine")
+"""For batches of a time without cards."""
 
 
 class Submitting:
     """What clients post; every method may be called from any thread."""
 
-    def __init__(self, store: Store, runs: Runs) -> None:
+    def __init__(self, store: Store, runs: Runs, pricing: Pricing) -> None:
         self._store = store
+        self._pricing = pricing
         self._runs = runs
 
     def create(self, user: str, body: Any) -> dict[str, Any]:
         """A batch, with room for the jobs of its first update."""
-        check_batch(body, "batch")
+        batch_head(body, "batch")
         with self._store.transaction():
             batch = self._batch(user, body)
             if not body["n_jobs"] and not body.get("n_job_groups"):
@@ -37,7 +46,7 @@ class Submitting:
     def create_fast(self, user: str, body: Any) -> dict[str, Any]:
         """A batch with all its jobs, which begin at once."""
         head, groups, bunch = _fast(body, "batch")
-        check_batch(head, "batch")
+        batch_head(head, "batch")
         with self._store.transaction():
             batch = self._batch(user, head)
             update = self._update(batch, head)
@@ -47,7 +56,7 @@ class Submitting:
 
     def create_update(self, user: str, batch_id: int, body: Any) -> dict[str, Any]:
         """Room for more jobs in a batch."""
-        check_update(body, "update")
+        update_head(body, "update")
         _check_count(body)
         with self._store.transaction():
             return _starts(self._update(self._own(user, batch_id), body))
@@ -55,7 +64,7 @@ class Submitting:
     def update_fast(self, user: str, batch_id: int, body: Any) -> dict[str, Any]:
         """More jobs for a batch, which begin at once."""
         head, groups, bunch = _fast(body, "update")
-        check_update(head, "update")
+        update_head(head, "update")
         _check_count(head)
         with self._store.transaction():
             batch = self._own(user, batch_id)
@@ -102,18 +111,24 @@ class Submitting:
 
     def _batch(self, user: str, head: dict[str, Any]) -> BatchRow:
         """The batch of that token, a new one if there is none."""
-        project = head["billing_project"]
-        status = dict(self._store.projects(user)).get(project)
-        if status is None:
-            raise Refusal(403, f"Unknown Hail Batch billing project {project}.")
-        if status != "open":
-            raise Refusal(403, f"Billing project {project} is closed or deleted.")
+        self._check_project(user, head["billing_project"])
         batch = self._store.batch_of_token(user, head["token"])
         if batch is None:
-            self._store.new_batch(user, head, int(time.time() * 1000))
+            self._store.new_batch(user, head, int(time.time() * 1000), self._pricing.card_id)
             batch = self._store.batch_of_token(user, head["token"])
         assert batch is not None
         return batch
+
+    def _check_project(self, user: str, name: str) -> None:
+        project = self._store.billing.project(name)
+        if project is None or not self._store.billing.is_member(name, user):
+            raise Refusal(403, f"Unknown Hail Batch billing project {name}.")
+        if project.status != "open":
+            raise Refusal(403, f"Billing project {name} is closed or deleted.")
+        accrued = self._runs.accrued(name) if project.limit_usd is not None else Fraction(0)
+        if project.limit_usd is not None and accrued >= project.limit_usd:
+            sums = f"accrued=${amount_text(accrued)} limit=${amount_text(project.limit_usd)}"
+            raise Refusal(403, f"billing project {name} has exceeded the budget; {sums}")
 
     def _own(self, user: str, batch_id: int) -> BatchRow:
         batch = self._store.batch(batch_id)
@@ -168,7 +183,8 @@ class Submitting:
         check_bunch(bunch, update.n_jobs, update.update_id)
         committed = self._store.committed_jobs(batch.batch_id) if any(_looks_back(job) for job in bunch) else set()
         places = self._places(batch, update)
-        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places) for job in bunch]
+        card = self._pricing.card_of(batch.card_id) or FREE
+        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places, card) for job in bunch]
         self._store.put_jobs(batch.batch_id, update.update_id, jobs)
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:

@@ -31,5 +31,19 @@ CREATE TABLE job_groups (
   PRIMARY KEY (batch_id, group_id)) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST, _GROUPS)
+_SESSIONS = """
+CREATE TABLE sessions (id_sha256 BLOB PRIMARY KEY, user TEXT NOT NULL, until_ms INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+_BILLS = """
+ALTER TABLE billing_projects ADD COLUMN limit_usd TEXT;
+CREATE TABLE cards (id INTEGER PRIMARY KEY, data TEXT NOT NULL UNIQUE);
+ALTER TABLE batches ADD COLUMN card_id INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE bills (
+  run_id TEXT NOT NULL, batch_id INTEGER NOT NULL, day INTEGER NOT NULL, card_id INTEGER NOT NULL, granted TEXT NOT NULL, ms INTEGER NOT NULL,
+  PRIMARY KEY (run_id, day, granted)) WITHOUT ROWID;
+CREATE INDEX bills_of_batch ON bills (batch_id);
+"""
+
+MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS)
 """The script at place n makes version n + 1 of version n; what was released is never changed, only followed by another."""

@@ -13,6 +13,7 @@ class BatchRow(NamedTuple):
     """A batch as it was created, and what was done to it as a whole.
 
     told_jobs   how many jobs it had when its end was last told to `callback`
+    card_id     the rate card that its jobs were granted and are charged by, 0 for none
     """
 
     batch_id: int
@@ -26,6 +27,7 @@ class BatchRow(NamedTuple):
     deleted: bool
     callback: str | None = None
     told_jobs: int = 0
+    card_id: int = 0
 
 
 class GroupRow(NamedTuple):
@@ -54,13 +56,14 @@ class UpdateRow(NamedTuple):
 
 
 class JobFacts(NamedTuple):
-    """What lists and the order of running need of a job."""
+    """What lists, the order of running and bills need of a job; `granted` is '' for one that nothing is charged for."""
 
     name: str | None
     always_run: bool
     n_max_attempts: int
     parents: tuple[int, ...]
     attributes: Mapping[str, str]
+    granted: str = ""
 
 
 class JobRow(NamedTuple):

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hail_batch_jupyter.service.store.billing import Billing
 from hail_batch_jupyter.service.store.database import Database
 from hail_batch_jupyter.service.store.groups import Groups
 from hail_batch_jupyter.service.store.rows import BatchRow, JobFacts, JobRow, NewJob, UpdateRow
 
-_BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs FROM batches"
+_BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs, card_id FROM batches"
 
 
 class Store:
@@ -18,6 +19,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.billing = Billing(database)
         self.groups = Groups(database)
         self.transaction = database.transaction
         self.close = database.close
@@ -35,23 +37,31 @@ class Store:
         """(user, digest of the token) of all users."""
         return [(name, digest) for name, digest in self._database.all("SELECT name, token_sha256 FROM users")]
 
-    def projects(self, user: str) -> list[tuple[str, str]]:
-        """(name, status) of the billing projects of a user."""
-        sql = "SELECT name, status FROM billing_projects JOIN members ON project = name WHERE user = ? AND status != 'deleted' ORDER BY name"
-        return [(name, status) for name, status in self._database.all(sql, user)]
+    def put_session(self, id_sha256: bytes, user: str, until_ms: int) -> None:
+        """Begin a browser's session."""
+        self._database.run("INSERT INTO sessions VALUES (?, ?, ?)", id_sha256, user, until_ms)
 
-    def members(self, project: str) -> list[str]:
-        """The users of a billing project."""
-        return [user for (user,) in self._database.all("SELECT user FROM members WHERE project = ? ORDER BY user", project)]
+    def user_of_session(self, id_sha256: bytes, now_ms: int) -> str:
+        """Whose session it is, '' when there is none or it is over."""
+        row = self._database.one("SELECT user FROM sessions WHERE id_sha256 = ? AND until_ms > ?", id_sha256, now_ms)
+        return str(row[0]) if row else ""
+
+    def end_session(self, id_sha256: bytes) -> None:
+        """End a session."""
+        self._database.run("DELETE FROM sessions WHERE id_sha256 = ?", id_sha256)
+
+    def has_user(self, name: str) -> bool:
+        """Whether there is such a user."""
+        return self._database.one("SELECT 1 FROM users WHERE name = ?", name) is not None
 
     # batches
 
-    def new_batch(self, user: str, head: Mapping[str, Any], created_ms: int) -> int:
+    def new_batch(self, user: str, head: Mapping[str, Any], created_ms: int, card_id: int) -> int:
         """Put a batch in and give its number."""
-        sql = "INSERT INTO batches (user, project, token, attributes, failure_limit, created_ms, callback) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        sql = "INSERT INTO batches (user, project, token, attributes, failure_limit, created_ms, callback, card_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         attributes = json.dumps(head.get("attributes") or {})
         limit, callback = head.get("cancel_after_n_failures"), head.get("callback")
-        return self._database.run(sql, user, head["billing_project"], head["token"], attributes, limit, created_ms, callback)
+        return self._database.run(sql, user, head["billing_project"], head["token"], attributes, limit, created_ms, callback, card_id)
 
     def batch(self, batch_id: int) -> BatchRow | None:
         """A batch, deleted ones too."""
@@ -73,6 +83,11 @@ class Store:
             if not rows:
                 return
             below = rows[-1][0]
+
+    def n_batches(self) -> int:
+        """How many batches there are, without deleted ones."""
+        row = self._database.one("SELECT count(*) FROM batches WHERE NOT deleted")
+        return int(row[0]) if row else 0
 
     def mark_cancelled(self, batch_id: int) -> None:
         """Note that a batch is cancelled."""
@@ -171,14 +186,14 @@ class Store:
 def _batch_row(row: tuple[Any, ...] | None) -> BatchRow | None:
     if row is None:
         return None
-    batch_id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told = row
+    batch_id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, *rest = row
     attributes = json.loads(attributes)
-    return BatchRow(batch_id, user, project, token, attributes, failure_limit, created_ms, bool(cancelled), bool(deleted), callback, told)
+    return BatchRow(batch_id, user, project, token, attributes, failure_limit, created_ms, bool(cancelled), bool(deleted), *rest)
 
 
 def _job_row(row: tuple[Any, ...]) -> JobRow:
     job_id, facts, run_id, number, state, earlier, group_id = row
-    name, always_run, n_max_attempts, parents, attributes = json.loads(facts)
-    known = JobFacts(name, always_run, n_max_attempts, tuple(parents), attributes)
+    name, always_run, n_max_attempts, parents, attributes, *granted = json.loads(facts)
+    known = JobFacts(name, always_run, n_max_attempts, tuple(parents), attributes, *granted)
     runs = () if earlier == "[]" else tuple((run, nth) for run, nth in json.loads(earlier))
     return JobRow(job_id, known, run_id, number, state, runs, group_id)

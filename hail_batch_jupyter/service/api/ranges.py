@@ -1,0 +1,45 @@
+"""A part of a file, as the Range header asks for it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.web import Answer
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_KIND = "application/octet-stream"
+
+
+def file_answer(path: Path | None, header: str | None) -> Answer:
+    """The bytes of a file, or those of one range of it; a header that asks for several or other things is ignored, as the standard allows.
+
+    Raises Refusal 416 for a range that begins after the end. Source: RFC 9110, section 14.
+    """
+    if path is None:
+        return Answer(b"", _KIND)
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        place = _place(header, size)
+        if place is None:
+            return Answer(file.read(), _KIND, headers=[("Accept-Ranges", "bytes")])
+        start, end = place
+        file.seek(start)
+        data = file.read(end - start)
+    return Answer(data, _KIND, 206, [("Accept-Ranges", "bytes"), ("Content-Range", f"bytes {start}-{start + len(data) - 1}/{size}")])
+
+
+def _place(header: str | None, size: int) -> tuple[int, int] | None:
+    """First byte and the one after the last; None for the whole."""
+    found = _RANGE.fullmatch(header or "")
+    if found is None or found[0] == "bytes=-":
+        return None
+    first, last = found[1], found[2]
+    start, end = (max(0, size - int(last)), size) if not first else (int(first), min(size, int(last) + 1) if last else size)
+    if first and last and int(last) < int(first):
+        return None
+    if start >= end:
+        raise Refusal(416, f"the range {header} is not in the {size} bytes that are there; ask for an earlier one")
+    return start, end

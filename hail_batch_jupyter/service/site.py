@@ -1,0 +1,48 @@
+"""All that the service answers, put together: the protocol, its description, health and metrics."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hail_batch_jupyter.service import openapi
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.metrics import Metrics
+from hail_batch_jupyter.service.people import People
+from hail_batch_jupyter.service.routes import ROUTES, Service, versioned
+from hail_batch_jupyter.service.web import Answer, Asked, Later, Request, Route, answer_of, find, text
+
+
+class Site:
+    """Answers requests; every method may be called from any thread.
+
+    closing   whether the service ends, so that nobody is kept waiting
+    n_open    requests that are not answered yet
+    """
+
+    def __init__(self, service: Service, people: People) -> None:
+        self.people = people
+        self.metrics = Metrics()
+        self.closing = False
+        self.n_open = 0
+        self._service = service
+        self._document = json.dumps(openapi.document(ROUTES)).encode()
+        self._own: list[Route[Service]] = [
+            Route("GET", "/healthcheck", lambda _: text(""), "Whether it answers.", open_to_all=True),
+            Route("GET", "/openapi.json", lambda _: Answer(self._document), "The description of all routes.", open_to_all=True),
+            Route("GET", "/metrics", lambda _: self._metrics(), "Counters.", open_to_all=True),
+        ]
+
+    def answer(self, request: Request) -> Answer | Later:
+        """The answer to a request, or how to wait for it; raises Refusal."""
+        found = versioned(request.path)
+        language, path = found if found is not None else (1, request.path)
+        route, names = find(ROUTES if found is not None else self._own, request.method, path)
+        if not route.open_to_all and not request.user:
+            raise Refusal(401, "Unauthorized")
+        made: Any = route.call(Asked(self._service, request, {**names, "version": language}))
+        return made if isinstance(made, Later) else answer_of(made, request.method)
+
+    def _metrics(self) -> Answer:
+        jobs, batches = self._service.reading.totals()
+        return Answer(self.metrics.text(jobs, batches).encode(), "text/plain; version=0.0.4; charset=utf-8")
