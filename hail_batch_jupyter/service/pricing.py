@@ -11,7 +11,7 @@ from typing import Any
 
 from hail_batch_jupyter.core.events import AttemptView
 from hail_batch_jupyter.cost.card import card_data, card_of
-from hail_batch_jupyter.cost.rates import Card, Granted
+from hail_batch_jupyter.cost.rates import Allotment, Card
 from hail_batch_jupyter.service.store.billing import Billing, Charge
 
 DAY_MS = 86_400_000
@@ -57,14 +57,14 @@ def billed_ms(card: Card, attempt: AttemptView, now_ms: int) -> int:
     return card.billed_ms(attempt.started_ms, attempt.ended_ms if attempt.ended_ms is not None else now_ms, attempt.main_ms, attempt.output_ms)
 
 
-def grant_text(granted: Granted) -> str:
+def grant_text(granted: Allotment) -> str:
     """A grant as it is kept."""
     return json.dumps([*granted[:4], str(granted.share), *granted[5:]])
 
 
 @lru_cache(maxsize=4096)
-def granted_of(text: str) -> Granted:
+def granted_of(text: str) -> Allotment:
     """The grant that was kept."""
     values: list[Any] = json.loads(text)
     mcpu, memory_bytes, storage_bytes, worker, share, *rest = values
-    return Granted(mcpu, memory_bytes, storage_bytes, worker, Fraction(share), *rest)
+    return Allotment(mcpu, memory_bytes, storage_bytes, worker, Fraction(share), *rest)

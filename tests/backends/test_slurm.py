@@ -224,7 +224,10 @@ def test_a_refused_job_is_an_error_with_the_words_of_slurm() -> None:
     assert running.get_job(1)["reason"].startswith("could not start: sbatch refused it: Invalid partition")
 
 
-REFUSED = 'for word; do case $word in --cpus-per-task=2) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1;; esac; done\nexec "$real" "$@"'
+REFUSED = """for word; do
+  case $word in --cpus-per-task=2) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1;; esac
+done
+exec "$real" "$@\""""
 
 
 def test_a_refusal_in_the_middle_names_what_was_submitted_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.core.units import parse_bytes, parse_cpu
-from hail_batch_jupyter.cost.rates import Card, Granted
+from hail_batch_jupyter.cost.rates import Allotment, Card
 from hail_batch_jupyter.errors import GrantError, UnitError
 from hail_batch_jupyter.service.api.refusal import Refusal
 
@@ -23,7 +23,7 @@ _SMALLEST_MCPU = 250
 _MOST = 1 << 60
 
 
-def granted(resources: Mapping[str, Any], who: str, card: Card) -> tuple[dict[str, Any], Granted]:
+def granted(resources: Mapping[str, Any], who: str, card: Card) -> tuple[dict[str, Any], Allotment]:
     """The resources of a job with what they mean in numbers, and the grant that is charged.
 
     Raises Refusal for what no service grants, and for what no worker of the card has.
@@ -57,7 +57,7 @@ def granted(resources: Mapping[str, Any], who: str, card: Card) -> tuple[dict[st
     }, grant
 
 
-def _grant(request: Request, who: str, card: Card, asked: tuple[str, str, str]) -> Granted:
+def _grant(request: Request, who: str, card: Card, asked: tuple[str, str, str]) -> Allotment:
     try:
         return card.grant(request)
     except GrantError as error:
