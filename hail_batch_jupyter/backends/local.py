@@ -93,6 +93,10 @@ class LocalBackend(Backend[RunningBatch]):
         self._memory = None if memory is None else parse_bytes(memory)
         self._parallelism = parallelism
 
+    def made_with(self) -> dict[str, Any]:
+        """The arguments that were given."""
+        return {name: value for name, value in self._settings.items() if (name, value) != ("tmp_dir", "/tmp/")}
+
     def capacity(self) -> Capacity:
         """What one run may hand out."""
         has = machine()

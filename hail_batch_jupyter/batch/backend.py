@@ -69,6 +69,10 @@ class Backend(Generic[RunningBatchType]):
         """The handle on a batch that a service has."""
         raise CapabilityError(f"{type(self).__name__} has no batches with numbers; use ServiceBackend()")
 
+    def made_with(self) -> dict[str, Any]:
+        """The arguments that make such a backend again, without secrets; those that were not given are left out."""
+        return {}
+
     @property
     def runs_specs(self) -> bool:
         """Whether `submit` is what runs a batch here."""

@@ -10,28 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from hail_batch_jupyter.errors import TemplateError
-from hail_batch_jupyter.jupyter.names import Names, names_of, own_names
+from hail_batch_jupyter.jupyter.chains import PythonCell, ResourceFinder, Surroundings, where
+from hail_batch_jupyter.jupyter.names import names_of
 
 NOTEBOOK_ONLY = frozenset({"display", "get_ipython", "In", "Out"})
 _BUILTINS = frozenset(dir(builtins)) - NOTEBOOK_ONLY
-
-
-@dataclass(frozen=True)
-class PythonCell:
-    """A cell that was read; line 1 is the line of the magic, so that numbers are those which the notebook shows."""
-
-    name: str
-    source: str
-    body: tuple[ast.stmt, ...]
-    names: Names
-
-    @property
-    def filename(self) -> str:
-        """What stands for the file in tracebacks."""
-        return f"<batch_python {self.name}>"
 
 
 def read_cell(name: str, source: str) -> PythonCell:
@@ -106,6 +93,24 @@ def check_outputs(cell: PythonCell, outputs: Sequence[str]) -> None:
             raise TemplateError(f"-o {output}: the cell does not assign {output!r}; {hint}")
 
 
+class Recipe(NamedTuple):
+    """What the function of a cell was made of, for a script that defines it again.
+
+    spans     (first line, column, last line, column) of what stands in the cell for a file or value of a job, and what stands there in the function
+    texts     argument -> the text of the cell that it stands for
+    restored  as of the Call
+    """
+
+    cell: PythonCell
+    spans: tuple[tuple[int, int, int, int, str], ...]
+    texts: Mapping[str, str]
+    restored: Mapping[str, str]
+
+
+RECIPES: WeakKeyDictionary[Callable[..., Any], Recipe] = WeakKeyDictionary()
+"""Function of a cell -> what it was made of."""
+
+
 @dataclass(frozen=True)
 class Call:
     """A function, by keyword the values that it is called with, and the names of what it gives.
@@ -121,33 +126,6 @@ class Call:
     restored: Mapping[str, str]
 
 
-class Surroundings:
-    """What the notebook has for a cell.
-
-    namespace    the user's names               hidden  names that IPython put there itself
-    is_job       whether a value is a job       is_file whether it is a file, a group or a result of a batch
-    stage        the resource for a `pathlib.Path` of the notebook
-    """
-
-    def __init__(
-        self,
-        namespace: Mapping[str, Any],
-        hidden: Mapping[str, Any],
-        is_job: Callable[[object], bool],
-        is_file: Callable[[object], bool],
-        stage: Callable[[PurePath], object],
-    ) -> None:
-        self.namespace = namespace
-        self.hidden = hidden
-        self.is_job = is_job
-        self.is_file = is_file
-        self.stage = stage
-
-    def holds(self, name: str) -> bool:
-        """Whether the user has a value of that name."""
-        return name in self.namespace and not (name in self.hidden and self.hidden[name] is self.namespace[name])
-
-
 def build_call(cell: PythonCell, outputs: Sequence[str], around: Surroundings) -> Call:
     """The cell as a function of what it reads.
 
@@ -158,7 +136,7 @@ def build_call(cell: PythonCell, outputs: Sequence[str], around: Surroundings) -
     check_outputs(cell, outputs)
     values = _values(cell, around)
     jobs = {name for name, value in values.items() if around.is_job(value)}
-    finder = _ResourceFinder(cell, {name: values[name] for name in jobs}, around)
+    finder = ResourceFinder(cell, {name: values[name] for name in jobs}, around)
     body = [finder.visit(node) for node in _copied(cell)]
     arguments: dict[str, Any] = dict(finder.found)
     restored: dict[str, str] = {}
@@ -166,7 +144,9 @@ def build_call(cell: PythonCell, outputs: Sequence[str], around: Surroundings) -
         if name not in jobs:
             arguments[name], restored[name] = argument_of(name, value, cell, around)
     restore = ast.parse("".join(f"import pathlib as _batch_pathlib\n{name} = {text}\n" for name, text in restored.items() if text)).body
-    return Call(_function(cell, list(arguments), restore, body, outputs), arguments, tuple(outputs), finder.chains, restored)
+    function = _function(cell, list(arguments), restore, body, outputs)
+    RECIPES[function] = Recipe(cell, tuple(finder.spans), finder.texts, restored)
+    return Call(function, arguments, tuple(outputs), finder.chains, restored)
 
 
 def _values(cell: PythonCell, around: Surroundings) -> dict[str, Any]:
@@ -178,19 +158,14 @@ def _values(cell: PythonCell, around: Surroundings) -> dict[str, Any]:
             raise _undefined(cell, name, line, around)
     for name, value in values.items():
         if around.is_job(value) and name in cell.names.assigned:
-            raise TemplateError(f"{_where(cell, cell.names.assigned[name])}: {name!r} is a job of the batch and the cell assigns it; use another name")
+            raise TemplateError(f"{where(cell, cell.names.assigned[name])}: {name!r} is a job of the batch and the cell assigns it; use another name")
         check_function(cell, name, value, around)
     return values
 
 
-def _where(cell: PythonCell, line: int) -> str:
-    text = ("\n" + cell.source).split("\n")[line - 1].strip()
-    return f"line {line}, {text if len(text) <= 100 else text[:99] + '…'!r}"
-
-
 def _undefined(cell: PythonCell, name: str, line: int, around: Surroundings) -> TemplateError:
     if name in NOTEBOOK_ONLY or name in around.hidden:
-        return TemplateError(f"{_where(cell, line)}: {name!r} belongs to the notebook, a job has none; print text, or give values back with -o NAME")
+        return TemplateError(f"{where(cell, line)}: {name!r} belongs to the notebook, a job has none; print text, or give values back with -o NAME")
 
     def own(other: str) -> bool:  # the very job that the cell makes
         return other == cell.name and around.is_job(around.namespace.get(other))
@@ -198,7 +173,7 @@ def _undefined(cell: PythonCell, name: str, line: int, around: Surroundings) -> 
     known = [other for other in (*around.namespace, *cell.names.assigned, *_BUILTINS) if not other.startswith("_") and not own(other)]
     close = difflib.get_close_matches(name, known, 3)
     hint = f"did you mean {', '.join(close)}?" if close else "define it in an earlier cell, or import it in this one"
-    return TemplateError(f"{_where(cell, line)}: {name!r} is neither defined in the notebook nor in this cell; {hint}")
+    return TemplateError(f"{where(cell, line)}: {name!r} is neither defined in the notebook nor in this cell; {hint}")
 
 
 def check_function(cell: PythonCell, name: str, value: object, around: Surroundings) -> None:
@@ -215,7 +190,7 @@ def check_function(cell: PythonCell, name: str, value: object, around: Surroundi
             if around.is_job(found) or around.is_file(found):
                 line = cell.names.read[name]
                 raise TemplateError(
-                    f"{_where(cell, line)}: the function {called!r} reads {inner!r} of the batch from the notebook; "
+                    f"{where(cell, line)}: the function {called!r} reads {inner!r} of the batch from the notebook; "
                     f"give it the file or result as an argument, then the job waits for it"
                 )
             waiting.append((inner, found))
@@ -234,108 +209,11 @@ def _copied(cell: PythonCell) -> list[ast.stmt]:
     return ast.parse("\n" + cell.source, cell.filename).body
 
 
-class _ResourceFinder(ast.NodeTransformer):
-    """Puts a variable in the place of `fit.model`, `qc['score']` and members of groups."""
-
-    def __init__(self, cell: PythonCell, jobs: Mapping[str, Any], around: Surroundings) -> None:
-        self.found: dict[str, Any] = {}
-        self.chains: dict[str, tuple[str, tuple[tuple[bool, Any], ...]]] = {}
-        self._names: dict[str, str] = {}
-        self._cell = cell
-        self._jobs = dict(jobs)
-        self._around = around
-
-    def visit(self, node: ast.AST) -> Any:
-        """The node with resources replaced; names that a function or comprehension binds itself are left alone."""
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            outer = self._jobs
-            self._jobs = {name: job for name, job in outer.items() if name not in own_names(node)}
-            changed = self.generic_visit(node)
-            self._jobs = outer
-            return changed
-        if isinstance(node, (ast.Attribute, ast.Subscript, ast.Name)):
-            return self._chain(node)
-        return self.generic_visit(node)
-
-    def _chain(self, node: ast.Attribute | ast.Subscript | ast.Name) -> ast.AST:
-        steps: list[ast.Attribute | ast.Subscript] = []
-        root: ast.expr = node
-        while isinstance(root, (ast.Attribute, ast.Subscript)):
-            steps.append(root)
-            root = root.value
-        if not isinstance(root, ast.Name) or root.id not in self._jobs:
-            return self.generic_visit(node)
-        if not isinstance(root.ctx, ast.Load):
-            return node
-        return self._resolved(root, steps[::-1])
-
-    def _resolved(self, root: ast.Name, steps: list[ast.Attribute | ast.Subscript]) -> ast.AST:
-        value: Any = self._jobs[root.id]
-        text = root.id
-        for index, step in enumerate(steps):
-            text, value = self._step(step, text, value)
-            if self._around.is_file(value) and not self._is_group_step(value, steps[index + 1 :]):
-                self._refuse_handle(text, steps[index + 1 :], step.lineno)
-                found = self._variable(text, value, step)
-                self.chains[found.id] = (root.id, tuple([_key(one) for one in steps[: index + 1]]))
-                return self._rest(found, steps[index + 1 :])
-        if isinstance(value, (str, int, float)) and steps:
-            return self._variable(text, value, root)
-        raise TemplateError(
-            f"{_where(self._cell, root.lineno)}: {text!r} {'is a job' if not steps else 'belongs to a job'}, which cannot travel into another; "
-            f"name one of its files or results, such as {root.id}.model or {root.id}['score']"
-        )
-
-    def _step(self, step: ast.Attribute | ast.Subscript, text: str, value: Any) -> tuple[str, Any]:
-        """The value one attribute or item further on; reading it is all that happens."""
-        if isinstance(step, ast.Attribute):
-            return f"{text}.{step.attr}", getattr(value, step.attr)
-        key = _key(step)[1]
-        if isinstance(key, (str, int)):
-            return f"{text}[{key!r}]", value[key]
-        raise TemplateError(
-            f"{_where(self._cell, step.lineno)}: {text}[{ast.unparse(step.slice)}] is looked up when the cell is defined, not in the job; "
-            f"put the files into a list in an earlier cell and read that"
-        )
-
-    def _is_group_step(self, value: Any, rest: Sequence[ast.AST]) -> bool:
-        """Whether `value` is a group and the chain goes on to a member of it."""
-        return bool(rest) and not isinstance(value, (str, list))
-
-    def _refuse_handle(self, text: str, rest: Sequence[ast.Attribute | ast.Subscript], line: int) -> None:
-        if rest and isinstance(rest[0], ast.Attribute) and rest[0].attr in ("path", "result"):
-            raise TemplateError(f"{_where(self._cell, line)}: in the job {text!r} already is the path or value; leave .{rest[0].attr}() out")
-
-    def _variable(self, text: str, value: Any, place: ast.expr) -> ast.Name:
-        name = self._names.setdefault(text, f"_batch_{len(self._names)}")
-        self.found[name] = value
-        return ast.copy_location(ast.Name(name, ast.Load()), place)
-
-    def _rest(self, start: ast.expr, rest: Sequence[ast.Attribute | ast.Subscript]) -> ast.expr:
-        node = start
-        for step in rest:
-            step.value = node
-            if isinstance(step, ast.Subscript):
-                step.slice = self.visit(step.slice)
-            node = step
-        return node
-
-
-def _key(step: ast.Attribute | ast.Subscript) -> tuple[bool, Any]:
-    """Whether the step is an attribute, and its name; for an item its literal index, None where that is no literal."""
-    if isinstance(step, ast.Attribute):
-        return True, step.attr
-    try:
-        return False, ast.literal_eval(step.slice)
-    except (ValueError, TypeError):
-        return False, None
-
-
 def argument_of(name: str, value: Any, cell: PythonCell, around: Surroundings) -> tuple[Any, str]:
     """The value to send, and the expression that makes a `Path` of what arrives as text where the notebook has one, '' otherwise."""
     sent, has_path = _staged(value, around)
     if isinstance(value, ModuleType) and value.__name__ == "__main__":
-        raise TemplateError(f"{_where(cell, cell.names.read[name])}: {name!r} is the notebook itself; read its variables by name")
+        raise TemplateError(f"{where(cell, cell.names.read[name])}: {name!r} is the notebook itself; read its variables by name")
     if not has_path:
         return value, ""
     return sent, _path_expression(value, name)

@@ -135,6 +135,19 @@ class BatchMagics(Magics):
             print(add_output(self.desk, *output_words(BatchMagics.batch_output, line, self.shell.user_ns)))
 
     @line_magic
+    @argument("file", metavar="FILE.py", help="where to write the script; a file of values beside it holds what cannot stand in a script, only if there is any")
+    def batch_save(self, line: str) -> None:
+        """Write the batch as a plain Python script that needs no notebook: python FILE.py runs it.
+
+        Cells of bash become commands, cells of Python functions, --each loops, with the values that they have now; files keep their places.
+        """
+        parsed = self._read(BatchMagics.batch_save, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.script.save import save_batch
+
+            print(save_batch(self.desk.batch(), parsed.file, self.shell.user_ns))
+
+    @line_magic
     @argument("filter", nargs="?", metavar="FILTER", help="a state, such as failed, or a part of the name")
     @argument("--attempts", action="store_true", help="one row for each try of a job")
     def batch_jobs(self, line: str) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from hail_batch_jupyter.core.files import FileRef
 from hail_batch_jupyter.core.template import Piece, Template
 from hail_batch_jupyter.errors import ForeignJobError, TemplateError
 from hail_batch_jupyter.jupyter.braces import fill, to_piece
-from hail_batch_jupyter.jupyter.cells import NOTEBOOK_ONLY, Surroundings
+from hail_batch_jupyter.jupyter.cells import NOTEBOOK_ONLY
+from hail_batch_jupyter.jupyter.chains import Surroundings
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch

@@ -11,7 +11,8 @@ from IPython.core.error import UsageError
 
 from hail_batch_jupyter.batch.stage import JobStage, jobs_among, stage_names
 from hail_batch_jupyter.jupyter import options
-from hail_batch_jupyter.jupyter.cells import Call, PythonCell, Surroundings, argument_of, build_call, check_function
+from hail_batch_jupyter.jupyter.cells import Call, argument_of, build_call, check_function
+from hail_batch_jupyter.jupyter.chains import PythonCell, Surroundings
 from hail_batch_jupyter.jupyter.each import Each, filled_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hail_batch_jupyter.errors import TemplateError
-from hail_batch_jupyter.jupyter.cells import Call, Surroundings, build_call, read_cell
+from hail_batch_jupyter.jupyter.cells import Call, build_call, read_cell
+from hail_batch_jupyter.jupyter.chains import Surroundings
 
 
 class Handle:

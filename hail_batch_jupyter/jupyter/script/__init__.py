@@ -1,0 +1,1 @@
+"""A batch of a notebook as a plain Python script that describes and runs it again."""
