@@ -15,8 +15,10 @@ _MOST = 1000
 """Tasks in one array, where the site allows more."""
 _TASK_S = 60.0
 """As many short jobs are packed into a task as take about so long together."""
+_LEAST_S = 2.0
+"""A task that takes less costs Slurm more than its jobs cost the node."""
 _SPREAD = 64
-"""A shape's jobs are packed only where there are more than this: so many nodes or cores may be free at once."""
+"""Beyond that a shape's jobs are packed only where there are more than this: so many nodes or cores may be free at once."""
 _PROBE_S = 10.0
 """The first jobs of a shape go alone; so long the others of a large wave wait to see how long those take."""
 
@@ -70,11 +72,12 @@ class Packing:
         """(attempts that may be submitted now, of which so many go into a task)."""
         if self._pack is not None:
             return n_waiting, self._pack
-        if n_waiting <= _SPREAD:
-            return n_waiting, 1
         known = self._seconds.get(shape)
         if known is not None:
-            return n_waiting, max(1, min(int(_TASK_S / max(known[1], 0.01)), n_waiting // _SPREAD))
+            seconds = max(known[1], 0.01)
+            return n_waiting, max(1, min(int(_LEAST_S / seconds), n_waiting), min(int(_TASK_S / seconds), n_waiting // _SPREAD))
+        if n_waiting <= _SPREAD:
+            return n_waiting, 1
         if shape not in self._probed:
             self._probed[shape] = now
             return _SPREAD, 1

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
+from tests.backends import slurm_dag
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, files_holding, main_log, run, states, submit
 from tests.engine.killing import kill_runner, maker
@@ -157,6 +159,30 @@ def test_the_end_of_the_maker_ends_the_jobs(slurm: SlurmCluster) -> None:
     wait_until(lambda: in_queue(slurm, running) == [])
 
 
+def test_a_thousand_jobs_go_on_without_their_notebook_and_are_cancelled_in_the_middle(
+    slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = fake_sbatch(tmp_path, monkeypatch, 'exec "$real" "$@"')
+    spec = f"__import__('tests.backends.slurm_dag', fromlist=['x']).dag({str(tmp_path)!r}, 1000)"
+    backend = "__import__('hail_batch_jupyter.backends.slurm', fromlist=['x']).SlurmBackend()"
+    with maker(f"{spec}, backend={backend}", detach=True) as (process, running):
+        wait_until(lambda: "S" in states(running))
+        process.kill()  # the notebook
+        process.wait()
+    again = attach(str(running.id))
+    meant = slurm_dag.expected(1000)
+    wait_until(lambda: states(again).count("S") == meant.count("S"), LONG_S, lambda: Counter(states(again)))
+
+    again.cancel()
+    again.wait(LONG_S)
+
+    ran = (tmp_path / "ran").read_text().split()
+    assert states(attach(str(running.id))) == meant
+    assert sorted(map(int, ran)) == [number for number, letter in enumerate(meant, 1) if letter in "SF" or number == 1]
+    assert len(calls.read_text().splitlines()) < 50
+    wait_until(lambda: in_queue(slurm, again) == [])
+
+
 def test_a_job_that_does_not_listen_is_killed(slurm: SlurmCluster) -> None:
     running = submit(bash(1, "trap '' TERM; echo here; while :; do read -r -t 1 _ <> <(:) || :; done"), backend=SlurmBackend())
     wait_until(lambda: main_log(running) == "here\n")
@@ -224,10 +250,8 @@ def test_a_refused_job_is_an_error_with_the_words_of_slurm() -> None:
     assert running.get_job(1)["reason"].startswith("could not start: sbatch refused it: Invalid partition")
 
 
-REFUSED = """for word; do
-  case $word in --cpus-per-task=2) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1;; esac
-done
-exec "$real" "$@\""""
+INVALID = "sbatch: error: Batch job submission failed: Invalid qos specification"
+REFUSED = f'for word; do [ "$word" != --cpus-per-task=2 ] || {{ echo "{INVALID}" >&2; exit 1; }}; done\nexec "$real" "$@"'
 
 
 def test_a_refusal_in_the_middle_names_what_was_submitted_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
