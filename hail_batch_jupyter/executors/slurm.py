@@ -16,7 +16,7 @@ from hail_batch_jupyter.core.ports import Attempt, Outcome
 from hail_batch_jupyter.executors.slurm_calls import Calls, Known, Submitted
 from hail_batch_jupyter.executors.slurm_nodes import Nodes
 from hail_batch_jupyter.executors.slurm_queue import BackOff, Submission, SubmitQueue, Watch
-from hail_batch_jupyter.executors.slurm_script import JOB, TASK_PROGRAM, task_text
+from hail_batch_jupyter.executors.slurm_script import JOB, task_program, task_text
 from hail_batch_jupyter.executors.slurm_stops import Stop, Stops
 from hail_batch_jupyter.executors.slurm_words import LIVE, End, Line, Site, SlurmSettings, certain, end_of, ranges, said_by
 from hail_batch_jupyter.observe import procfs, slurm_jobs
@@ -64,7 +64,7 @@ class SlurmExecutor:
         self._now = now
         self._folder = slurm_jobs.prepare(directory, env)
         self._write("job.sh", JOB)
-        self._write("task.py", TASK_PROGRAM.read_text(encoding="utf-8"))
+        self._write("task.py", task_program())
         self._client = Client({**env, procfs.RUN_VARIABLE: directory.name})
         self._calls = Calls(self._client, slurm_jobs.job_name(directory.name), self._folder, settings, self._write)
         self._thread = ThreadPoolExecutor(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import SCRATCH
@@ -29,7 +28,14 @@ exit 126
 """
 """What every task of an array begins with: it finds a Python for `slurm_task.py`."""
 
-TASK_PROGRAM = Path(__file__).with_name("slurm_task.py")
+
+def task_program() -> str:
+    """The text of `slurm_task.py`, which the nodes get a copy of; this package may be in a zip file."""
+    import pkgutil
+
+    data = pkgutil.get_data(__package__ or "", "slurm_task.py")
+    assert data is not None
+    return data.decode()
 
 
 def task_text(attempt: Attempt, run_id: str, scratch: str, settings: SlurmSettings) -> str:

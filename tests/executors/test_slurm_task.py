@@ -11,7 +11,7 @@ import pytest
 
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import JobSpec
-from hail_batch_jupyter.executors.slurm_script import JOB, TASK_PROGRAM, task_text
+from hail_batch_jupyter.executors.slurm_script import JOB, task_program, task_text
 from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 from hail_batch_jupyter.observe import slurm_jobs
 from hail_batch_jupyter.observe.slurm_jobs import Word
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("words", "tasks", "stops", "logs"):
         (tmp_path / name).mkdir()
     (tmp_path / "job.sh").write_text(JOB)
-    (tmp_path / "task.py").write_text(TASK_PROGRAM.read_text())
+    (tmp_path / "task.py").write_text(task_program())
     return tmp_path
 
 
