@@ -39,8 +39,9 @@ LAYERS = {
 }
 """Top-level module or package -> layer; '' is the package itself. Imports point to lower numbers, or stay inside."""
 
-ONE_BOX = {("engine", "executors"), ("config", "errors"), ("cli", "service")}
-"""Pairs of one layer of which the first may import the second: the runner's process is put together in `engine`, settings raise errors, a command serves."""
+ONE_BOX = {("engine", "executors"), ("config", "errors"), ("cli", "service"), ("observe", "cost")}
+"""Pairs of one layer of which the first may import the second: the runner's process is put together in `engine`, settings raise errors, a command serves,
+a run tells what it costs."""
 
 TYPES_FROM_ABOVE = {
     "batch/__init__.py": "backends come through the registry, the type checker has to know them",

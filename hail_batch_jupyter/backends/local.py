@@ -12,6 +12,7 @@ from typing import Any
 
 from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.backends.origin import origin
+from hail_batch_jupyter.backends.pricing import with_card
 from hail_batch_jupyter.backends.remote_inputs import versions_of
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
@@ -54,7 +55,7 @@ class LocalBackend(Backend[RunningBatch]):
     capabilities = frozenset(
         {"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "image", "gpu", "retry", "groups", "strict"}
     )
-    run_options = frozenset({"wait", "resume", "open", "disable_progress_bar", "callback", "token"})
+    run_options = frozenset({"wait", "resume", "open", "disable_progress_bar", "callback", "token", "max_cost_usd"})
 
     def __init__(
         self,
@@ -117,6 +118,7 @@ class LocalBackend(Backend[RunningBatch]):
 
         Raises SubmitError for a missing input or a folder that cannot be written, CapabilityError for what needs another backend.
         """
+        spec = with_card(spec, self.name)
         capacity = self.capacity()
         self._check(spec, capacity)
         remote = versions_of(spec)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hail_batch_jupyter.backends.service_cost import job_costs_told, told_by_service
 from hail_batch_jupyter.backends.service_job import ServiceJob, logs_of
 from hail_batch_jupyter.client.port import ServicePort
 from hail_batch_jupyter.client.session import Service, Submitted
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec
 from hail_batch_jupyter.errors import BatchException, RunLostError, ServiceError
 from hail_batch_jupyter.observe.running import RunningBatch
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.cost.account import JobCost, RunCost
 
 
 class ServiceRun(RunningBatch):
@@ -100,6 +104,14 @@ class ServiceRun(RunningBatch):
         if not uri.startswith("file://") or uri not in self.kept_files:
             raise RunLostError(f"{relative!r} of batch {self.id} is not on this machine; write it out with write_output")
         return Path(uri.removeprefix("file://"))
+
+    def costs(self) -> RunCost:
+        """What the service says: of the jobs of this submission that have ended by stage, of the whole batch until now by part."""
+        return told_by_service(self.spec, self.snapshot(), self.last_known_status(), self.runs_on)
+
+    def job_costs(self) -> list[JobCost]:
+        """What the service said of each job of this submission when it ended."""
+        return job_costs_told(self.spec, self.snapshot())
 
     def cost_text(self) -> str:
         """What the jobs of this submission that have ended cost."""

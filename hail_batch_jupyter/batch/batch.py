@@ -287,6 +287,7 @@ class Batch(BatchCosts):
         wait=False (where the backend has it)  return at once, the run goes on
         resume=True (where the backend has it)  run all jobs, but take over those that succeeded in an earlier run of this batch and have not
                   changed: same command, inputs, image and settings, and their files are still there; says which run and why. It keeps intermediate files.
+        max_cost_usd=5 (where the backend has it)  start no more jobs once what was spent, and what runs will probably cost, is more, by the rate card
 
         >>> b = Batch()
         >>> j = b.new_job(name='greet').command('echo hello')

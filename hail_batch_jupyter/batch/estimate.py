@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from hail_batch_jupyter.batch.resume import script_lineage
 from hail_batch_jupyter.compile.compiler import compile_batch
 from hail_batch_jupyter.core.events import BatchSnapshot, JobView
-from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
+from hail_batch_jupyter.core.spec import BatchSpec, Budget, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.stems import stage_name
-from hail_batch_jupyter.cost.card import chosen_card
+from hail_batch_jupyter.cost.card import card_data, chosen_card
 from hail_batch_jupyter.cost.estimate import Estimate, estimate
-from hail_batch_jupyter.cost.history import History, seen_by
-from hail_batch_jupyter.errors import RunLostError
+from hail_batch_jupyter.cost.history import TAKEN_OVER, TIMEOUT, History, seen_by
+from hail_batch_jupyter.cost.money import dollars, parse_usd
+from hail_batch_jupyter.errors import CapabilityError, RunLostError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import read_spec
 from hail_batch_jupyter.observe.journal import read_events
@@ -48,6 +49,26 @@ def estimate_spec(batch: Batch, spec: BatchSpec, card: str | os.PathLike[str] | 
     """What this spec of the batch will probably cost; with `takes_over` the successes of the last run are not run again."""
     chosen = chosen_card(batch.backend.name, card)
     return estimate(spec.jobs, chosen, history_of(batch, chosen, takes_over=takes_over))
+
+
+def with_budget(batch: Batch, spec: BatchSpec, max_cost_usd: str | float, *, takes_over: bool) -> BatchSpec:
+    """The spec with a limit of what it may cost, and with what is needed to keep it: the card, and how long its jobs will probably take.
+
+    Raises UnitError for what is no amount, CapabilityError where nothing is charged, or where a service runs the jobs.
+    """
+    max_usd = parse_usd(max_cost_usd)
+    if batch.backend.remote:
+        raise CapabilityError(
+            f"a limit of {dollars(max_usd)} for one run needs a backend whose jobs are started from here; a batch service has limits for its billing projects"
+        )
+    card = chosen_card(batch.backend.name)
+    if card.free:
+        raise CapabilityError(
+            f"a limit of {dollars(max_usd)} needs prices, and by rate card {card.label} nothing is charged; name a card in the setting batch/rate_card"
+        )
+    found = estimate(spec.jobs, card, history_of(batch, card, takes_over=takes_over))
+    expected_ms = tuple([0 if job.basis in (TAKEN_OVER, TIMEOUT) else job.expected_ms for job in found.jobs])
+    return spec._replace(card=card_data(card), budget=Budget(max_usd, expected_ms))
 
 
 def history_of(batch: Batch, card: Card, *, takes_over: bool) -> History:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.core.spec import BatchSpec
     from hail_batch_jupyter.observe.running import RunningBatch
 
-_DEFAULTS: dict[str, Any] = {"wait": True, "resume": False, "open": False, "disable_progress_bar": False, "callback": None, "token": None}
+_DEFAULTS: dict[str, Any] = {"wait": True, "resume": False, "open": False, "disable_progress_bar": False, "callback": None, "token": None, "max_cost_usd": None}
 
 
 class _Begun(NamedTuple):
@@ -76,6 +76,10 @@ def _begin(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, de
     if not spec.jobs and not spec.external and not (remote and last is None):
         _say_nothing_to_do(remote)
         return None if last is None else _Begun(last, False)
+    if asked["max_cost_usd"] is not None:
+        from hail_batch_jupyter.batch.estimate import with_budget
+
+        spec = with_budget(batch, spec, asked["max_cost_usd"], takes_over=resume)
     notebook = in_notebook()
     spec = spec._replace(callback=asked["callback"], token=asked["token"])
     follows = last if remote else None

@@ -28,7 +28,7 @@ class JobEvent(NamedTuple):
     """One thing that happened.
 
     seq       1, 2, … within the run        time_ms   milliseconds since the epoch
-    job_id    0 for the run as a whole, whose `phase` is then 'start', 'cancel', 'lost' (nobody works on it any more) or 'end'
+    job_id    0 for the run as a whole, whose `phase` is then 'start', 'note', 'cancel', 'lost' (nobody works on it any more) or 'end'
     phase     of a running job: 'input', 'main' or 'output'
     pid       session leader of a started attempt
     files     after success: (path below scratch, size, mtime_ns) of each promised file
@@ -247,6 +247,8 @@ class BatchSnapshot(NamedTuple):
                 groups |= {event.group}
             elif event.phase == "cancel":
                 cancelled, note = True, event.reason or note
+            elif event.phase == "note":
+                note = event.reason or note
             elif event.phase == "lost":
                 cancelled, lost, note = True, True, event.reason or note
             elif event.phase == "start":

@@ -17,6 +17,7 @@ BACKENDS = {
 }
 HOOKS = {
     "show_run": "hail_batch_jupyter.jupyter.display:show_run",
+    "cost_frame": "hail_batch_jupyter.jupyter.costframe:cost_frame",
     "estimate_html": "hail_batch_jupyter.jupyter.costtable:estimate_html",
     "show_pool": "hail_batch_jupyter.jupyter.pool_view:show_pool",
     "jobs_frame": "hail_batch_jupyter.jupyter.tables:jobs_frame",

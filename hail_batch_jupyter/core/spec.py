@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from hail_batch_jupyter.core.retry import Retry
 
@@ -123,6 +123,17 @@ class JobSpec(NamedTuple):
         return self.name or f"job {self.job_id}"
 
 
+class Budget(NamedTuple):
+    """What a run may cost.
+
+    max_usd      no job is started once what was spent, and what runs will probably cost, is more
+    expected_ms  billed milliseconds of each job in the order of the jobs, 0 where nothing is known
+    """
+
+    max_usd: float
+    expected_ms: tuple[int, ...] = ()
+
+
 class BatchSpec(NamedTuple):
     """A whole run: jobs in topological order, numbered from `first_job_id`.
 
@@ -133,6 +144,7 @@ class BatchSpec(NamedTuple):
     previous_run   id of the run that this one follows
     groups         numbered from 1, parents first          at_most  no more jobs of the run at once
     left_out       jobs that do not run, unless their results are taken over; they end as cancelled
+    card           the rate card by which its attempts are priced, as `cost.card.card_data` gives it; None where nothing is charged
     """
 
     name: str | None
@@ -151,6 +163,8 @@ class BatchSpec(NamedTuple):
     groups: tuple[GroupSpec, ...] = ()
     at_most: int | None = None
     left_out: tuple[int, ...] = ()
+    card: Optional[Mapping[str, Any]] = None
+    budget: Optional[Budget] = None
 
     def job(self, job_id: int) -> JobSpec:
         """The job of that number; KeyError if there is none."""
@@ -200,6 +214,9 @@ def from_json(data: Mapping[str, Any]) -> BatchSpec:
     jobs = tuple(_job_from_json(job) for job in data["jobs"])
     external = tuple(Transfer(*item) for item in data.get("external", ()))
     groups = tuple(GroupSpec(**group) for group in data.get("groups", ()))
+    if head.get("budget") is not None:
+        max_usd, expected_ms = head["budget"]
+        head["budget"] = Budget(max_usd, tuple(expected_ms))
     done = {int(key): value for key, value in data.get("done", {}).items()}
     left_out = tuple(data.get("left_out", ()))
     return BatchSpec(jobs=jobs, external=external, groups=groups, done=done, left_out=left_out, **head)

@@ -79,7 +79,7 @@ def _with_rate(card: Card, rate: str) -> Card:
         usd = Fraction(-1)
     if usd < 0:
         raise ConfigError(f"rate card '{FLAT}:{rate}': {rate!r} is no rate; write dollars for a core-hour, such as {FLAT}:0.02")
-    return card._replace(name=f"{FLAT}:{rate.strip()}", prices=tuple([price._replace(usd=usd) for price in card.prices]))
+    return card._replace(name=f"{FLAT}:{rate.strip()}", date="rate as set", prices=tuple([price._replace(usd=usd) for price in card.prices]))
 
 
 def card_of(data: Mapping[str, Any], where: str) -> Card:

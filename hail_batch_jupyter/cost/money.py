@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
+from hail_batch_jupyter.errors import UnitError
+
 PARTS = ("compute", "memory", "disk", "network", "service")
 """What an amount is made of; 'network' is the fee for the address, 'service' what the service takes for itself."""
 PART_TITLES = {"compute": "compute", "memory": "memory", "disk": "disk", "network": "network fee", "service": "service fee"}
@@ -76,3 +78,17 @@ def dollars(usd: Fraction | float) -> str:
     if not int(whole) and not int(rest):
         return f"under {sign}$0.000001"
     return f"{sign}${int(whole):,}.{rest}"
+
+
+def parse_usd(value: str | float) -> float:
+    """Dollars of 5, '0.50' or '$5'.
+
+    Raises UnitError when it is no amount above zero.
+    """
+    try:
+        usd = float(str(value).strip().lstrip("$"))
+    except ValueError:
+        usd = -1.0
+    if not 0 < usd < float("inf"):
+        raise UnitError(f"cost {str(value)!r} is not an amount; write dollars above zero, such as 5 or 0.50")
+    return usd

@@ -9,6 +9,7 @@ from hail_batch_jupyter.cost.history import REFUSED, SAME_NAME, SAME_STAGE, TAKE
 from hail_batch_jupyter.cost.money import PART_TITLES, Breakdown, decimal_text, dollars
 
 if TYPE_CHECKING:
+    from hail_batch_jupyter.cost.account import RunCost
     from hail_batch_jupyter.cost.estimate import Estimate, StageForecast
     from hail_batch_jupyter.cost.rates import Card
 
@@ -39,6 +40,18 @@ def parts_text(amount: Breakdown) -> str:
     return ", ".join([f"{PART_TITLES[name]} {dollars(part)}" for name, part in amount._asdict().items() if part])
 
 
+def cost_text(cost: RunCost, *, complete: bool) -> str:
+    """'$0.0123 so far, about $0.05 more · hail (2026-08-21)'; where nothing is charged core-hours."""
+    whole = cost.whole
+    if cost.free:
+        return f"{hours_text(whole.core_hours)} · {cost.priced_by}"
+    if complete:
+        return f"{dollars(whole.so_far.total)} · {cost.priced_by}"
+    more = f", about {dollars(whole.rest.total)} more" if whole.rest.total else ""
+    missing = f" and {_jobs(whole.unknown)} unknown" if whole.unknown else ""
+    return f"{dollars(whole.so_far.total)} so far{more}{missing} · {cost.priced_by}"
+
+
 def card_text(card: Card) -> str:
     """'rate card hail (2026-08-21)'."""
     return f"rate card {card.label}"
@@ -51,7 +64,7 @@ def estimate_line(estimate: Estimate) -> str:
     if estimate.card.free:
         low, expected, high = estimate.core_hours
         between = "" if low == high else f", {hours_text(low)} to {hours_text(high)}"
-        figures = f"no charge; {hours_text(expected)} expected{between}"
+        figures = f"{hours_text(expected)} expected{between}"
     head = figures if counted else "the cost cannot be told"
     return f"{head}, by {card_text(estimate.card)}; {basis_text(estimate)}"
 

@@ -19,7 +19,7 @@ class Cancels:
         self._spec = spec
         self._chains = {group.group_id: spec.groups_of(group.group_id) for group in spec.groups}
         self._groups: set[int] = set()
-        self._jobs: set[int] = set()
+        self._jobs: dict[int, str] = {}
         self._failed: Counter[int] = Counter()
 
     def whole(self) -> None:
@@ -34,15 +34,15 @@ class Cancels:
         self.any = True
         return True
 
-    def jobs(self, job_ids: Iterable[int]) -> None:
-        """Cancel single jobs, those that always run too: somebody named them."""
-        self._jobs.update(job_ids)
+    def jobs(self, job_ids: Iterable[int], reason: str = "") -> None:
+        """Cancel single jobs, those that always run too: somebody named them, or there is a reason."""
+        self._jobs.update(dict.fromkeys(job_ids, reason or "cancelled by the user"))
         self.any = True
 
     def why(self, job: JobSpec) -> str:
         """Why the job is cancelled, '' if it is not."""
         if job.job_id in self._jobs:
-            return "cancelled by the user"
+            return self._jobs[job.job_id]
         if job.always_run:
             return ""
         if self.all:

@@ -14,8 +14,9 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -81,13 +82,13 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     stores = Stores(sys.executable, orders["sys_path"], spec.requester_pays_project, os.environ)
     localizer = Localizer(facts.scratch, orders["shared_directory"], stores)
     executor = _executor(directory, facts.scratch, orders)
-    journal = JournalWriter(directory / "events.jsonl")
+    outside = Outside(directory, orders["tied"])
+    journal, requests = _journal(directory, spec, outside)
     finisher = Finisher(localizer, logs, here="slurm" not in orders)
     env = {int(job_id): values for job_id, values in orders["env"].items()}
-    outside = Outside(directory, orders["tied"])
     gpus = None if orders["gpus"] is None else [Gpu(*gpu) for gpu in orders["gpus"]]
     ledger = Ledger(Capacity(*orders["capacity"]))
-    engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason, requests=outside.requests, gpus=gpus)
+    engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason, requests=requests, gpus=gpus)
     gc.freeze()  # what is loaded stays; the collector need not look at it again and again
     try:
         _copy_external(spec, localizer)
@@ -102,6 +103,17 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     journal.close()
     if rubbish is not None:
         remove_tree(rubbish)
+
+
+def _journal(directory: Path, spec: BatchSpec, outside: Outside) -> tuple[JournalWriter, Callable[[], Sequence[CancelRequest]]]:
+    """The journal, and what cancels parts of the run; with a rate card each attempt is priced, with a budget that may cancel the rest."""
+    path = directory / "events.jsonl"
+    if spec.card is None:
+        return JournalWriter(path), outside.requests
+    from hail_batch_jupyter.engine.budget import MeteredJournal, within_budget
+
+    journal = MeteredJournal(path, spec)
+    return journal, within_budget(spec, journal, outside.requests)
 
 
 def _executor(directory: Path, scratch: str, orders: dict[str, Any]) -> Executor:

@@ -13,8 +13,11 @@ from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
 from hail_batch_jupyter.jupyter.words import plural
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.core.spec import BatchSpec
+    from hail_batch_jupyter.jupyter.desk import Desk
 
 _SHOWN = 60
 
@@ -24,6 +27,24 @@ def cost_line(batch: Batch, spec: BatchSpec, *, fresh: bool) -> str:
     from hail_batch_jupyter.batch.estimate import estimate_spec
 
     return f"cost: {estimate_line(estimate_spec(batch, spec, takes_over=not fresh))}"
+
+
+def cost_of(desk: Desk, *, jobs: bool, before: bool, card: str | None) -> pd.DataFrame | Estimate:
+    """What `%batch_cost` gives: the costs of the last run, or an estimate where there is none or it is asked for.
+
+    Raises UsageError for a card without an estimate: a run is priced by the card that it began with.
+    """
+    from IPython.core.error import UsageError
+
+    if card is not None and not before:
+        raise UsageError(f"--card {card}: a run keeps the rate card that it began with; write %batch_cost --estimate --card {card}")
+    if not before:
+        try:
+            return desk.last_run().cost_frame("job" if jobs else "stage")
+        except UsageError:
+            if not desk.has_batch():
+                raise
+    return desk.batch().estimate_cost(card)
 
 
 def estimate_html(estimate: Estimate) -> str:
@@ -38,6 +59,6 @@ def estimate_html(estimate: Estimate) -> str:
 def parts_html(amounts: dict[str, Breakdown]) -> str:
     """Amounts by what they are made of: one row an amount, one column a part that has a price."""
     used = [part for part in PARTS if any(getattr(amount, part) for amount in amounts.values())]
-    heads: Sequence[str] = ["", *[PART_TITLES[part] for part in used], "in all"]
+    heads: Sequence[str] = ["", *[PART_TITLES[part] for part in used], "sum"]
     rows = [row_html([title, *[dollars(getattr(amount, part)) for part in used], f"<b>{dollars(amount.total)}</b>"]) for title, amount in amounts.items()]
     return table_html("", heads, rows)

@@ -153,7 +153,7 @@ def _made_words(name: str, jobs: Sequence[Job], cell: Described, batch: Batch) -
 def run_command(desk: Desk, parsed: options.Parsed) -> None:
     """What `%batch_run` does."""
     names = tuple(job.name or "" for job in jobs_named(desk.batch(), parsed.only))
-    run_cells(desk, run.RunOrder(names, parsed.fresh, parsed.again), dry=parsed.dry_run, strict=parsed.strict, wait=parsed.wait)
+    run_cells(desk, run.RunOrder(names, parsed.fresh, parsed.again, parsed.max_cost), dry=parsed.dry_run, strict=parsed.strict, wait=parsed.wait)
 
 
 def run_cells(desk: Desk, order: run.RunOrder, *, dry: bool = False, strict: bool = False, wait: bool = False) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hail_batch_jupyter.batch.batch import Batch
+    from hail_batch_jupyter.cost.estimate import Estimate
 
 
 @contextmanager
@@ -103,6 +104,7 @@ class BatchMagics(Magics):
     @argument("--again", action="store_true", help="even beside a live run of this batch")
     @argument("--only", action="extend", nargs="+", default=[], metavar="JOB", help="these jobs and what they need")
     @argument("--strict", action="store_true", help="refuse a job that asks for more than this machine has")
+    @argument("--max-cost", metavar="USD", help="start no more jobs once what was spent, and what runs will probably cost, is more")
     def batch_run(self, line: str) -> None:
         """Run what the cells say now; returns at once, the widget appears under the cell.
 
@@ -157,6 +159,18 @@ class BatchMagics(Magics):
             from hail_batch_jupyter.jupyter.control import jobs_table
 
             return jobs_table(self.desk, parsed.filter, attempts=parsed.attempts)
+
+    @line_magic
+    @argument("--jobs", action="store_true", help="one row a job instead of one a stage")
+    @argument("--estimate", action="store_true", help="what running the batch as its cells are now will probably cost")
+    @argument("--card", metavar="CARD", help="with --estimate: by this rate card; a name, core-hours:RATE or a file")
+    def batch_cost(self, line: str) -> pd.DataFrame | Estimate:
+        """What the last run has cost, and what its rest will probably cost, as a pandas DataFrame; before the first run an estimate."""
+        parsed = self._read(BatchMagics.batch_cost, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.costtable import cost_of
+
+            return cost_of(self.desk, jobs=parsed.jobs, before=parsed.estimate, card=parsed.card)
 
     @line_magic
     @argument("job", metavar="JOB", help="name or number")

@@ -27,11 +27,12 @@ _SLICE_S = 0.5
 
 @dataclass(frozen=True)
 class RunOrder:
-    """How to run: only some jobs, without taking results over, beside a live run."""
+    """How to run: only some jobs, without taking results over, beside a live run, within a budget of dollars."""
 
     only: tuple[str, ...] = ()
     fresh: bool = False
     again: bool = False
+    max_cost: str | None = None
 
 
 def run_batch(desk: Desk, order: RunOrder) -> RunningBatch:
@@ -55,6 +56,10 @@ def run_batch(desk: Desk, order: RunOrder) -> RunningBatch:
             attach(last.run_id)
         previous = None if order.fresh or last is None else last.run_id
         spec = spec._replace(previous_run=previous)
+        if order.max_cost is not None:
+            from hail_batch_jupyter.batch.estimate import with_budget
+
+            spec = with_budget(batch, spec, order.max_cost, takes_over=not order.fresh)
         running = batch.backend.submit(spec, SubmitOptions(keep_files=True, detach=True))
     keep(desk, batch, running)
     display.show_run(running)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
@@ -42,7 +43,9 @@ def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
 
 def _write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
     path = directory / "events.jsonl"
-    snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs]).after(read_events(path))
+    events = read_events(path)
+    snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs]).after(events)
+    priced = _pricing(spec, events)
     now_ms = int(time.time() * 1000)
     succeeded = _last_attempts(finished(directory))
     journal = JournalWriter(path)
@@ -51,11 +54,23 @@ def _write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
         for job, view in zip(spec.jobs, snapshot.jobs):
             if not view.state.complete:
                 for event in _ending(succeeded.get(job.job_id, 0), scratch, job, view, now_ms):
-                    journal.write(event)
+                    journal.write(priced(event))
         journal.write(JobEvent(0, now_ms, 0, phase="end"))
     finally:
         journal.close()
     rundir.mark_ended(directory, "lost")
+
+
+def _pricing(spec: BatchSpec, events: Iterable[JobEvent]) -> Callable[[JobEvent], JobEvent]:
+    """What puts the price of an attempt into the event of its end."""
+    if spec.card is None:
+        return lambda event: event
+    from hail_batch_jupyter.cost.meter import Meter
+
+    meter = Meter(spec)
+    for event in events:
+        meter.priced(event)
+    return meter.priced
 
 
 def why_lost(directory: Path) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from hail_batch_jupyter.core.events import AttemptView, BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.ports import BatchPort
@@ -20,6 +20,11 @@ from hail_batch_jupyter.observe.looking import Looking
 from hail_batch_jupyter.observe.retrying import spec_to_retry
 from hail_batch_jupyter.observe.status import batch_status, job_status
 from hail_batch_jupyter.observe.watch import watch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hail_batch_jupyter.cost.account import Account, JobCost, RunCost
 
 CONTAINERS = ("input", "main", "output")
 _SLICE_S = 0.2
@@ -60,6 +65,7 @@ class RunningBatch(Awaiting, Looking):
         self.resubmit: Callable[[BatchSpec], RunningBatch] | None = None
         self.close_if_dead: Callable[[], bool] = lambda: False
         self._port = port
+        self._account: Account | None = None
         self._lock = threading.Lock()
         self._snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs])
 
@@ -288,6 +294,40 @@ class RunningBatch(Awaiting, Looking):
         """Call `listener` with new snapshots, at most four times a second and at the end, from a daemon thread; gives the function that stops it."""
         return watch(self, listener)
 
+    def costs(self) -> RunCost:
+        """What attempts have cost, those that ended and all until now, and what the rest will probably cost; by stage and by part, exact."""
+        return self._priced().cost(int(time.time() * 1000))
+
+    def job_costs(self) -> list[JobCost]:
+        """The same of each job, in the order of the jobs."""
+        return self._priced().jobs(int(time.time() * 1000))
+
+    def _priced(self) -> Account:
+        from hail_batch_jupyter.cost.account import Account
+
+        snapshot = self.snapshot()
+        with self._lock:
+            if self._account is None:
+                self._account = Account(self.spec, self.backend)
+            self._account.update(snapshot)
+            return self._account
+
+    @property
+    def cost_usd(self) -> float:
+        """Dollars of all attempts, those that run until now."""
+        return float(self.costs().whole.so_far.total)
+
     def cost_text(self) -> str:
-        """What the run cost, in words that say what they count."""
-        return f"no charge on {self.runs_on}"
+        """What the run cost, in words that say what they count and by which card."""
+        if self.spec.card is None and self.backend == "local":
+            return f"no charge on {self.runs_on}"
+        from hail_batch_jupyter.cost.report import cost_text
+
+        return cost_text(self.costs(), complete=self.snapshot().ended_ms is not None)
+
+    def cost_frame(self, by: str = "stage") -> pd.DataFrame:
+        """What the run cost as a table, one row a stage or, with by='job', a job; see `%batch_cost`."""
+        from hail_batch_jupyter.core.registry import hook
+
+        frame: pd.DataFrame = hook("cost_frame")(self, by)
+        return frame

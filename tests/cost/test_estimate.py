@@ -88,7 +88,7 @@ def test_the_line_says_card_date_and_what_is_known() -> None:
 def test_without_prices_core_hours_are_told_instead() -> None:
     found = estimate([job(1, "fit-1", request=Request(cpu_mcpu=2000))], load_card("this-machine"), HISTORY)
 
-    assert estimate_line(found).startswith("no charge; 4.000 core-hours expected, 2.000 core-hours to 6.000 core-hours, by rate card this-machine")
+    assert estimate_line(found).startswith("4.000 core-hours expected, 2.000 core-hours to 6.000 core-hours, by rate card this-machine")
     assert "$" not in estimate_text(found)
 
 

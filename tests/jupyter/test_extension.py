@@ -7,7 +7,19 @@ import pytest
 from hail_batch_jupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
 
 MAGICS = {
-    "line": {"batch", "batch_run", "batch_wait", "batch_output", "batch_jobs", "batch_log", "batch_cancel", "batch_retry", "batch_attach", "batch_runs"},
+    "line": {
+        "batch",
+        "batch_run",
+        "batch_wait",
+        "batch_output",
+        "batch_jobs",
+        "batch_cost",
+        "batch_log",
+        "batch_cancel",
+        "batch_retry",
+        "batch_attach",
+        "batch_runs",
+    },
     "cell": {"batch_job", "batch_python"},
 }
 

@@ -1,0 +1,216 @@
+"""What a run has cost so far and what its rest will probably cost: kept up with snapshots, priced when asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import NamedTuple, Optional
+
+from hail_batch_jupyter.core.events import AttemptView, BatchSnapshot, JobView
+from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.core.stems import stage_name
+from hail_batch_jupyter.cost.card import OF_BACKEND, card_of, load_card
+from hail_batch_jupyter.cost.meter import Allotments
+from hail_batch_jupyter.cost.money import NOTHING, Breakdown
+from hail_batch_jupyter.cost.rates import HOUR_MS, Allotment
+
+
+class StageCost(NamedTuple):
+    """The jobs of one stage, or all of a run.
+
+    finished    attempts that have ended        so_far   those that run, too, until now
+    rest        what is probably still to come, of jobs of whose duration something is known        unknown   how many others are still to come
+    core_hours  granted, so far                 cores    of the largest of its jobs
+    jobs        all of them                     unpriced   those that no worker of the card has
+    """
+
+    stage: str
+    jobs: int
+    cores: Fraction
+    core_hours: Fraction
+    finished: Breakdown
+    so_far: Breakdown
+    rest: Breakdown
+    unknown: int = 0
+    unpriced: int = 0
+
+
+class RunCost(NamedTuple):
+    """What a run costs.
+
+    priced_by   the card and its date, or the service that says it itself        free   nothing is charged
+    whole       all stages together        by_part   whether stages and jobs are told by part; else their sums stand under compute
+    """
+
+    priced_by: str
+    free: bool
+    whole: StageCost
+    stages: tuple[StageCost, ...]
+    by_part: bool = True
+
+
+class JobCost(NamedTuple):
+    """One job: what it is granted and what that costs, as of StageCost; no cores where no worker has it, no rest where nothing is known."""
+
+    cores: Optional[Fraction]
+    memory_bytes: Optional[int]
+    finished: Breakdown
+    so_far: Breakdown
+    rest: Optional[Breakdown]
+
+
+class Account:
+    """Follows the snapshots of one run; what did not change since the last one is not looked at again.
+
+    Durations that are still to come are the mean of those jobs of the same stage that have succeeded in this run, else what the budget
+    expects, else the timeout. May be used by several threads.
+    """
+
+    def __init__(self, spec: BatchSpec, backend: str) -> None:
+        self.card = card_of(spec.card, "of the run") if spec.card is not None else load_card(OF_BACKEND.get(backend, "this-machine"))
+        self._spec = spec
+        self._allotments = Allotments(self.card)
+        self._lock = threading.Lock()
+        self._views: tuple[JobView, ...] = ()
+        numbers: dict[str, int] = {}
+        self._stage_of = [numbers.setdefault(stage_name(job), len(numbers)) for job in spec.jobs]
+        self._stages = list(numbers)
+        self._ended: list[dict[Allotment, int]] = [{} for _ in self._stages]
+        self._counted: list[tuple[tuple[Allotment, int], ...]] = [()] * len(spec.jobs)
+        self._took = [[0, 0] for _ in self._stages]
+        self._open = set(range(len(spec.jobs)))
+        self._expected = spec.budget.expected_ms if spec.budget is not None else ()
+
+    def update(self, snapshot: BatchSnapshot) -> None:
+        """Take what changed since the last snapshot into account."""
+        with self._lock:
+            old, new = self._views, snapshot.jobs
+            if new is old:
+                return
+            changed = range(len(new)) if not old else [number for number, (was, now) in enumerate(zip(old, new)) if was is not now]
+            for number in changed:
+                self._count(number, new[number])
+            self._views = new
+
+    def _count(self, number: int, view: JobView) -> None:
+        sums = self._ended[self._stage_of[number]]
+        for counted_as, billed_ms in self._counted[number]:
+            sums[counted_as] -= billed_ms
+        job, counted = self._spec.jobs[number], []
+        for attempt in view.attempts:
+            allotment = self._allotments.of(job.request, attempt.granted)
+            if attempt.ended_ms is not None and allotment is not None:
+                counted.append((allotment, self.attempt_ms(view, attempt, attempt.ended_ms)))
+        for counted_as, billed_ms in counted:
+            sums[counted_as] = sums.get(counted_as, 0) + billed_ms
+        self._counted[number] = tuple(counted)
+        if view.state.complete and number in self._open:
+            self._open.discard(number)
+            if view.state is JobState.SUCCESS and not view.reused and counted:
+                took = self._took[self._stage_of[number]]
+                took[0] += counted[-1][1]
+                took[1] += 1
+
+    def attempt_ms(self, view: JobView, attempt: AttemptView, until_ms: int) -> int:
+        """Milliseconds of an attempt that are charged; the phases are known of the last one."""
+        last = attempt.number == view.attempt and attempt.started_ms == view.started_ms
+        main_ms, output_ms = (view.main_ms, view.output_ms) if last else (None, None)
+        return self.card.billed_ms(attempt.started_ms, until_ms, main_ms, output_ms)
+
+    def jobs(self, now_ms: int) -> list[JobCost]:
+        """What is known of each job now, in the order of the jobs."""
+        with self._lock:
+            return [self._job(number, now_ms) for number in range(len(self._views))]
+
+    def _job(self, number: int, now_ms: int) -> JobCost:
+        finished = NOTHING
+        for counted_as, billed_ms in self._counted[number]:
+            finished = finished.plus(self.card.price(counted_as, billed_ms))
+        allotment, elapsed_ms, rest_ms = self._to_come(number, now_ms)
+        if allotment is None:
+            return JobCost(None, None, finished, finished, None)
+        cores, memory = allotment.cores, allotment.memory_bytes or None
+        if number not in self._open:
+            return JobCost(cores, memory, finished, finished, NOTHING)
+        so_far = finished.plus(self.card.price(allotment, elapsed_ms))
+        return JobCost(cores, memory, finished, so_far, None if rest_ms is None else self.card.price(allotment, rest_ms))
+
+    def _to_come(self, number: int, now_ms: int) -> tuple[Optional[Allotment], int, Optional[int]]:
+        """What a job that has not ended is granted, its billed milliseconds until now, and those still to come, None where nothing is known."""
+        view, job = self._views[number], self._spec.jobs[number]
+        allotment = self._allotments.of(job.request, view.granted)
+        elapsed_ms = 0
+        if view.state is JobState.RUNNING:
+            elapsed_ms = self.card.billed_ms(view.started_ms, now_ms, view.main_ms, view.output_ms)
+        expected_ms = self._expected_ms(number, job)
+        return allotment, elapsed_ms, None if expected_ms is None else max(0, expected_ms - elapsed_ms)
+
+    def _expected_ms(self, number: int, job: JobSpec) -> Optional[int]:
+        took_ms, count = self._took[self._stage_of[number]]
+        if count:
+            return took_ms // count
+        if number < len(self._expected) and self._expected[number]:
+            return self._expected[number]
+        return None if job.timeout_s is None else int(job.timeout_s * 1000)
+
+    def cost(self, now_ms: int) -> RunCost:
+        """What is known now."""
+        with self._lock:
+            running, rest, unknown, unpriced = self._open_jobs(now_ms)
+            sizes = [0] * len(self._stages)
+            for stage in self._stage_of:
+                sizes[stage] += 1
+            kinds = zip(self._stages, sizes, self._ended, running, rest, unknown, unpriced)
+            stages = tuple([self._stage(*kind) for kind in kinds])
+        return RunCost(self.card.label, self.card.free, whole_of(stages), stages)
+
+    def _open_jobs(self, now_ms: int) -> tuple[list[dict[Allotment, int]], list[dict[Allotment, int]], list[int], list[int]]:
+        """By stage: milliseconds of running attempts, those still to come, jobs of whose rest nothing is known, jobs that cannot be priced."""
+        running: list[dict[Allotment, int]] = [{} for _ in self._stages]
+        rest: list[dict[Allotment, int]] = [{} for _ in self._stages]
+        unknown, unpriced = [0] * len(self._stages), [0] * len(self._stages)
+        for number in self._open:
+            stage = self._stage_of[number]
+            allotment, elapsed_ms, rest_ms = self._to_come(number, now_ms)
+            if allotment is None:
+                unpriced[stage] += 1
+                continue
+            running[stage][allotment] = running[stage].get(allotment, 0) + elapsed_ms
+            rest[stage][allotment] = rest[stage].get(allotment, 0) + (rest_ms or 0)
+            unknown[stage] += rest_ms is None
+        return running, rest, unknown, unpriced
+
+    def _stage(
+        self, name: str, jobs: int, ended: Mapping[Allotment, int], running: Mapping[Allotment, int], rest: Mapping[Allotment, int], unknown: int, unpriced: int
+    ) -> StageCost:
+        kinds = {**ended, **running}
+        cores = max([allotment.cores for allotment in kinds], default=Fraction(0))
+        hours = sum([allotment.cores * billed_ms for times in (ended, running) for allotment, billed_ms in times.items()], Fraction(0)) / HOUR_MS
+        finished = self._sum(ended)
+        return StageCost(name, jobs, cores, hours, finished, finished.plus(self._sum(running)), self._sum(rest), unknown, unpriced)
+
+    def _sum(self, times: Mapping[Allotment, int]) -> Breakdown:
+        whole = NOTHING
+        for allotment, billed_ms in times.items():
+            whole = whole.plus(self.card.price(allotment, billed_ms))
+        return whole
+
+
+def whole_of(stages: tuple[StageCost, ...], name: str = "") -> StageCost:
+    """All stages together."""
+    whole = StageCost(name, 0, Fraction(0), Fraction(0), NOTHING, NOTHING, NOTHING)
+    for stage in stages:
+        whole = StageCost(
+            name,
+            whole.jobs + stage.jobs,
+            max(whole.cores, stage.cores),
+            whole.core_hours + stage.core_hours,
+            whole.finished.plus(stage.finished),
+            whole.so_far.plus(stage.so_far),
+            whole.rest.plus(stage.rest),
+            whole.unknown + stage.unknown,
+            whole.unpriced + stage.unpriced,
+        )
+    return whole

@@ -1,0 +1,67 @@
+"""A run whose attempts are priced while it goes on, and that starts no more jobs when its budget is spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Callable
+
+from hail_batch_jupyter.core.events import JobEvent
+from hail_batch_jupyter.core.ports import CancelRequest
+from hail_batch_jupyter.core.spec import BatchSpec
+from hail_batch_jupyter.cost.meter import Meter
+from hail_batch_jupyter.cost.money import dollars
+from hail_batch_jupyter.observe.journal import JournalWriter
+
+Requests = Callable[[], Sequence[CancelRequest]]
+
+
+class MeteredJournal(JournalWriter):
+    """A journal whose events of ends tell what the attempt cost."""
+
+    def __init__(self, path: Path, spec: BatchSpec) -> None:
+        super().__init__(path)
+        self.meter = Meter(spec)
+        self.ended: set[int] = set()
+
+    def write(self, event: JobEvent) -> None:
+        """As of a journal."""
+        if event.state is not None and event.state.complete:
+            self.ended.add(event.job_id)
+        super().write(self.meter.priced(event))
+
+
+def within_budget(spec: BatchSpec, journal: MeteredJournal, requests: Requests) -> Requests:
+    """The requests to cancel, and, once the budget is reached, one for all jobs that have not started and need not always run."""
+    budget = spec.budget
+    if budget is None:
+        return requests
+    limit = Fraction(budget.max_usd)
+    expected_ms = dict(zip([job.job_id for job in spec.jobs], budget.expected_ms))
+    stopped = False
+
+    def more() -> Sequence[CancelRequest]:
+        nonlocal stopped
+        found = requests()
+        if stopped:
+            return found
+        meter, now_ms = journal.meter, int(time.time() * 1000)
+        running = meter.running
+        probably = meter.spent + sum([meter.usd(job_id, now_ms, expected_ms.get(job_id, 0)) for job_id in running], Fraction(0))
+        if probably <= limit:
+            return found
+        stopped = True
+        rest = tuple([job.job_id for job in spec.jobs if job.job_id not in running and job.job_id not in journal.ended and not job.always_run])
+        return [*found, _request(rest, budget.max_usd, meter, probably)]
+
+    return more
+
+
+def _request(rest: tuple[int, ...], max_usd: float, meter: Meter, probably: Fraction) -> CancelRequest:
+    limit = dollars(max_usd)
+    spent = f"{dollars(meter.spent)} spent by jobs that ended, {dollars(probably - meter.spent)} by those that run"
+    count = "1 job was" if len(rest) == 1 else f"{len(rest)} jobs were"
+    note = f"the limit of {limit} was reached ({spent}, by rate card {meter.card.label}); {count} not started"
+    return CancelRequest(rest, 0, f"not started: the limit of {limit} was reached", note)
