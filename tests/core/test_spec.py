@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hail_batch_jupyter.core.retry import Retry
-from hail_batch_jupyter.core.spec import SPEC_VERSION, BatchSpec, Edge, JobSpec, Request, Transfer, Upload, from_json, to_json
+from hail_batch_jupyter.core.spec import SPEC_VERSION, BatchSpec, Budget, Edge, JobSpec, Request, Transfer, Upload, from_json, to_json
 
 SECRET = "correct-horse-battery-staple"
 words = st.text(st.characters(codec="utf-8"), max_size=6)
@@ -55,6 +55,8 @@ jobs = st.builds(
 )
 specs = st.builds(
     BatchSpec,
+    card=st.none() | st.dictionaries(words, words | st.integers() | st.booleans(), max_size=3),
+    budget=st.none() | st.builds(Budget, st.floats(0.01, 1e9), st.lists(st.integers(0, 1 << 40), max_size=3).map(tuple)),
     name=st.none() | words,
     jobs=st.lists(jobs, max_size=3).map(lambda made: tuple(job._replace(job_id=index) for index, job in enumerate(made, 1))),
     attributes=st.dictionaries(words, words, max_size=2),
