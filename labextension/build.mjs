@@ -23,6 +23,7 @@ const options = {
   format: "esm",
   target: "es2022",
   legalComments: "none",
+  charset: "utf8",
   metafile: true,
   write: false,
   // A page may have an AMD loader; nothing here is to be registered there.

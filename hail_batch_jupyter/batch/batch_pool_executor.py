@@ -20,6 +20,7 @@ from hail_batch_jupyter.batch.pool_future import BatchPoolFuture
 from hail_batch_jupyter.batch.run import in_notebook
 from hail_batch_jupyter.compile.pool_calls import PoolPacker
 from hail_batch_jupyter.core.ports import PoolRequest
+from hail_batch_jupyter.core.registry import hook
 from hail_batch_jupyter.core.units import Quantity, parse_cpu
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class BatchPoolExecutor(Executor):
         self._book = PoolBook()
         self._packer = PoolPacker()
         self._pool = self._open_pool()
-        self._view: Any = None
+        self._views: list[Any] = []
         self._closer: threading.Thread | None = None
         _end_at_exit(self._pool)
         weakref.finalize(self, self._pool.close, now=False).atexit = False
@@ -179,13 +180,23 @@ class BatchPoolExecutor(Executor):
         except BaseException:
             future.cancel()
             raise
-        if self._view is not None:
-            self._view.touch()
-        elif in_notebook() and threading.current_thread() is threading.main_thread():
-            from hail_batch_jupyter.core.registry import hook
-
-            self._view = hook("show_pool")(self.name, self._book.counts)
+        for view in self._views:
+            view.touch()
+        if not self._views and in_notebook() and threading.current_thread() is threading.main_thread():
+            self._views.append(hook("show_pool")(self.name, self._book.counts))
         return future
+
+    def progress(self) -> Any:  # an ipywidget
+        """The progress of all calls as an ipywidget, for a notebook or a dashboard; without one a line stands under the cell that makes the first call.
+
+        Traits to observe, which a thread of the kernel's sets: `counts`, a dict of calls by word ('submitted', 'succeeded', 'failed', 'cancelled', 'running'),
+        and `state`, 'running' or 'idle'.
+        """
+        teller = hook("pool_teller")(self.name, self._book.counts)
+        self._views.append(teller)
+        if not teller.ended:
+            teller.touch()
+        return teller.widget
 
     # the end
 
@@ -200,8 +211,8 @@ class BatchPoolExecutor(Executor):
         if wait:
             self._pool.wait()
             self.backend.close()
-            if self._view is not None:
-                self._view.flush()
+            for view in self._views:
+                view.flush()
         elif self._closer is None:
             self._closer = threading.Thread(target=_close_later, args=(self._pool, self.backend), name="hail-batch-jupyter-shutdown", daemon=True)
             self._closer.start()

@@ -20,8 +20,10 @@ HOOKS = {
     "cost_frame": "hail_batch_jupyter.jupyter.costframe:cost_frame",
     "estimate_html": "hail_batch_jupyter.jupyter.costtable:estimate_html",
     "show_pool": "hail_batch_jupyter.jupyter.pool_view:show_pool",
+    "pool_teller": "hail_batch_jupyter.jupyter.pool_widget:PoolTeller",
     "jobs_frame": "hail_batch_jupyter.jupyter.tables:jobs_frame",
     "attempts_frame": "hail_batch_jupyter.jupyter.tables:attempts_frame",
+    "run_view": "hail_batch_jupyter.jupyter.display:run_view",
     "plot_run": "hail_batch_jupyter.jupyter.plots:plot_run",
 }
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any  # IPython carries no types
 
 from hail_batch_jupyter.backends.origin import cell_id
+from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter.feed import Feed
-from hail_batch_jupyter.jupyter.graph import Message
 from hail_batch_jupyter.jupyter.publisher import PUBLISHER
 from hail_batch_jupyter.jupyter.words import progress_text
 from hail_batch_jupyter.observe.running import RunningBatch
@@ -16,15 +16,15 @@ from hail_batch_jupyter.observe.running import RunningBatch
 
 @dataclass
 class Shown:
-    """A run that is on display: its feed, the widget if there is one, and the outputs that show it."""
+    """A run that is on display: its feed, its widget if there is one, and the outputs that show it or a view of it, None for the run as HTML."""
 
     feed: Feed
-    widget: Any
-    display_ids: list[str] = field(default_factory=list)
+    widget: Any = None
+    outputs: dict[str, Any] = field(default_factory=dict)
 
 
 _SHOWN: dict[str, Shown] = {}
-"""By run id: a run has one widget, however often it is displayed."""
+"""By run id: a run has one feed and one widget, however often it is displayed, and any number of views."""
 
 
 def show_run(running: RunningBatch) -> None:
@@ -32,21 +32,71 @@ def show_run(running: RunningBatch) -> None:
 
     Where there is no kernel, as in IPython's terminal, it is one line of text.
     """
-    shell = current_shell()
-    if not has_kernel(shell):
+    if not has_kernel(current_shell()):
         print(progress_text(running, running.snapshot()))
         return
-    shown = _SHOWN.get(str(running.id))
-    if shown is None:
-        shown = _SHOWN[str(running.id)] = _make(running)
-    display_id = secrets.token_hex(16)
-    shown.display_ids.append(display_id)
-    publish(shell, _bundle(shown), display_id)
+    shown = _shown(running)
+    if shown.widget is None and can_live():
+        from hail_batch_jupyter.jupyter.widget import widget_class
+
+        shown.widget = widget_class()(shown.feed, show_widget)
+    _show(shown, shown.widget)
     if shown.widget is not None:
         shown.feed.tell_all()
-    if running.snapshot().ended_ms is None:
+
+
+def run_view(running: RunningBatch, method: str) -> Any:
+    """A widget with one view of the run, a new one at each call; all of them have the run's one feed.
+
+    Raises BatchException where the browser's part of this package was not built.
+    """
+    from hail_batch_jupyter.jupyter.widget import VIEWS, widget_class
+
+    if not can_live():
+        raise BatchException(
+            f"run.{method}() needs the browser's part of hail_batch_jupyter, which this installation lacks; install the wheel, or run 'make setup'"
+        )
+    shown = _shown(running)
+    made = widget_class()(shown.feed, show_widget, VIEWS[method])
+    _watch(shown)
+    return made
+
+
+def show_widget(widget: Any) -> None:
+    """Display a view under the cell that is running; when the run has ended the output's HTML is brought up to date.
+
+    Raises NotImplementedError where there is no kernel: IPython then shows the line of text.
+    """
+    if not has_kernel(current_shell()):
+        raise NotImplementedError("there is no notebook to show a widget in")
+    _show(_shown(widget.feed.running), widget)
+
+
+def _shown(running: RunningBatch) -> Shown:
+    return _SHOWN.setdefault(str(running.id), Shown(Feed(running)))
+
+
+def _show(shown: Shown, widget: Any) -> None:
+    display_id = secrets.token_hex(16)
+    shown.outputs[display_id] = widget
+    publish(current_shell(), _bundle(shown, widget), display_id)
+    _watch(shown)
+
+
+def _watch(shown: Shown) -> None:
+    if shown.feed.ended:
+        return
+    shell = current_shell()
+    if has_kernel(shell):
         shell.events.register("post_run_cell", PUBLISHER.finish_ended)  # the kernel may end with the cell
-        PUBLISHER.watch(shown.feed, lambda: _refresh(shell, shown))
+    PUBLISHER.watch(shown.feed, lambda: _refresh(shell, shown))
+
+
+def can_live() -> bool:
+    """Whether the browser's part was built."""
+    from hail_batch_jupyter.jupyter import widget
+
+    return widget.WIDGET_JS.exists()
 
 
 def has_kernel(shell: Any) -> bool:
@@ -77,29 +127,17 @@ def current_shell() -> Any:
     return get_ipython()
 
 
-def _make(running: RunningBatch) -> Shown:
-    from hail_batch_jupyter.jupyter import widget
-
-    if not widget.WIDGET_JS.exists():
-        return Shown(Feed(running, _nowhere), None)
-    made = widget.widget_class()(running)
-    return Shown(made.feed, made)
-
-
-def _nowhere(content: Message, buffer: bytes | None) -> None:
-    """Takes messages where no widget was built; the HTML is brought up to date instead."""
-
-
-def _bundle(shown: Shown) -> tuple[dict[str, Any], dict[str, Any]]:
+def _bundle(shown: Shown, widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     from hail_batch_jupyter.jupyter.widget import still_bundle
 
-    if shown.widget is None:
+    if widget is None:
         return still_bundle(shown.feed), {}
-    bundle: tuple[dict[str, Any], dict[str, Any]] = shown.widget._repr_mimebundle_()
+    bundle: tuple[dict[str, Any], dict[str, Any]] = widget._repr_mimebundle_()
     return bundle
 
 
 def _refresh(shell: Any, shown: Shown) -> None:
     """Bring every saved output of the run to its final state."""
-    for display_id in shown.display_ids:
-        publish(shell, _bundle(shown), display_id, update=True)
+    if has_kernel(shell):
+        for display_id, widget in shown.outputs.items():
+            publish(shell, _bundle(shown, widget), display_id, update=True)

@@ -1,8 +1,9 @@
-"""What one run's widget is told, and when: from snapshots to the messages of the protocol. Knows neither comm nor thread."""
+"""What the widgets of one run are told, and when: from snapshots to the messages of the protocol. Knows neither comm nor thread."""
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,20 +23,23 @@ _FAILURES_BYTES = 5500
 _LOST_EVERY_S = 2.0
 
 Send = Callable[[Message, bytes | None], None]
+Follow = Callable[[BatchSnapshot], None]
 
 
 class Feed:
-    """One run and the widget that shows it; every method may be called from any thread.
+    """One run and the pages (widgets, tabs) that show it; every method may be called from any thread.
 
-    Messages go through `send` in the order of their numbers. A tick sends one message at most, so that who ticks bounds the rate.
-    `retry` is how a run is retried from here.
+    A page is the function that sends to it. Messages go to every page in the order of their numbers; what one asks is answered to it alone. A tick sends one
+    message at most to each, so that who ticks bounds the rate, and calls what pages follow the run with. `retry` is how a run is retried from here.
     """
 
-    def __init__(self, running: RunningBatch, send: Send, retry: answers.Retry = deeds.retry) -> None:
+    def __init__(self, running: RunningBatch, *pages: Send, retry: answers.Retry = deeds.retry) -> None:
         self.running = running
         self._retry = retry
         self.heard = False
-        self._send = send
+        self._visible = dict.fromkeys(pages, True)
+        self._followers: dict[Send, Follow] = {}
+        self._followed_seq = -1
         self._lock = threading.RLock()
         self._answering = threading.Lock()
         self._graph: Graph | None = None
@@ -44,7 +48,6 @@ class Feed:
         self._told_clock: tuple[Any, ...] = ()
         self._told_note = ""
         self._failures: dict[int, Message] = {}
-        self._visible = True
         self._cancelling = False
         self._last_s = 0.0
         self._looked_s = 0.0
@@ -56,8 +59,48 @@ class Feed:
             self._graph = graph_of(self.running.spec)
         return self._graph
 
+    def join(self, page: Send, follow: Follow | None = None) -> None:
+        """Tell this page from now on too; `follow` is called with every snapshot that has something new."""
+        with self._lock:
+            self._visible[page] = True
+            if follow is not None:
+                self._followers[page] = follow
+                self._followed_seq = -1
+
+    def leave(self, page: Send) -> None:
+        """Tell this page nothing any more."""
+        with self._lock:
+            self._visible.pop(page, None)
+            self._followers.pop(page, None)
+
+    def _send(self, content: Message, buffer: bytes | None) -> None:
+        for page in list(self._visible):
+            page(content, buffer)
+
+    def _follow(self, snapshot: BatchSnapshot) -> None:
+        if snapshot.seq == self._followed_seq:
+            return
+        self._followed_seq = snapshot.seq
+        for follow in list(self._followers.values()):
+            try:
+                follow(snapshot)
+            except Exception:  # what users observe may raise anything; the others are told all the same
+                logging.getLogger(__name__).exception("what observes a view of %s failed", self.title)
+
+    def _tell_one(self, page: Send) -> None:
+        """Send a snapshot of what all know to a page that comes later, or missed something."""
+        if self._told is None:
+            self.tell_all()
+            return
+        with self._lock:
+            snapshot = self.running.snapshot()
+            head = self._head(snapshot)
+            if self._told != states_of(snapshot.jobs):
+                head["clock"] = _unfinished(head["clock"])
+            page(*snapshot_message(self._seq, head, self.graph, self._told, list(self._failures.values())))
+
     def tell_all(self) -> None:
-        """Send a snapshot."""
+        """Send a snapshot to every page."""
         with self._lock:
             snapshot = self.running.snapshot()
             states = states_of(snapshot.jobs)
@@ -82,10 +125,11 @@ class Feed:
         with self._lock:
             now_s = time.monotonic()
             snapshot = self._looked(now_s)
+            self._follow(snapshot)
             ended = snapshot.ended_ms is not None
             if self._told is None:
                 return not ended
-            if not ended and not self._visible and now_s - self._last_s < HIDDEN_S:
+            if not ended and not any(self._visible.values()) and now_s - self._last_s < HIDDEN_S:
                 return True
             if note_text(snapshot) != self._told_note:
                 self._last_s = now_s
@@ -115,7 +159,7 @@ class Feed:
         content, buffer = next(changes_messages(self._seq, clock, failures, self._told, states, limit))
         self._told = applied(self._told, content, buffer)
         if self._told != states:
-            content["clock"] = clock = {**clock, "complete": False, "ended_ms": None}
+            content["clock"] = clock = _unfinished(clock)
         self._seq, self._told_clock, self._last_s = content["seq"], _moving(clock), now_s
         self._send(content, buffer)
         return self._told != states
@@ -154,36 +198,37 @@ class Feed:
             "cancelling": (self._cancelling or snapshot.cancelled) and not ended,
         }
 
-    def receive(self, content: Message) -> None:
-        """Handle a message of the browser; what is not of the protocol is ignored."""
+    def receive(self, content: Message, page: Send | None = None) -> None:
+        """Handle a message of a page, the first where there is but one; what is not of the protocol is ignored."""
         kind = content.get("kind")
+        page = page or next(iter(self._visible))
         if kind == "hello" and content.get("version") == VERSION:
             self.heard = True
-            self.tell_all()
+            self._tell_one(page)
         elif kind == "need":
-            self.tell_all()
+            self._tell_one(page)
         elif kind == "visible":
-            self._visible = bool(content.get("visible"))
+            self._visible[page] = bool(content.get("visible"))
         elif kind == "job":
-            self._send(*answers.answer(self.running, content))
+            page(*answers.answer(self.running, content))
         elif kind == "cancel":
-            self._answer_deed(content)
+            self._answer_deed(content, page)
         elif kind in answers.KINDS or kind == "retry":
-            threading.Thread(target=self._answer_apart, args=(content,), name="hail-batch-jupyter-answer", daemon=True).start()
+            threading.Thread(target=self._answer_apart, args=(content, page), name="hail-batch-jupyter-answer", daemon=True).start()
 
-    def _answer_apart(self, content: Message) -> None:
+    def _answer_apart(self, content: Message, page: Send) -> None:
         """Answer what may take a while, on a thread of its own, so that the kernel's next message does not wait."""
         with self._answering:
             if content["kind"] == "retry":
-                self._answer_deed(content)
+                self._answer_deed(content, page)
             else:
-                self._send(*answers.answer(self.running, content))
+                page(*answers.answer(self.running, content))
 
-    def _answer_deed(self, content: Message) -> None:
+    def _answer_deed(self, content: Message, page: Send) -> None:
         answer = answers.carry_out(self.running, content, self._retry)
         if content["kind"] == "cancel" and answer["ok"] and not answers.names_part(content):
             self._cancelling = True
-        self._send(answer, None)
+        page(answer, None)
 
 
 def fitting(failures: Sequence[Message]) -> list[Message]:
@@ -200,6 +245,11 @@ def _shortened(failure: Message, limit_bytes: int) -> Message:
     while short["tail"] and len(json.dumps(short).encode()) > limit_bytes:
         short["tail"] = short["tail"][len(short["tail"]) // 4 + 1 :]
     return short
+
+
+def _unfinished(clock: Message) -> Message:
+    """The clock of a run whose last changes are still to be told."""
+    return {**clock, "complete": False, "ended_ms": None}
 
 
 def _moving(clock: Message) -> tuple[Any, ...]:

@@ -188,7 +188,7 @@ def _log_link(row: Any, source: RunningBatch | None) -> str:
     if source is None or source.directory is None or getattr(row, "reused", False) or pd.isna(row.attempt):
         return ""
     path = source.directory / "logs" / f"{row.job_id}.{row.attempt}.main.log"
-    opened = json.dumps({"run": str(source.id), "name": cut(source.name, 30), "job": row.job_id})
+    opened = json.dumps({"run": str(source.id), "name": cut(source.name, 30), "job": row.job_id - source.spec.jobs[0].job_id})
     return f'<a href="{escape(path.as_uri())}" data-commandlinker-command="{_OPEN_COMMAND}" data-commandlinker-args="{escape(opened)}">log</a>'
 
 

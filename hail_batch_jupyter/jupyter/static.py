@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobView
@@ -20,6 +20,7 @@ from hail_batch_jupyter.jupyter.words import (
     note_text,
     plural,
     run_word,
+    tally,
     urgent_word,
     word_of,
 )
@@ -49,6 +50,15 @@ def run_html(running: RunningBatch, snapshot: BatchSnapshot, graph: Graph) -> st
         shown += 1
     if shown < len(failed):
         parts.append(f"<div>… and {plural(len(failed) - shown, 'failed job')} more</div>")
+    return _framed(parts)
+
+
+def progress_html(running: RunningBatch, snapshot: BatchSnapshot) -> str:
+    """The first lines of that: state, name, how far it is, with a bar."""
+    return _framed([_head(running, snapshot), _bar(tally(snapshot.jobs), len(snapshot.jobs) or 1)])
+
+
+def _framed(parts: Sequence[str]) -> str:
     return f'<div style="font-family:sans-serif;font-size:13px">{"".join(parts)}</div>'
 
 

@@ -62,3 +62,34 @@ class Looking:
         Draws into `ax` if there is one. Raises MissingPackageError without matplotlib, BatchException for another kind.
         """
         return hook("plot_run")(self, kind, ax)
+
+    def dag(self) -> Any:  # an ipywidget
+        """The live graph of jobs as a widget of its own: alone, in boxes and tabs of ipywidgets, in Voilà.
+
+        This and the four below are ipywidgets with these traits to observe and to link:
+
+        selected_job   job_id that was chosen last, None for none; setting it marks the job
+        counts         dict of jobs by word: 'succeeded', 'reused', 'running', 'failed', 'cancelled', 'waiting'
+        state          'running', 'failing', 'cancelling', at the end 'succeeded', 'failed', 'cancelled' or 'stopped'
+        cost_usd       float, dollars so far
+
+        The last three change four times a second at most, on a thread of the kernel's: what an observer prints there is not seen under a cell, widgets that it
+        sets are. All views of a run share what the kernel reads and tells; `close()` ends one.
+        """
+        return hook("run_view")(self, "dag")
+
+    def timeline(self) -> Any:  # an ipywidget
+        """The live timeline by slots as a widget of its own, see `dag`."""
+        return hook("run_view")(self, "timeline")
+
+    def table(self) -> Any:  # an ipywidget
+        """The live table of jobs as a widget of its own, see `dag`."""
+        return hook("run_view")(self, "table")
+
+    def cost(self) -> Any:  # an ipywidget
+        """Live cost and resources as a widget of their own, see `dag`."""
+        return hook("run_view")(self, "cost")
+
+    def progress(self) -> Any:  # an ipywidget
+        """One live line with name, state, time, cost and counts, and the button to cancel, see `dag`."""
+        return hook("run_view")(self, "progress")

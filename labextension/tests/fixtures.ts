@@ -160,7 +160,20 @@ export function bytesOf({ buffer }: { buffer: DataView<ArrayBuffer> }): Uint8Arr
 
 export class FakeModel implements Model {
   readonly sent: BrowserMessage[] = [];
+  readonly traits: Record<string, unknown> = {};
   private readonly listeners = new Map<string, Set<CustomListener>>();
+
+  get(name: string): unknown {
+    return this.traits[name];
+  }
+
+  /** As a host does: what listens is told, also of what this page itself has set. */
+  set(name: string, value: unknown): void {
+    this.traits[name] = value;
+    for (const listener of this.listeners.get(`change:${name}`) ?? []) listener(null, []);
+  }
+
+  save_changes(): void {}
 
   send(content: BrowserMessage): void {
     this.sent.push(content);

@@ -126,7 +126,7 @@ def test_rows_lead_to_logs_and_tell_cost_where_there_is_one(run: Any, tmp_path: 
 
     for text in (html, attempts):
         assert 'a%20run/logs/2.2.main.log" data-commandlinker-command="hail-batch-jupyter:open-run"' in text
-        assert "&quot;job&quot;: 2}" in text
+        assert "&quot;job&quot;: 1}" in text
         assert "$" not in text
     assert html.count(">log</a>") == 2
     assert "failed (timed out)" in attempts

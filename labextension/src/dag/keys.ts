@@ -10,6 +10,11 @@ export function isKey(key: string): key is Key {
   return KEYS.includes(key);
 }
 
+/** Whether one of the keys is held with which others mean something else. */
+export function isHeld({ ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): boolean {
+  return ctrlKey || metaKey || altKey || shiftKey;
+}
+
 type Place = Pick<Layout, "rank" | "y">;
 
 /** The nearest node of the next column, or of the same column above or below; `from` where there is none. */

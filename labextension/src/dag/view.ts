@@ -6,7 +6,7 @@ import type { Run } from "../runs";
 import { N_STATES } from "../states";
 import { collapse, type VisibleGraph, type VisibleNode } from "./collapse";
 import { EdgeCurves } from "./edges";
-import { isKey, neighbour } from "./keys";
+import { isHeld, isKey, neighbour } from "./keys";
 import { type Layout, layOut } from "./layout";
 import { type Measure, NodeElement, nodeBox } from "./node";
 import { panByDragging } from "./pan";
@@ -59,6 +59,16 @@ export class DagView {
       if (node.kind === "job") return;
       const isOpen = open !== null && node.stages[0] === open.stages[0];
       this.drawing?.nodes[index]?.element.setAttribute("aria-expanded", String(isOpen));
+    });
+  }
+
+  /** Marks the node of a job; null for none. */
+  mark(job: number | null): void {
+    if (!this.drawing) return;
+    const { graph, nodes, run } = this.drawing;
+    const marked = job === null ? undefined : graph.nodeOfStage[run.stage[job] ?? 0];
+    nodes.forEach(({ element }, index) => {
+      element.toggleAttribute("data-marked", index === marked);
     });
   }
 
@@ -149,7 +159,7 @@ export class DagView {
 
   private onKey(event: KeyboardEvent): void {
     const { drawing } = this;
-    if (!drawing || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (!drawing || isHeld(event)) return;
     if (event.key === "Enter" || event.key === " ") this.activate(this.current);
     else if (isKey(event.key)) this.move(neighbour(drawing.layout, this.current, event.key));
     else return;

@@ -105,7 +105,10 @@ function addTabs(
   commands.addCommand(OPEN, {
     label: (args) => `Open Batch ${String(args.name ?? args.run ?? "")}`.trim(),
     describedBy: {
-      args: { type: "object", properties: { run: { type: "string" }, name: { type: "string" } } },
+      args: {
+        type: "object",
+        properties: { run: { type: "string" }, name: { type: "string" }, job: { type: "integer" } },
+      },
     },
     isEnabled: (args) => typeof args.run === "string",
     execute: (args) => {
@@ -117,6 +120,7 @@ function addTabs(
         shell.add(tab, "main");
       }
       shell.activateById(tab.id);
+      if (typeof args.job === "number") tab.content.openJob(args.job);
     },
   });
   void restorer?.restore(tracker, {

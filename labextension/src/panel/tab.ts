@@ -28,6 +28,11 @@ export class RunTab extends Widget {
     this.showView(false);
   }
 
+  /** Shows the details of a job, as soon as the run is there. */
+  openJob(job: number): void {
+    this.view.openJob(job);
+  }
+
   override dispose(): void {
     if (this.isDisposed) return;
     this.view.dispose();

@@ -17,6 +17,8 @@ export interface Panel {
   readonly element: HTMLElement;
   /** Shows the run; called once a frame at most, and only while the view is shown. */
   update(run: Run): void;
+  /** Marks a job that was chosen elsewhere; null for none. */
+  mark?(job: number | null): void;
 }
 
 /** The default export of the module of the views; called once for each place where the widget is shown. */

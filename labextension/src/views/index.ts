@@ -17,6 +17,7 @@ const make: MakeViews = (host, run, signal) => {
       shown.run = latest;
       panel.update(latest);
     },
+    mark: (job) => panel.mark?.(job),
   });
   return (name) => open(panelOf(name, host, run, columns, signal));
 };

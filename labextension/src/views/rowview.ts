@@ -43,7 +43,13 @@ export class RowViews {
   private readonly rows = new Map<number, Row>();
 
   /** Shows these rows and no others; `current` is the one that the tab key leads to, `marked` the job whose details are shown. */
-  paint({ first, end }: RowWindow, jobs: Uint32Array, source: Source, current: number): void {
+  paint(
+    { first, end }: RowWindow,
+    jobs: Uint32Array,
+    source: Source,
+    current: number,
+    marked: number | null,
+  ): void {
     const spare = [...this.rows].filter(([index]) => index < first || index >= end);
     for (const [index] of spare) this.rows.delete(index);
     for (let index = first; index < end; index++) {
@@ -51,6 +57,7 @@ export class RowViews {
       this.rows.set(index, row);
       if (!row.element.isConnected) this.element.append(row.element);
       row.paint(index, jobs[index] ?? 0, source);
+      row.element.toggleAttribute("data-marked", jobs[index] === marked);
       const tabIndex = index === current ? 0 : -1;
       if (row.element.tabIndex !== tabIndex) row.element.tabIndex = tabIndex;
     }

@@ -1,5 +1,6 @@
 /** The table of jobs: sorted, filtered, and with elements for the rows in sight only. */
 
+import { isHeld } from "../dag/keys";
 import { element, setAttribute, setHidden, setText } from "../dom";
 import { formatCount, plural } from "../format";
 import type { Run } from "../runs";
@@ -35,6 +36,9 @@ export class JobsTable implements Panel {
   private ranks: Float64Array | null = null;
   private sortedBy: { field: Field; descending: boolean };
   private current = 0;
+  private marked: number | null = null;
+  /** The marked job is still to be brought into sight: not before there is something to see, as in a tab that is closed. */
+  private toShow = false;
   private readonly resting: Rest;
 
   constructor(host: Host, run: Run, columns: Columns, signal: AbortSignal) {
@@ -56,6 +60,12 @@ export class JobsTable implements Panel {
     this.columns.update(run, TABLE_COLUMNS);
     this.source = { run, columns: this.columns, nowMs: run.nowMs() };
     this.resting.work(`${run.seq} ${this.columns.version}`, () => this.arrange());
+    this.paint();
+  }
+
+  mark(job: number | null): void {
+    this.marked = job;
+    this.toShow = job !== null;
     this.paint();
   }
 
@@ -88,9 +98,13 @@ export class JobsTable implements Panel {
   }
 
   private paint(): void {
+    if (this.toShow && this.grid.clientHeight) {
+      this.toShow = false;
+      this.show(Math.max(0, this.jobs.indexOf(this.marked ?? 0)));
+    }
     const height = Math.min(MAX_HEIGHT_PX, this.grid.clientHeight || MAX_HEIGHT_PX);
     const sight = rowsInSight(this.grid.scrollTop, height, ROW_PX, this.jobs.length);
-    this.rows.paint(sight, this.jobs, this.source, this.current);
+    this.rows.paint(sight, this.jobs, this.source, this.current, this.marked);
   }
 
   private segment(): SegmentName | "" {
@@ -131,6 +145,9 @@ export class JobsTable implements Panel {
     this.grid.addEventListener("scroll", () => this.paint(), { signal, passive: true });
     this.grid.addEventListener("click", (event) => this.onClick(event), { signal });
     this.grid.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    const resized = new ResizeObserver(() => this.paint());
+    resized.observe(this.grid);
+    signal.addEventListener("abort", () => resized.disconnect(), { once: true });
   }
 
   private onClick(event: Event): void {
@@ -141,7 +158,7 @@ export class JobsTable implements Panel {
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (isHeld(event)) return;
     if (!(event.target instanceof Element) || !event.target.closest("[data-index]")) return;
     const last = this.jobs.length - 1;
     const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW_PX) - 2);
@@ -162,11 +179,15 @@ export class JobsTable implements Panel {
     event.stopPropagation();
   }
 
-  private focus(index: number): void {
+  private show(index: number): void {
     this.current = index;
     const top = index * ROW_PX;
     const least = top + 2 * ROW_PX - this.grid.clientHeight;
     this.grid.scrollTop = Math.max(least, Math.min(top, this.grid.scrollTop));
+  }
+
+  private focus(index: number): void {
+    this.show(index);
     this.paint();
     this.rows.focus(index);
   }

@@ -1,6 +1,7 @@
 /** The timeline: a lane for each slot, a bar for each job with its phases, and how many jobs waited for their turn. */
 
 import type { ColumnName } from "../contract";
+import { isHeld } from "../dag/keys";
 import { button, element, setAttribute, setHidden, setText } from "../dom";
 import { formatTook, plural } from "../format";
 import type { Run } from "../runs";
@@ -41,6 +42,7 @@ export class Timeline implements Panel {
   private readonly said = element("div", "hbj-said", { role: "status" }, HINT);
   private readonly nothing = element("div", "hbj-rest", {}, "No job has begun yet.");
   private run: Run;
+  private marked: number | null = null;
   private lanes: Lanes;
   private queue: Float64Array = new Float64Array(1);
   private zoom = 1;
@@ -74,6 +76,12 @@ export class Timeline implements Panel {
     this.draw();
   }
 
+  mark(job: number | null): void {
+    this.marked = job;
+    if (job === null || job === this.current || !this.lanes.lanes.some((jobs) => jobs.includes(job))) return;
+    this.reveal(job);
+  }
+
   private make(): void {
     const { run, columns } = this;
     this.lanes = laneJobs(run.n, columns, run.nowMs());
@@ -81,6 +89,7 @@ export class Timeline implements Panel {
     const nLanes = this.lanes.lanes.length;
     setHidden(this.nothing, nLanes > 0);
     setHidden(this.viewport, nLanes === 0);
+    if (this.current === null) this.mark(this.marked);
     const what = `${plural(run.n, "job")} on ${plural(nLanes, this.lanes.slotted ? "slot" : "row")}`;
     setAttribute(
       this.viewport,
@@ -214,7 +223,7 @@ export class Timeline implements Panel {
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (isHeld(event)) return;
     if (event.key === "Enter" || event.key === " ") this.open(this.current);
     else if (!this.move(event.key)) return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 /** The jobs of an opened stack, a cell each; only the rows in sight have elements, so that 50,000 jobs are no more than 1,200. */
 
-import { isKey, type Key } from "../dag/keys";
+import { isHeld, isKey, type Key } from "../dag/keys";
 import { button, element, setText } from "../dom";
 import { plural } from "../format";
 import type { Run } from "../runs";
@@ -103,7 +103,7 @@ export class Grid {
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (!isKey(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (!isKey(event.key) || isHeld(event)) return;
     event.preventDefault();
     const next = this.current + this.step(event.key);
     if (next >= 0 && next < this.jobs.length) this.focus(next);

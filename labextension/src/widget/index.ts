@@ -15,7 +15,7 @@ export default (importModule = importText): FrontEnd => {
     },
     render({ model, el }) {
       session ??= new Session(model);
-      const view = new View(session, importModule);
+      const view = new View(session, importModule, model);
       el.append(view.element);
       return () => view.dispose();
     },

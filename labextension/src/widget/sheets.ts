@@ -16,6 +16,8 @@ interface Open<T> {
 
 export class Sheets {
   readonly element = element("div", "hbj-sheets");
+  /** Told which job's details are opened. */
+  onJob: (job: number) => void = () => {};
   private readonly session: Session;
   private readonly onStack: (open: VisibleNode | null) => void;
   private stack: VisibleNode | null = null;
@@ -55,6 +57,7 @@ export class Sheets {
     view.update(run);
     view.focus();
     this.grid?.view.mark(job);
+    this.onJob(job);
   }
 
   /** Closes the innermost sheet; false when there was none. */

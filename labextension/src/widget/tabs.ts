@@ -1,5 +1,6 @@
 /** The tabs of the widget: the graph, which is there at once, and views that are loaded when one is first opened. */
 
+import { isHeld } from "../dag/keys";
 import { element, setAttribute, setHidden, setText } from "../dom";
 import type { Run } from "../runs";
 import type { Panel, ViewName } from "../views/host";
@@ -14,6 +15,11 @@ const TITLES: readonly [TabName, string][] = [
   ["jobs", "Jobs"],
   ["resources", "Resources"],
 ];
+
+/** Of the names of single views, "" and that of the progress line are none of a tab. */
+export function isTab(only: string): only is TabName {
+  return only !== "" && only !== "progress";
+}
 
 /** After this the user is told why the view is not there yet, in ms. */
 const SLOW_MS = 1500;
@@ -39,6 +45,7 @@ export class Tabs {
   private make: ((name: ViewName) => Panel) | null = null;
   private chosen: TabName = "graph";
   private run: Run | null = null;
+  private marked: number | null = null;
   private asking = false;
 
   constructor(
@@ -62,8 +69,16 @@ export class Tabs {
 
   /** Shows the run in the view that is open; the others follow when they are opened. */
   update(run: Run): void {
+    const begins = !this.run;
     this.run = run;
-    this.views.get(this.chosen)?.update(run);
+    if (begins) this.choose(this.chosen);
+    else this.views.get(this.chosen)?.update(run);
+  }
+
+  /** Marks a job in the view that is open; null for none. */
+  mark(job: number | null): void {
+    this.marked = job;
+    this.views.get(this.chosen)?.mark?.(job);
   }
 
   private tab(id: string, name: TabName, title: string): Tab {
@@ -84,7 +99,7 @@ export class Tabs {
     return { name, button, panel };
   }
 
-  private choose(name: TabName): void {
+  choose(name: TabName): void {
     this.chosen = name;
     for (const tab of this.tabs) {
       const chosen = tab.name === name;
@@ -110,6 +125,7 @@ export class Tabs {
       this.panelOf(name)?.replaceChildren(view.element);
     }
     view.update(this.run);
+    view.mark?.(this.marked);
   }
 
   private panelOf(name: TabName): HTMLElement | undefined {
@@ -156,7 +172,7 @@ export class Tabs {
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (isHeld(event)) return;
     const at = this.tabs.findIndex(({ name }) => name === this.chosen);
     const last = this.tabs.length - 1;
     const next: Record<string, number> = {

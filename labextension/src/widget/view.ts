@@ -1,5 +1,6 @@
 /** One view of a session: puts the parts together and redraws them, once a frame at most. */
 
+import { isHeld, isKey } from "../dag/keys";
 import { DagView } from "../dag/view";
 import { element, setHidden } from "../dom";
 import type { Run } from "../runs";
@@ -7,16 +8,19 @@ import { Failures } from "./failures";
 import { Header } from "./header";
 import type { Import } from "./loader";
 import { textMeasure } from "./measure";
+import type { Model } from "./model";
 import { Progress } from "./progress";
 import type { Session } from "./session";
 import { Sheets } from "./sheets";
-import { Tabs } from "./tabs";
+import { isTab, Tabs } from "./tabs";
 import { watchVisible } from "./visible";
 
 const TICK_MS = 1000;
 
-/** Keys that mean something here; JupyterLab's shortcuts for them are off while they are pressed here. */
-const OWN_KEYS = ["Enter", " ", "Escape", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
+/** Keys that mean something here beside those that move; JupyterLab's shortcuts for them are off while they are pressed here. */
+const OWN_KEYS = ["Enter", " ", "Escape"];
+
+const SELECTED = "change:selected_job";
 
 export class View {
   readonly element: HTMLElement;
@@ -30,11 +34,18 @@ export class View {
   private readonly sheets: Sheets;
   private readonly failures: Failures;
   private readonly ticking: ReturnType<typeof setInterval>;
+  private readonly model: Model | null;
+  /** The one view that this is, "" for all of them. */
+  private readonly only: string;
   private drawn: Run | null = null;
   private frame = 0;
+  private wanted: number | null = null;
 
-  constructor(session: Session, importModule: Import) {
+  /** The model's traits say which view this is, and which job is chosen. */
+  constructor(session: Session, importModule: Import, model: Model | null = null) {
     const { signal } = this.stop;
+    this.model = model;
+    this.only = String(model?.get?.("view") ?? "");
     this.session = session;
     this.header = new Header(session, signal);
     this.element = element("div", "hbj-root", { "data-state": "waiting" });
@@ -44,14 +55,16 @@ export class View {
       signal,
     );
     this.sheets = new Sheets(session, (stack) => this.dag.setOpen(stack), signal);
-    const openJob = (job: number): void => {
-      if (this.drawn) this.sheets.openJob(this.drawn, job);
-    };
+    this.sheets.onJob = (job) => this.choose(job);
+    const openJob = (job: number): void => this.openJob(job);
     this.tabs = new Tabs(this.dag.element, session, importModule, openJob, signal);
     this.failures = new Failures(openJob, signal);
     const parts = [this.progress, this.tabs, this.sheets, this.failures].map((part) => part.element);
     this.element.append(this.header.element, this.waiting, ...parts);
     this.show(false);
+    if (this.only) this.element.dataset.only = this.only;
+    if (isTab(this.only)) this.tabs.choose(this.only);
+    model?.on(SELECTED, this.onSelected);
     const unsubscribe = session.subscribe(() => this.schedule());
     signal.addEventListener("abort", unsubscribe, { once: true });
     this.ticking = setInterval(() => this.tick(), TICK_MS);
@@ -65,9 +78,29 @@ export class View {
     this.stop.abort();
     clearInterval(this.ticking);
     cancelAnimationFrame(this.frame);
+    this.model?.off(SELECTED, this.onSelected);
     this.session.setVisible(this, null);
     this.element.remove();
   }
+
+  /** Shows the details of a job, now or when the run is there. */
+  openJob(job: number): void {
+    if (this.drawn) this.sheets.openJob(this.drawn, job);
+    else this.wanted = job;
+  }
+
+  private choose(job: number): void {
+    this.model?.set?.("selected_job", job);
+    this.model?.save_changes?.();
+  }
+
+  /** Marks the job that was chosen here, in a linked view, or by the kernel. */
+  private readonly onSelected = (): void => {
+    const chosen = this.model?.get?.("selected_job");
+    const job = typeof chosen === "number" ? chosen : null;
+    this.dag.mark(job);
+    this.tabs.mark(job);
+  };
 
   private schedule(): void {
     if (this.frame) return;
@@ -84,16 +117,20 @@ export class View {
       setHidden(this.waiting, this.session.trouble.text !== "");
       return;
     }
-    if (!this.drawn) this.show(true);
+    const first = !this.drawn;
+    if (first) this.show(true);
     if (this.drawn && this.drawn !== run && !this.drawn.sameGraph(run)) this.sheets.closeAll();
     this.drawn = run;
     this.element.dataset.state = run.clock.state;
     this.header.update(run);
     this.progress.update(run);
-    this.dag.update(run);
+    if (!this.only || this.only === "graph") this.dag.update(run);
     this.tabs.update(run);
     this.failures.update(run);
     this.sheets.update(run);
+    if (!first) return;
+    this.onSelected();
+    if (this.wanted !== null) this.openJob(this.wanted);
   }
 
   /** Before the first snapshot there is but one line. */
@@ -114,8 +151,7 @@ export class View {
     // JupyterLab looks at keys on the document while they travel down; only the window is earlier.
     const beforeJupyter = (event: KeyboardEvent): void => {
       const inside = event.target instanceof Node && this.element.contains(event.target);
-      const own =
-        OWN_KEYS.includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey;
+      const own = (isKey(event.key) || OWN_KEYS.includes(event.key)) && !isHeld(event);
       this.element.toggleAttribute("data-lm-suppress-shortcuts", inside && own);
     };
     window.addEventListener("keydown", beforeJupyter, { signal, capture: true });
