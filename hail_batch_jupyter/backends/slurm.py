@@ -30,6 +30,8 @@ class SlurmBackend(LocalBackend):
     python                  interpreter of Python jobs on the nodes; default: the `python3` of this one's environment
     setup                   lines of shell before the command of each job, such as ("module load samtools",)
     pack                    at most so many jobs one after the other in a task of an array; default: several where jobs turn out to be short; 1: never
+    pool_workers            a BatchPoolExecutor has at most so many Slurm jobs, which take its calls as long as it is open
+    pool_by_files           its calls go through files in work_directory, for sites whose nodes cannot connect to this machine; else they find out, after 5 s
 
     Raises ValueError for an option that is none.
     """
@@ -49,6 +51,8 @@ class SlurmBackend(LocalBackend):
         python: str | None = None,
         setup: Sequence[str] = (),
         pack: int | None = None,
+        pool_workers: int = 8,
+        pool_by_files: bool = False,
     ) -> None:
         super().__init__(parallelism=max_jobs)
         self.work_directory = None if work_directory is None else Path(work_directory).expanduser().absolute()
@@ -65,7 +69,11 @@ class SlurmBackend(LocalBackend):
             "python": python,
             "setup": self.settings.setup,
             "pack": pack,
+            "pool_workers": pool_workers,
+            "pool_by_files": pool_by_files,
         }
+        self.pool_workers = pool_workers
+        self.pool_by_files = pool_by_files
         self._settings = {name: value for name, value in given.items() if value}
         place = None if self.work_directory is None else str(self.work_directory)
         for word in (*self.settings.options, *filter(None, (partition, account, qos, python, place))):
@@ -79,8 +87,11 @@ class SlurmBackend(LocalBackend):
         return Capacity(_ALL, _ALL, self._parallelism or _JOBS)
 
     def open_pool(self, request: PoolRequest) -> Pool | None:
-        """None: each call is a batch of its own."""
-        return None
+        """Warm processes that are Slurm jobs, up to `pool_workers` of them; see `BatchPoolExecutor`."""
+        from hail_batch_jupyter.backends.slurm_pool import open_pool
+
+        _check_commands()
+        return open_pool(request, self.settings, self.work_directory, self.pool_workers, self.pool_by_files)
 
     def _place(self) -> Path | None:
         return self.work_directory
@@ -103,11 +114,15 @@ class SlurmBackend(LocalBackend):
         return None
 
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
-        missing = [command for command in _COMMANDS if shutil.which(command) is None]
-        if missing:
-            words = f"SlurmBackend needs Slurm's commands, and {missing[0]!r} is not on PATH"
-            raise SubmitError(f"{words}; start the notebook on a login node of the cluster, or use LocalBackend()")
+        _check_commands()
         self._check_files(spec)
+
+
+def _check_commands() -> None:
+    missing = [command for command in _COMMANDS if shutil.which(command) is None]
+    if missing:
+        words = f"SlurmBackend needs Slurm's commands, and {missing[0]!r} is not on PATH"
+        raise SubmitError(f"{words}; start the notebook on a login node of the cluster, or use LocalBackend()")
 
 
 def _words(given: Sequence[str]) -> tuple[str, ...]:

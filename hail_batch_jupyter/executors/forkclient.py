@@ -13,9 +13,9 @@ from hail_batch_jupyter.core.ports import Attempt, Outcome
 from hail_batch_jupyter.executors.forkserver import ONE_THREAD
 from hail_batch_jupyter.executors.spawn import encode, spawn
 
-_MAIN = "import os, sys; os.chdir('/'); sys.path[0] = sys.argv[1]; from hail_batch_jupyter.executors.{} import main; main()"
+MAIN = "import os, sys; os.chdir('/'); sys.path[0] = sys.argv[1]; from hail_batch_jupyter.executors.{} import main; main()"
 """Leaves the caller's directory before it imports anything: Python 3.13 cannot do that in one that was removed."""
-_PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class ForkClient:
@@ -31,7 +31,7 @@ class ForkClient:
         self._pending = b""
         here, there = socket.socketpair()
         there.set_inheritable(True)
-        self.pid = spawn([python, "-c", _MAIN.format(self.server), _PACKAGE_PARENT, str(there.fileno())], encode(self._env), None, log)
+        self.pid = spawn([python, "-c", MAIN.format(self.server), PACKAGE_PARENT, str(there.fileno())], encode(self._env), None, log)
         there.close()
         self._channel = here
         self._send({"op": "configure", "sys_path": list(sys_path), "preload": preload})

@@ -80,12 +80,17 @@ def _kill_group(pid: int) -> None:
         return
 
 
-def main() -> None:
-    """Entry of the process; argv[2] is the number of the inherited socket."""
+def serve_pool(kind: type[PoolServer]) -> None:
+    """Be a server until the pool ends; argv[2] is the number of the inherited socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     become_subreaper()
-    server = PoolServer(socket.socket(fileno=int(sys.argv[2])))
+    server = kind(socket.socket(fileno=int(sys.argv[2])))
     try:
         server.serve()
     finally:
         server.end()
+
+
+def main() -> None:
+    """Entry of the process."""
+    serve_pool(PoolServer)
