@@ -15,6 +15,7 @@ const options = {
     "widget-style": "src/style/widget.css",
     views: "src/views/index.ts",
     "views-style": "src/style/views.css",
+    page: "src/page/index.ts",
   },
   entryNames: "[name]",
   outdir: out,

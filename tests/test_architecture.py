@@ -32,10 +32,10 @@ LAYERS = {
     "backends": 4,
     "pipeline": 4,
     "cli": 5,
-    "service": 5,
     "jupyter": 6,
     "__main__": 6,
-    "": 7,
+    "service": 7,
+    "": 8,
 }
 """Top-level module or package -> layer; '' is the package itself. Imports point to lower numbers, or stay inside."""
 

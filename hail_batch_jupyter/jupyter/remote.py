@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hail_batch_jupyter.jupyter.deeds import retry_apart
 from hail_batch_jupyter.jupyter.feed import Feed
@@ -23,11 +23,11 @@ _MAX_ASKED = 4
 class _Line:
     """One page that shows one run, and what it is to be told next."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, running: RunningBatch) -> None:
         self.lock = threading.Lock()
         self.used_s = time.monotonic()
         self._outbox: list[Message] = []
-        self._feed = Feed(attach(run_id), self._put, retry_apart)
+        self._feed = Feed(running, self._put, retry_apart)
 
     def _put(self, content: Message, buffer: bytes | None) -> None:
         self._outbox.append({"content": content, "buffer": None if buffer is None else base64.b64encode(buffer).decode()})
@@ -54,28 +54,49 @@ class _Line:
                 return
 
 
-class Remote:
-    """The pages that show runs without a kernel; those that went silent are forgotten, and told everything when they come back."""
+class Lines:
+    """The pages that show runs; those that went silent are forgotten, and told everything when they come back."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str], _Line] = {}
-        self._asked: dict[str, RunningBatch] = {}
         self._lock = threading.Lock()
 
-    def converse(self, run_id: str, page: str, messages: Sequence[Message]) -> list[Message]:
+    def converse(self, run_id: str, page: str, messages: Sequence[Message], attach_to: Callable[[], RunningBatch]) -> list[Message]:
         """Hand the page's messages to the feed of the run, and give what it says: [{'content', 'buffer' in base64}].
 
-        Raises RunLostError when there is no such run of this user.
+        Raises what `attach_to` raises, which is asked for the run of a new page.
         """
-        own_run(run_id)
         with self._lock:
             line = self._lines.pop((run_id, page), None)
         if line is None:
-            line = _Line(run_id)
+            line = _Line(attach_to())
         with self._lock:
             self._lines[run_id, page] = line
             self._forget()
         return line.converse(messages)
+
+    def forget(self, run_id: str) -> None:
+        """Drop all that is held of a run."""
+        with self._lock:
+            self._lines = {key: line for key, line in self._lines.items() if key[0] != run_id}
+
+    def _forget(self) -> None:
+        now_s = time.monotonic()
+        kept = [(key, line) for key, line in self._lines.items() if now_s - line.used_s < FORGOTTEN_S]
+        self._lines = dict(kept[-MAX_LINES:])
+
+
+class Remote(Lines):
+    """The pages that show runs of this user without a kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: dict[str, RunningBatch] = {}
+
+    def tell(self, run_id: str, page: str, messages: Sequence[Message]) -> list[Message]:
+        """As `converse`; raises RunLostError when there is no such run of this user."""
+        own_run(run_id)
+        return self.converse(run_id, page, messages, lambda: attach(run_id))
 
     def running(self, run_id: str) -> RunningBatch:
         """The handle for single questions about a run; that of the last few runs is kept, so that its journal is not read again.
@@ -94,11 +115,6 @@ class Remote:
 
     def forget(self, run_id: str) -> None:
         """Drop all that is held of a run."""
+        super().forget(run_id)
         with self._lock:
-            self._lines = {key: line for key, line in self._lines.items() if key[0] != run_id}
             self._asked.pop(run_id, None)
-
-    def _forget(self) -> None:
-        now_s = time.monotonic()
-        kept = [(key, line) for key, line in self._lines.items() if now_s - line.used_s < FORGOTTEN_S]
-        self._lines = dict(kept[-MAX_LINES:])

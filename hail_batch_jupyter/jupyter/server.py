@@ -146,7 +146,7 @@ class FeedHandler(RunsHandler):
             await self.answer(lambda: _said(400, "a turn is {'page': letters and digits, 'messages': a list}"))
             return
         asked = [message for message in messages if isinstance(message, dict)]
-        await self.answer_for(run_id, lambda: Answer(200, {"messages": self.remote.converse(run_id, page, asked)}))
+        await self.answer_for(run_id, lambda: Answer(200, {"messages": self.remote.tell(run_id, page, asked)}))
 
 
 class LogHandler(RunsHandler):

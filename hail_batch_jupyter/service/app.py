@@ -33,6 +33,8 @@ from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.site import Site
 from hail_batch_jupyter.service.store.database import Database
 from hail_batch_jupyter.service.store.tables import Store
+from hail_batch_jupyter.service.ui.graph import Graphs
+from hail_batch_jupyter.service.ui.pages import Pages
 from hail_batch_jupyter.service.worker import Worker
 
 PROJECT = "local"
@@ -90,7 +92,7 @@ def _check_engine() -> None:
 
 async def _serve(host: str, port: int, store: Store, runs: Runs, pricing: Pricing, ready: Callable[[int], None]) -> None:
     service = Service(Submitting(store, runs, pricing), Reading(store, runs, pricing), BillingRules(store, runs, pricing))
-    site = Site(service, People(store))
+    site = Site(Pages(service, People(store), Graphs(runs)))
     try:
         server, port = listen(site, host, port)
     except OSError as error:
@@ -161,6 +163,7 @@ def _told(host: str, port: int, data: Path, user: str, images: bool, card: Card)
             f"Batch service at http://{place}, user {user!r}, data in {data}",
             f"Jobs run on this machine, {how}.",
             f"They are granted and charged by the rate card {card.label}.",
+            f"Look at it in a browser: log in with the token in {data}/{_TOKEN}.",
             "",
             "Point clients at it with:",
             f"  export HAIL_TERRA=1 HAIL_LOCATION=gce HAIL_DOMAIN={place}",

@@ -88,6 +88,11 @@ class Runs:
         """Dollars that were ever charged to a project, up to now."""
         return self._pricing.charged([*self._store.billing.charged(project), *(charge for charge in self.going_on() if charge.project == project)])
 
+    def cost(self, batch_id: int) -> Fraction:
+        """Dollars that a batch cost until now."""
+        known = self.known(batch_id)
+        return sum(self._pricing.by_resource(known.batch.card_id, known.used(int(time.time() * 1000))).values(), Fraction(0))
+
     def going_on(self) -> list[Charge]:
         """What is charged for runs that have not ended, up to now."""
         now_ms, found = int(time.time() * 1000), []

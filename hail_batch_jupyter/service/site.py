@@ -1,15 +1,18 @@
-"""All that the service answers, put together: the protocol, its description, health and metrics."""
+"""All that the service answers, put together: the protocol, its description, pages, health and metrics."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from hail_batch_jupyter.service import openapi
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.metrics import Metrics
-from hail_batch_jupyter.service.people import People
 from hail_batch_jupyter.service.routes import ROUTES, Service, versioned
+from hail_batch_jupyter.service.ui.layout import moved, refused
+from hail_batch_jupyter.service.ui.pages import Pages
+from hail_batch_jupyter.service.ui.routes import PAGES
 from hail_batch_jupyter.service.web import Answer, Asked, Later, Request, Route, answer_of, find, text
 
 
@@ -20,12 +23,12 @@ class Site:
     n_open    requests that are not answered yet
     """
 
-    def __init__(self, service: Service, people: People) -> None:
-        self.people = people
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self.people = pages.people
         self.metrics = Metrics()
         self.closing = False
         self.n_open = 0
-        self._service = service
         self._document = json.dumps(openapi.document(ROUTES)).encode()
         self._own: list[Route[Service]] = [
             Route("GET", "/healthcheck", lambda _: text(""), "Whether it answers.", open_to_all=True),
@@ -34,15 +37,33 @@ class Site:
         ]
 
     def answer(self, request: Request) -> Answer | Later:
-        """The answer to a request, or how to wait for it; raises Refusal."""
+        """The answer to a request, or how to wait for it; raises Refusal for a client, and gives a page that says so for a browser."""
         found = versioned(request.path)
+        if found is None and not any(request.path == route.path for route in self._own):
+            return self._page(request)
         language, path = found if found is not None else (1, request.path)
         route, names = find(ROUTES if found is not None else self._own, request.method, path)
         if not route.open_to_all and not request.user:
             raise Refusal(401, "Unauthorized")
-        made: Any = route.call(Asked(self._service, request, {**names, "version": language}))
+        made: Any = route.call(Asked(self._pages.rules, request, {**names, "version": language}))
         return made if isinstance(made, Later) else answer_of(made, request.method)
 
+    def _page(self, request: Request) -> Answer:
+        try:
+            route, names = find(PAGES, request.method, request.path)
+            if not route.open_to_all and not request.user:
+                return self._not_logged_in(request)
+            return answer_of(route.call(Asked(self._pages, request, names)), request.method)
+        except Refusal as refusal:
+            return refused(request, refusal.status, refusal.sentence)
+
+    @staticmethod
+    def _not_logged_in(request: Request) -> Answer:
+        """The way to the page that asks who it is; what changes something is not sent on."""
+        if request.method not in ("GET", "HEAD"):
+            raise Refusal(401, "nobody is logged in; log in, and then send it again")
+        return moved(f"/login?{urlencode({'next': request.path})}")
+
     def _metrics(self) -> Answer:
-        jobs, batches = self._service.reading.totals()
+        jobs, batches = self._pages.rules.reading.totals()
         return Answer(self.metrics.text(jobs, batches).encode(), "text/plain; version=0.0.4; charset=utf-8")

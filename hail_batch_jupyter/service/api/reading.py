@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.observe.local_port import path_of_log
 from hail_batch_jupyter.service.api.answers import (
     CONTAINERS,
@@ -148,6 +149,13 @@ class Reading:
         """The attempts of a job, None if there are none."""
         with self._lock:
             return attempts_answer(*self._job(user, batch_id, job_id))
+
+    def usage(self, user: str, batch_id: int, job_id: int) -> Usage | None:
+        """What the last attempt of a job used, None while that is not known."""
+        with self._lock:
+            known, row = self._job(user, batch_id, job_id)
+            attempts = known.attempts(row)
+        return attempts[-1].view.usage if attempts else None
 
     def resource_usage(self, user: str, batch_id: int, job_id: int) -> dict[str, Any]:
         """Tables of what a job used: none are kept."""

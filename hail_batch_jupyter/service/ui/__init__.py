@@ -1,0 +1,1 @@
+"""The pages of the service: made on the server, complete without JavaScript, kept up to date with it."""

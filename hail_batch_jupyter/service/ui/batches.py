@@ -1,0 +1,68 @@
+"""The page of batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.ui.html import Child, Html, table, tag
+from hail_batch_jupyter.service.ui.layout import batch_sign, button, form, link, money, page, search, when
+from hail_batch_jupyter.service.ui.pages import PageAsked
+from hail_batch_jupyter.service.web import Answer, Request
+
+_HEADS = ("Batch", "Name", "Project", "User", "State", "Jobs", "Created (UTC)", "Took", "Cost", "What to do")
+
+
+def show(asked: PageAsked) -> Answer:
+    """Batches, newest first; a query that makes no sense is told above none."""
+    request, query = asked.request, dict(asked.query)
+    query.setdefault("q", f"user = {asked.user}")
+    try:
+        found, trouble = asked.service.rules.reading.batches(asked.user, 2, query), None
+    except Refusal as refusal:
+        found, trouble = {"batches": []}, tag("p", refusal.sentence, role="alert", class_="alert")
+    rows = [_row(request, entry) for entry in found["batches"]]
+    more = link("/batches", "Older batches", {"q": query["q"], "last_batch_id": found["last_batch_id"]}, rel="next") if "last_batch_id" in found else None
+    none = None if rows else tag("p", "No batches. ", tag("code", "Batch(backend=ServiceBackend()).run()"), " makes one.")
+    return page(
+        request,
+        "Batches",
+        search("/batches", query["q"], "Show batches where", "state = running"),
+        trouble,
+        tag("div", table("Batches, newest first", _HEADS, rows) if rows else none, id="batches", data_part=True),
+        more,
+        live="",
+    )
+
+
+def _row(request: Request, entry: dict[str, Any]) -> Html:
+    number, path = entry["id"], f"/batches/{entry['id']}"
+    name = entry.get("attributes", {}).get("name", "")
+    cells: list[Child] = [
+        link(path, number, id=f"b{number}"),
+        name,
+        entry["billing_project"],
+        entry["user"],
+        batch_sign(entry),
+        counts(entry),
+        when(entry["time_created"]),
+        entry["duration"],
+        money(entry["cost"]),
+        deeds(request, entry, f"b{number}"),
+    ]
+    return tag("tr", tag("th", cells[0], scope="row"), *[tag("td", cell) for cell in cells[1:]])
+
+
+def counts(entry: dict[str, Any]) -> str:
+    """How many jobs there are, have ended, and how."""
+    words = [f"{entry['n_completed']} of {entry['n_jobs']} ended"]
+    words += [f"{entry[key]} {word}" for key, word in (("n_failed", "failed"), ("n_cancelled", "cancelled")) if entry[key]]
+    return ", ".join(words)
+
+
+def deeds(request: Request, entry: dict[str, Any], prefix: str) -> list[Html]:
+    """What can be done to a batch."""
+    path, name = f"/batches/{entry['id']}", f"batch {entry['id']}"
+    cancel = form(request, f"{path}/cancel", button("Cancel", aria_label=f"Cancel {name}", id=f"{prefix}-cancel")) if not entry["complete"] else None
+    delete = form(request, f"{path}/delete", button("Delete", aria_label=f"Delete {name}", id=f"{prefix}-delete", class_="quiet"))
+    return [tag("div", cancel, delete, class_="deeds")]

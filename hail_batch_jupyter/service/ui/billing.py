@@ -1,0 +1,101 @@
+"""The page of money: what was spent, and who may spend how much."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from typing import Any
+
+from hail_batch_jupyter.cost.money import amount_text
+from hail_batch_jupyter.service.api.billing import Spent
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.ui.html import Html, joined, table, tag
+from hail_batch_jupyter.service.ui.layout import button, form, link, money, page
+from hail_batch_jupyter.service.ui.pages import PageAsked
+from hail_batch_jupyter.service.web import Answer
+
+
+def show(asked: PageAsked) -> Answer:
+    """What was spent between two days, and the billing projects."""
+    start, end = _days(asked)
+    lines = asked.service.rules.billing.spent(start, end)
+    projects = asked.service.rules.billing.projects(asked.user, {})
+    dates = tag(
+        "form",
+        *[
+            joined([tag("label", word, for_=name), tag("input", type="date", name=name, id=name, value=day.isoformat())])
+            for name, word, day in (("start", "From", start), ("end", "To", end))
+        ],
+        button("Show"),
+        method="get",
+        action="/billing",
+        class_="row",
+    )
+    total = sum((line.usd for line in lines), Fraction(0))
+    csv = link("/billing.csv", "As CSV", {"start": start.isoformat(), "end": end.isoformat()}, download="billing.csv")
+    sums = [
+        _sums("By project", "Project", lines, lambda line: line.project),
+        _sums("By user", "User", lines, lambda line: line.user),
+        _sums("By resource", "Resource", lines, lambda line: line.resource),
+    ]
+    spent = [tag("p", f"${amount_text(total)} in all · ", csv), *(sums if lines else [tag("p", "Nothing was charged in these days.")])]
+    return page(asked.request, "Billing", dates, *spent, tag("h2", "Projects"), *[_project(asked, project) for project in projects], _new(asked))
+
+
+def table_file(asked: PageAsked) -> Answer:
+    """The same as CSV."""
+    return Answer(asked.service.rules.billing.table(*_days(asked)).encode(), "text/csv; charset=utf-8")
+
+
+def _days(asked: PageAsked) -> tuple[date, date]:
+    today = datetime.now(UTC).date()
+    try:
+        start = date.fromisoformat(asked.query.get("start") or today.replace(day=1).isoformat())
+        return start, date.fromisoformat(asked.query.get("end") or today.isoformat())
+    except ValueError as error:
+        raise Refusal(400, f"a day is not written as YYYY-MM-DD: {error}") from error
+
+
+def _sums(caption: str, head: str, lines: list[Spent], key: Any) -> Html:
+    sums: dict[str, Fraction] = {}
+    for line in lines:
+        sums[key(line)] = sums.get(key(line), Fraction(0)) + line.usd
+    rows = [tag("tr", tag("th", name, scope="row"), tag("td", f"${amount_text(usd)}")) for name, usd in sorted(sums.items())]
+    return table(caption, (head, "Dollars"), rows, class_="sums")
+
+
+def _project(asked: PageAsked, project: dict[str, Any]) -> Html:
+    request, name = asked.request, project["billing_project"]
+    path, slug = f"/billing_projects/{name}", f"p-{name}"
+    limit = "no limit" if project["limit"] is None else f"limit {money(project['limit'])}"
+    members = [
+        tag("li", user, " ", form(request, f"{path}/users/{user}/remove", button("Remove", class_="quiet", aria_label=f"Remove {user} from {name}")))
+        for user in project["users"]
+    ]
+    if project["status"] != "open":
+        deeds = [form(request, f"{path}/reopen", button("Reopen")), form(request, f"{path}/delete", button("Delete for good", class_="quiet"))]
+        return tag("section", tag("h3", name), tag("p", f"closed, {money(project['accrued_cost'])} spent"), tag("div", *deeds, class_="deeds"))
+    edit = form(
+        request,
+        f"/billing_limits/{name}/edit",
+        tag("label", "Limit in dollars, empty for none", for_=f"{slug}-limit"),
+        tag("input", name="limit", id=f"{slug}-limit", inputmode="decimal", value="" if project["limit"] is None else f"{project['limit']:g}"),
+        button("Set"),
+        class_="row",
+    )
+    add = form(
+        request,
+        f"{path}/users/add",
+        tag("label", "Add a user", for_=f"{slug}-user"),
+        tag("input", name="user", id=f"{slug}-user", required=True),
+        button("Add"),
+        class_="row",
+    )
+    close = form(request, f"{path}/close", button("Close", class_="quiet", aria_label=f"Close {name}"))
+    said = tag("p", f"{money(project['accrued_cost'])} spent, {limit}")
+    return tag("section", tag("h3", name), said, tag("ul", *members, aria_label=f"Members of {name}"), edit, add, close)
+
+
+def _new(asked: PageAsked) -> Html:
+    box = tag("input", name="name", id="new-project", required=True)
+    return form(asked.request, "/billing_projects/create", tag("label", "New project", for_="new-project"), box, button("Make"), class_="row")

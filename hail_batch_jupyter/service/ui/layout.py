@@ -1,0 +1,114 @@
+"""What all pages have: head, navigation, forms with the word of their session, states and times as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.cost.money import dollars
+from hail_batch_jupyter.jupyter.words import COLORS, GLYPHS, STATE_WORDS
+from hail_batch_jupyter.service.people import CSRF_COOKIE, csrf_of
+from hail_batch_jupyter.service.ui.html import Child, Html, tag
+from hail_batch_jupyter.service.web import Answer, Request
+
+_POLICY = (
+    "default-src 'self'; script-src 'self' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = (("Content-Security-Policy", _POLICY), ("Referrer-Policy", "same-origin"), ("Cache-Control", "no-store"), ("X-Frame-Options", "DENY"))
+_PLACES = (("/batches", "Batches"), ("/billing", "Billing"), ("/user", "You"))
+_BATCH_WORDS = {"success": "succeeded", "open": "waiting"}
+
+
+def page(request: Request, title: str, *main: Child, status: int = 200, live: str | None = None) -> Answer:
+    """A whole page; `live` is the batch whose news change it, '' for a page that looks again every other second."""
+    links = [tag("a", name, href=path, aria_current="page" if request.path.startswith(path) else None) for path, name in _PLACES]
+    leave = form(request, "/logout", button("Log out", class_="quiet"))
+    top = tag("header", tag("a", "Batch service", href="/batches", class_="home"), tag("nav", *links, aria_label="Pages"), leave) if request.session else None
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="csrf", content=csrf_of(request.session)) if request.session else None,
+        tag("title", f"{title} · Batch service"),
+        tag("link", rel="stylesheet", href="/static/widget.css"),
+        tag("link", rel="stylesheet", href="/static/page.css"),
+        tag("link", rel="icon", href="data:,"),
+        tag("script", src="/static/page.js", type="module"),
+    )
+    said = tag("p", "", id="said", role="status", class_="said")
+    body = tag(
+        "body", tag("a", "To the content", href="#main", class_="skip"), top, tag("main", tag("h1", title), said, *main, id="main", tabindex=-1), data_live=live
+    )
+    return Answer(f"<!doctype html>{tag('html', head, body, lang='en')}".encode(), "text/html; charset=utf-8", status, HEADERS)
+
+
+def refused(request: Request, status: int, sentence: str) -> Answer:
+    """A page that says why there is no other."""
+    return page(request, "This was not done" if status != 404 else "Not found", tag("p", sentence, role="alert", class_="alert"), status=status)
+
+
+def moved(place: str, *headers: tuple[str, str]) -> Answer:
+    """The way to another page."""
+    return Answer(b"", "text/plain", 302, [("Location", place), *headers])
+
+
+def form(request: Request, action: str, *children: Child, **attributes: Any) -> Html:
+    """A form that posts."""
+    word = tag("input", type="hidden", name=CSRF_COOKIE, value=csrf_of(request.session))
+    return tag("form", word, *children, method="post", action=action, **attributes)
+
+
+def button(words: str, **attributes: Any) -> Html:
+    """A button that sends its form."""
+    return tag("button", words, type="submit", **attributes)
+
+
+def search(action: str, query: str, about: str, example: str) -> Html:
+    """The box for a query, and how one is written."""
+    box = tag("textarea", query, name="q", id="q", rows=max(1, query.count("\n") + 1), spellcheck="false", aria_describedby="q-about", placeholder=example)
+    return tag(
+        "form",
+        tag("label", about, for_="q"),
+        box,
+        button("Search"),
+        tag("p", "One condition a line, such as ", tag("code", example), id="q-about", class_="muted"),
+        method="get",
+        action=action,
+        class_="search",
+        role="search",
+    )
+
+
+def link(path: str, words: Child, query: dict[str, Any] | None = None, **attributes: Any) -> Html:
+    """A link to a page of the service."""
+    return tag("a", words, href=f"{path}?{urlencode(query)}" if query else path, **attributes)
+
+
+def sign(word: str) -> Html:
+    """A state as shape, colour and word."""
+    return tag("span", tag("span", GLYPHS.get(word, ""), aria_hidden="true", style=f"color:{COLORS.get(word, 'inherit')}"), " ", word, class_="state")
+
+
+def batch_sign(entry: dict[str, Any]) -> Html:
+    """The state of a batch or group."""
+    word = _BATCH_WORDS.get(entry["state"], entry["state"])
+    if word == "failure":
+        word = "failed" if entry["complete"] else "failing"
+    return sign("cancelling" if word == "cancelled" and not entry["complete"] else word)
+
+
+def job_sign(state: str) -> Html:
+    """The state of a job."""
+    return sign(STATE_WORDS[JobState(state)])
+
+
+def money(usd: float) -> str:
+    """Dollars as people read them."""
+    return dollars(usd)
+
+
+def when(text: str | None) -> Html | None:
+    """A time of the protocol: UTC to the second, and exact for programs."""
+    return None if text is None else tag("time", f"{text[:10]} {text[11:19]}", datetime=text)
