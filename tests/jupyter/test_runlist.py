@@ -173,7 +173,12 @@ from hail_batch_jupyter.jupyter.remote import Remote
 from hail_batch_jupyter.observe import rundir
 os.setgroups([]), os.setgid(12345), os.setuid(12345)
 made = rundir.create("theirs", {"name": "theirs", "n_jobs": 1, "notebook": "", "scratch": "", "kept": True, "lineage": "", "previous": None})
-asked = (server.cancel_run, server.delete_run, lambda run_id: server.log_end(run_id, 1, "main", 9), lambda run_id: Remote().tell(run_id, "p", []))
+asked = (
+    lambda run_id: server.deed(run_id, "cancel", {}),
+    server.delete_run,
+    lambda run_id: server.log_end(run_id, 1, "main", 9),
+    lambda run_id: Remote().tell(run_id, "p", []),
+)
 refused = []
 for ask in asked:
     try:
