@@ -60,15 +60,15 @@ def _formatters(shell: Any) -> dict[str, Any]:
 
 
 def _show_batches(shell: Any, desk: Any) -> None:
-    """A Batch that a cell gives is shown as the list of its jobs."""
+    """A Batch that a cell gives is shown as the graph of its stages."""
 
     def as_html(batch: Any) -> str:
-        from hail_batch_jupyter.jupyter.joblist import batch_html
+        from hail_batch_jupyter.jupyter.batchview import batch_html
 
         return batch_html(batch, lambda name: desk.cell_is_gone(batch, name))
 
     def as_text(batch: Any, printer: Any, cycle: bool) -> None:  # noqa: ARG001 - IPython calls it so
-        from hail_batch_jupyter.jupyter.joblist import batch_text
+        from hail_batch_jupyter.jupyter.batchview import batch_text
 
         printer.text(batch_text(batch, lambda name: desk.cell_is_gone(batch, name)))
 

@@ -59,7 +59,7 @@ def graph_of(spec: BatchSpec) -> Graph:
         targets.extend([number] * len(mine))
     names = tuple(_one_line(job.display_name) for job in spec.jobs)
     stems = [stage_name(job) for job in spec.jobs]
-    stage_of, stages = _stages(names, stems, parents)
+    stage_of, stages = stages_of(names, stems, parents)
     return Graph(names, sources, targets, stage_of, stages)
 
 
@@ -67,7 +67,7 @@ def _one_line(name: str) -> str:
     return name.replace("\n", " ")
 
 
-def _stages(names: Sequence[str], stems: Sequence[str], parents: Sequence[Sequence[int]]) -> tuple[array[int], tuple[Stage, ...]]:
+def stages_of(names: Sequence[str], stems: Sequence[str], parents: Sequence[Sequence[int]]) -> tuple[array[int], tuple[Stage, ...]]:
     """Stage of each job; by stem and parents' stages, and where that gives too many, by stem and depth, then by depth alone."""
     number_of: dict[object, int] = {}
     stage_of = array("H")

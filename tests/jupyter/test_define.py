@@ -311,12 +311,12 @@ def test_errors_of_ours_are_shown_in_one_line(cells_b: Any, capsys: pytest.Captu
     assert shown.startswith("UnitError: memory '3Gb': unknown suffix 'Gb'")
 
 
-def test_a_batch_shows_itself_as_the_list_of_its_jobs(cells_b: Any) -> None:
+def test_a_batch_shows_itself_as_the_graph_of_its_stages(cells_b: Any) -> None:
     cells_b.run("%%batch_job fit\ntrue > {fit.model}")
     cells_b.run("%%batch_python qc -o score\nscore = fit.model")
 
     data, _ = cells_b.shell.display_formatter.format(cells_b["b"])
-    assert data["text/plain"] == "batch 'b', 2 jobs\n  fit: bash\n  qc: python, after fit"
+    assert data["text/plain"] == "batch 'b' (local), 2 jobs\n  fit → qc: bash\n  qc: python"
     assert "<td" in data["text/html"]
     assert "qc" in data["text/html"]
 
@@ -334,7 +334,7 @@ def test_jobs_whose_cell_has_gone_from_the_notebook_are_marked(cells_b: Any, mon
     os.utime(notebook, (time.time() + 60, time.time() + 60))
 
     data, _ = cells_b.shell.display_formatter.format(cells_b["b"])
-    assert data["text/plain"] == "batch 'b', 2 jobs\n  kept: bash\n  gone: bash, cell gone"
+    assert data["text/plain"] == "batch 'b' (local), 2 jobs\n  kept: bash\n  gone: bash, cell gone"
 
 
 def test_before_a_run_the_table_shows_the_jobs_of_the_batch(cells_b: Any) -> None:
