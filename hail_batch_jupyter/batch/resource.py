@@ -40,6 +40,9 @@ class Resource(Reference):
     def _value(self) -> str | None:
         return self.file_ref.name or None
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"<{self.from_batch.describe(self.file_ref)}>")
+
     def __copy__(self) -> Resource:
         return self
 

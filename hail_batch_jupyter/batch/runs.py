@@ -158,5 +158,5 @@ def _check_same(batch: Batch, run: Run, job: JobSpec, draft: JobDraft, remedy: s
     from hail_batch_jupyter.compile.compiler import job_keys
 
     if job_keys(batch.draft).get(draft.uid) != job.key:
-        raise BatchException(f"job {draft} was described anew after the last run of {batch.title}; {remedy}")
+        raise BatchException(f"job {draft} was described anew after the last run of {batch.title}, which has the result of the older text; {remedy}")
     run.described[draft.uid] = draft

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from hail_batch_jupyter.compile.compiler import job_keys, link, ordered
+from hail_batch_jupyter.compile.compiler import link, ordered
 from hail_batch_jupyter.core.stems import stem
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter.graph import stages_of
 from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
-from hail_batch_jupyter.jupyter.words import counts_text, plural, state_html, urgent_word, word_of
+from hail_batch_jupyter.jupyter.since import last_words, since_text
+from hail_batch_jupyter.jupyter.words import counts_text, plural, state_html, urgent_word
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
@@ -68,39 +69,16 @@ def stage_rows(batch: Batch, cell_is_gone: CellIsGone) -> list[StageRow]:
     for stage, parents_of in enumerate(after):
         for parent in parents_of:
             before[parent].add(stage)
-    words = _last_words(batch, uids)
+    words = last_words(batch, uids)
     rows = []
     for stage, mine in enumerate(members):
         first = draft.jobs[uids[mine[0]]]
         said = [words[uids[number]] for number in mine] if words else []
         gone = "cell gone" if first.name and cell_is_gone(first.name) else ""
-        remark = "; ".join(filter(None, (gone, _since(said))))
+        remark = "; ".join(filter(None, (gone, since_text(said))))
         counts = Counter(word for word, _ in said if word)
         rows.append(StageRow(stages[stage].name, len(mine), first.kind, tuple(sorted(after[stage])), tuple(sorted(before[stage])), counts, remark))
     return rows
-
-
-def _last_words(batch: Batch, uids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """Of each job its word in the last run, '' where it was not in it, and '', 'changed' or 'new'; nothing before the first run."""
-    last = batch.last_run
-    if last is None:
-        return {}
-    ran = {job.name: (job, view) for job, view in zip(last.spec.jobs, last.snapshot().jobs, strict=True)}
-    keys, found = job_keys(batch.draft), {}
-    for uid in uids:
-        job, view = ran.get(batch.draft.jobs[uid].name, (None, None))
-        found[uid] = ("", "new") if job is None or view is None else (word_of(view), "" if job.key == keys[uid] else "changed")
-    return found
-
-
-def _since(said: Sequence[tuple[str, str]]) -> str:
-    """'cell changed since the run', '3 of 24 new since the run'."""
-    parts = []
-    for what in ("changed", "new"):
-        count = sum(1 for _, one in said if one == what)
-        if count:
-            parts.append(f"{'cell' if count == len(said) else f'{count} of {len(said)}'} {what} since the run")
-    return "; ".join(parts)
 
 
 def batch_text(batch: Batch, cell_is_gone: CellIsGone) -> str:

@@ -12,6 +12,7 @@ from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter import run
 from hail_batch_jupyter.jupyter.desk import Desk, place_of
 from hail_batch_jupyter.jupyter.namespace import indexed, part_of, unknown_job
+from hail_batch_jupyter.jupyter.since import older_line
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-")
 
@@ -113,12 +114,14 @@ def jobs_table(desk: Desk, q: str | None, *, attempts: bool = False) -> pd.DataF
     from hail_batch_jupyter.core.events import BatchSnapshot
     from hail_batch_jupyter.jupyter.tables import attempts_frame, frame_of, jobs_frame
 
-    if attempts:
-        return attempts_frame(desk.last_run(), q)
     try:
-        return jobs_frame(desk.last_run(), q)
+        running, batch = desk.last_run(), desk.current()
+        line = older_line(batch) if batch is not None and batch.last_run is running else ""
+        if line:
+            print(line)
+        return attempts_frame(running, q) if attempts else jobs_frame(running, q)
     except UsageError:
-        if not desk.has_batch():
+        if attempts or not desk.has_batch():
             raise
     spec = desk.batch().compile(only_new=False)
     return frame_of(spec, BatchSnapshot.empty([job.job_id for job in spec.jobs]), q)

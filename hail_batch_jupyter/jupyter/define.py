@@ -22,6 +22,7 @@ from hail_batch_jupyter.jupyter.madewords import made_line
 from hail_batch_jupyter.jupyter.namespace import cell_template, check_name, jobs_named, names_for, surroundings
 from hail_batch_jupyter.jupyter.outputs import follow_stage
 from hail_batch_jupyter.jupyter.scatter import Copy, calls_of, check_destinations, copies_of, filled, owners, read_names, unused
+from hail_batch_jupyter.jupyter.since import cell_remark
 from hail_batch_jupyter.jupyter.words import plural
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _put(desk: Desk, batch: Batch, cell: Described, settings: Settings, parsed: 
     if settings.group[0]:
         _grouped(batch, jobs, *settings.group)
     desk.note_cell(batch, name)
-    print(_made_words(name, jobs, cell, batch))
+    print(_made_words(name, jobs, cell, batch) + cell_remark(batch, jobs))
     if parsed.run:
         run_cells(desk, run.RunOrder(only=tuple([job.name or "" for job in jobs])))
 

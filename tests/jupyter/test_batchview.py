@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hail_batch_jupyter.batch.batch import Batch
+from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter.batchview import batch_html, batch_text
 
 
@@ -90,3 +91,22 @@ def test_jobs_that_wait_for_one_another_are_told(cells: Any) -> None:
     assert "one" in batch_text(cells["b"], lambda _: False)
     assert "wait" in batch_text(cells["b"], lambda _: False) or "cycl" in batch_text(cells["b"], lambda _: False)
     assert b is cells["b"]
+
+
+def test_what_changed_since_the_run_is_told_by_the_cell_the_table_and_the_result(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.run("%%batch_python n -o x\nx = 1")
+    study.run("%batch_run --wait")
+    study.run("%%batch_python n -o x\nx = 1")
+    study.run("%batch_jobs")
+    assert "since" not in capsys.readouterr().out
+
+    study.run("%%batch_python n -o x\nx = 2")
+    assert capsys.readouterr().out == "n: makes x; changed since the last run, %batch_run brings the results up to date\n"
+    study.run("%batch_jobs")
+    assert capsys.readouterr().out.startswith("n changed since this run, which is of the older text; %batch_run brings it up to date\n")
+    for words in ("n['x'].result()", "n['x'].as_json().path()"):
+        with pytest.raises(BatchException, match="job 'n' was described anew after the last run of batch 'study', which has the result of the older text"):
+            study.run(words)
+
+    study.run("%batch_run --wait")
+    assert study.run("n['x'].result()") == 2

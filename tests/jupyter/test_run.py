@@ -276,6 +276,24 @@ def test_a_log_is_followed_to_the_end_of_its_job(held: Any, gate: Path, capsys: 
     assert capsys.readouterr().out.endswith("begun\nended\n")
 
 
+def test_the_last_lines_of_a_log_are_followed_and_all_attempts_of_its_job(cells: Any, gate: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells.run(f"gate = {str(gate)!r}\n%batch b")
+    cells.run("%%batch_job held --each i=[0] --retry 2\nseq 1 5\nuntil [ -e {gate} ]; do sleep 0.02; done\nmkdir {gate}.d && exit 3\necho ended {i}")
+    cells.run("%batch_run")
+    run = cells.run("%batch").last_run
+    wait_until(lambda: run.log_size(1) == len("1\n2\n3\n4\n5\n"))
+    capsys.readouterr()
+    opener = threading.Timer(0.5, gate.touch)
+    opener.start()
+
+    cells.run("%batch_log held[0] --tail 2 -f")
+
+    opener.join()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["4", "5", "--- attempt 2 ---"]
+    assert lines[-1] == "ended 0"
+
+
 def test_attaching_comes_back_to_a_run_and_names_close_ones(two: Any) -> None:
     two.run("%batch_run --wait")
     (run,) = rundir.list_runs()
@@ -320,8 +338,8 @@ def test_the_batch_says_which_cells_changed_since_the_run(two: Any) -> None:
 
     data, _ = two.shell.display_formatter.format(two["b"])
     assert data["text/plain"].splitlines()[1:] == [
-        "  fit: bash, succeeded, cell changed since the run",
-        "  qc: python, after fit, succeeded, cell changed since the run",
+        "  fit → qc: bash, 1 succeeded, cell changed since the run",
+        "  qc: python, 1 succeeded, cell changed since the run",
     ]
 
 

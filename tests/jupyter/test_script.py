@@ -116,6 +116,16 @@ def test_a_script_reads_like_one_and_keeps_secrets_out(cells_b: Any) -> None:
     assert oct(Path("study.values").stat().st_mode)[-3:] == "600"
 
 
+def test_a_script_runs_in_any_folder_and_reads_a_file_once(cells_b: Any, work: Path) -> None:
+    cells_b.run("j = b.new_job('one').command(f\"cat {b.read_input('data.csv')} {b.read_input(str(data.absolute()))}\")")
+
+    cells_b.run("%batch_save study.py")
+
+    text = Path("study.py").read_text()
+    assert f"data = b.read_input('{work / 'data.csv'}')" in text
+    assert "cat {data} {data}" in text
+
+
 def test_what_is_no_literal_lies_beside_the_script_and_only_then(cells_b: Any) -> None:
     cells_b.run("import numpy as np\ntable = np.arange(5)")
     cells_b.run("%%batch_python one -o x\nx = int(table.sum())")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,13 @@ class Writer:
         pieces = self._pieces()
         used = {ref.owner for one in draft.jobs.values() for ref in one.reads if not ref.made_by_job}
         used |= {output.ref.owner for output in draft.outputs if not output.ref.made_by_job}
+        known: dict[str, str] = {}
         for one in [draft.inputs[uid] for uid in draft.inputs if uid in used]:
-            self._lines.append(self._input(one))
+            if one.members is None and _absolute(one.path) in known:
+                self._references.inputs[one.uid] = known[_absolute(one.path)]
+            else:
+                self._lines.append(self._input(one))
+                known[_absolute(one.path)] = self._references.inputs[one.uid]
         for stage, uids in pieces:
             self._lines.append("")
             self._describe(stage, [draft.jobs[uid] for uid in uids])
@@ -74,11 +80,12 @@ class Writer:
             self._lines.append(f"{name} = {self._groups.get(group.parent, 'b')}.new_group({', '.join(group_arguments(group))})")
 
     def _input(self, one: InputDraft) -> str:
-        held = [name for name, value in self._known.items() if not name.startswith("_") and _is_path(value, one.path)]
-        name = self._references.inputs[one.uid] = self._names.new(held[0] if held else PurePath(one.path).name or "files")
+        path = _absolute(one.path)
+        held = [name for name, value in self._known.items() if not name.startswith("_") and _is_path(value, path)]
+        name = self._references.inputs[one.uid] = self._names.new(held[0] if held else PurePath(path).name or "files")
         if one.members is None:
-            return f"{name} = b.read_input({one.path!r})"
-        return f"{name} = b.read_input_group({', '.join(f'{member}={path!r}' for member, path in one.members.items())})"
+            return f"{name} = b.read_input({path!r})"
+        return f"{name} = b.read_input_group({', '.join(f'{member}={_absolute(path)!r}' for member, path in one.members.items())})"
 
     def _pieces(self) -> list[tuple[JobStage[Any] | None, list[int]]]:
         """Single jobs and whole stages, those before that others use.
@@ -185,6 +192,11 @@ def _chained(target: str, calls: Sequence[str]) -> list[str]:
         else:
             lines.append(f"{target}.{call}")
     return lines
+
+
+def _absolute(path: str) -> str:
+    """A path of this machine whole, so that the script runs in any folder; an address as it is."""
+    return path if "://" in path or not path else os.path.abspath(os.path.expanduser(path))
 
 
 def _is_path(value: object, path: str) -> bool:
