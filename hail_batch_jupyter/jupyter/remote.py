@@ -27,7 +27,7 @@ class _Line:
         self.lock = threading.Lock()
         self.used_s = time.monotonic()
         self._outbox: list[Message] = []
-        self._feed = Feed(running, self._put, retry_apart)
+        self._feed = Feed(running, self._put, retry=retry_apart)
 
     def _put(self, content: Message, buffer: bytes | None) -> None:
         self._outbox.append({"content": content, "buffer": None if buffer is None else base64.b64encode(buffer).decode()})
