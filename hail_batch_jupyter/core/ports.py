@@ -120,13 +120,12 @@ class Capacity(NamedTuple):
 class CancelRequest(NamedTuple):
     """A part of a run that is to end: single jobs, or a group.
 
-    reason, note   why, for each of the jobs and for the run; '' when somebody named them
+    reason   why the jobs end, '' when somebody named them
     """
 
     jobs: tuple[int, ...] = ()
     group: int = 0
     reason: str = ""
-    note: str = ""
 
 
 class Attempt(NamedTuple):

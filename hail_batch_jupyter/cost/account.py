@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple, Optional
 
-from hail_batch_jupyter.core.events import AttemptView, BatchSnapshot, JobView
+from hail_batch_jupyter.core.events import BatchSnapshot, JobView
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.stems import stage_name
@@ -102,7 +102,7 @@ class Account:
         for attempt in view.attempts:
             allotment = self._allotments.of(job.request, attempt.granted)
             if attempt.ended_ms is not None and allotment is not None:
-                counted.append((allotment, self.attempt_ms(view, attempt, attempt.ended_ms)))
+                counted.append((allotment, self.card.billed_ms(attempt.started_ms, attempt.ended_ms, attempt.main_ms, attempt.output_ms)))
         for counted_as, billed_ms in counted:
             sums[counted_as] = sums.get(counted_as, 0) + billed_ms
         self._counted[number] = tuple(counted)
@@ -112,12 +112,6 @@ class Account:
                 took = self._took[self._stage_of[number]]
                 took[0] += counted[-1][1]
                 took[1] += 1
-
-    def attempt_ms(self, view: JobView, attempt: AttemptView, until_ms: int) -> int:
-        """Milliseconds of an attempt that are charged; the phases are known of the last one."""
-        last = attempt.number == view.attempt and attempt.started_ms == view.started_ms
-        main_ms, output_ms = (view.main_ms, view.output_ms) if last else (None, None)
-        return self.card.billed_ms(attempt.started_ms, until_ms, main_ms, output_ms)
 
     def jobs(self, now_ms: int) -> list[JobCost]:
         """What is known of each job now, in the order of the jobs."""

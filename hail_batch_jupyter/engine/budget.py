@@ -54,14 +54,13 @@ def within_budget(spec: BatchSpec, journal: MeteredJournal, requests: Requests) 
             return found
         stopped = True
         rest = tuple([job.job_id for job in spec.jobs if job.job_id not in running and job.job_id not in journal.ended and not job.always_run])
-        return [*found, _request(rest, budget.max_usd, meter, probably)]
+        journal.write(JobEvent(0, now_ms, 0, phase="note", reason=_note(len(rest), budget.max_usd, meter, probably)))
+        return [*found, CancelRequest(rest, reason=f"not started: the limit of {dollars(budget.max_usd)} was reached")]
 
     return more
 
 
-def _request(rest: tuple[int, ...], max_usd: float, meter: Meter, probably: Fraction) -> CancelRequest:
-    limit = dollars(max_usd)
+def _note(count: int, max_usd: float, meter: Meter, probably: Fraction) -> str:
     spent = f"{dollars(meter.spent)} spent by jobs that ended, {dollars(probably - meter.spent)} by those that run"
-    count = "1 job was" if len(rest) == 1 else f"{len(rest)} jobs were"
-    note = f"the limit of {limit} was reached ({spent}, by rate card {meter.card.label}); {count} not started"
-    return CancelRequest(rest, 0, f"not started: the limit of {limit} was reached", note)
+    what = f"{count} jobs were not started" if count > 1 else "1 job was not started" if count else "no job was left to start"
+    return f"the limit of {dollars(max_usd)} was reached ({spent}, by rate card {meter.card.label}); {what}"

@@ -345,8 +345,6 @@ class Engine:
             if request.jobs:
                 self._cancels.jobs(request.jobs, request.reason)
                 self._end_cancelled()
-            if request.note:
-                self._record(0, phase="note", reason=request.note)
             if request.group:
                 self.cancel_group(request.group, "cancelled by the user")
 

@@ -43,6 +43,7 @@ def account_of(spec: BatchSpec, events: list[JobEvent]) -> Account:
 def test_every_attempt_is_charged_until_it_ended() -> None:
     spec = batch(ANY)
     events = happened((0, 1, READY, ""), (1, 1, RUNNING, "main"), (3, 1, READY, ""), (5, 1, RUNNING, "main"), (10, 1, FAILED, ""))
+    events = [event._replace(attempt=2) if event.seq > 3 else event for event in events]
 
     cost = account_of(spec, events).cost(20 * HOUR_MS)
 
