@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple, Optional
 
@@ -112,6 +112,17 @@ class Account:
                 took = self._took[self._stage_of[number]]
                 took[0] += counted[-1][1]
                 took[1] += 1
+
+    def so_far_usd(self, numbers: Iterable[int], now_ms: int) -> list[float]:
+        """Dollars of the jobs at these places until now."""
+        with self._lock:
+            return [self._views[number].cost_usd + float(self._running_usd(number, now_ms)) for number in numbers]
+
+    def _running_usd(self, number: int, now_ms: int) -> Fraction:
+        if self._views[number].state is not JobState.RUNNING:
+            return Fraction(0)
+        allotment, elapsed_ms, _ = self._to_come(number, now_ms)
+        return self._allotments.usd(allotment, elapsed_ms)
 
     def jobs(self, now_ms: int) -> list[JobCost]:
         """What is known of each job now, in the order of the jobs."""

@@ -53,7 +53,7 @@ COLUMNS = {
 """Numbers of a job.
 
 slot, exit   -1 for none      rss, memory (asked for)   KiB, 0 unknown      cores (granted, else asked for)   thousandths, 0 unsaid
-cpu          seconds of processor time, -1 unknown      cost                dollars
+cpu          seconds of processor time, -1 unknown      cost                dollars, of a job that runs until now
 """
 
 TIMES: dict[str, Callable[[JobView], int | None]] = {
@@ -83,6 +83,8 @@ def _columns(running: RunningBatch, asked: Message) -> Answer:
     numbers = _numbers(asked, len(running.spec.jobs))[: max(1, MAX_COLUMNS_BYTES // (_VALUE_BYTES * len(names)))]
     snapshot, specs = running.snapshot(), running.spec.jobs
     jobs, views = [specs[number] for number in numbers], [snapshot.jobs[number] for number in numbers]
+    if "cost" in names and running.spec.card is not None:
+        views = [view._replace(cost_usd=usd) for view, usd in zip(views, running.so_far_usd(numbers), strict=True)]
     times = {name: [TIMES[name](view) for view in views] for name in names if name in TIMES}
     base_ms = min([moment for column in times.values() for moment in column if moment is not None], default=0)
     parts = [_moments(times[name], base_ms) if name in times else _values(COLUMNS[name], jobs, views) for name in names]

@@ -302,6 +302,13 @@ class RunningBatch(Awaiting, Looking):
         """The same of each job, in the order of the jobs."""
         return self._priced().jobs(int(time.time() * 1000))
 
+    def so_far_usd(self, places: Sequence[int]) -> list[float]:
+        """Dollars until now of the jobs at these places of the list of jobs."""
+        if self.spec.card is None:
+            views = self.snapshot().jobs
+            return [views[place].cost_usd for place in places]
+        return self._priced().so_far_usd(places, int(time.time() * 1000))
+
     def _priced(self) -> Account:
         from hail_batch_jupyter.cost.account import Account
 

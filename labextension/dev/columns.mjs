@@ -3,6 +3,7 @@
 const NO_TIME = 0xffff_ffff;
 const TIMES = ["ready", "started", "main", "output", "ended"];
 const LIMIT_BYTES = 1_000_000;
+const USD_PER_CORE_HOUR = 0.0268;
 
 /** The answer and its buffer. */
 export function columns(kernel, { request, names, first, count, jobs }) {
@@ -42,18 +43,21 @@ function moment({ graph, codes, startedMs, scale }, name, number) {
   return Math.max(0, Math.min(Math.round(at * scale), Date.now() - startedMs));
 }
 
-function amount(job, { codes, scale }, name, number) {
+function amount(job, { codes, scale, startedMs, free }, name, number) {
   const ended = [4, 5, 6].includes(codes[number]);
   const begun = ended || codes[number] === 3;
+  const cores = job.stage % 3 === 2 ? 2000 : 1000;
+  const endedMs = ended ? job.ended * scale : Date.now() - startedMs;
+  const tookMs = begun ? Math.max(0, endedMs - job.started * scale) : 0;
   const amounts = {
     slot: begun ? job.slot : -1,
     attempt: begun ? 1 : 0,
     exit: ended ? Number(codes[number] === 5) : -1,
     rss: ended ? 100_000 + ((number * 104_729) % 900_000) : 0,
-    cores: job.stage % 3 === 2 ? 2000 : 1000,
+    cores,
     memory: job.stage % 2 ? 2 << 20 : 0,
     cpu: ended ? (0.8 * scale * (job.output - job.main)) / 1000 : -1,
-    cost: ended ? 0.0004 : 0,
+    cost: begun && !free ? (USD_PER_CORE_HOUR * cores * tookMs) / 3.6e9 : 0,
   };
   return amounts[name];
 }

@@ -14,10 +14,10 @@ const LOG = [
 const STATIC = "../../hail_batch_jupyter/jupyter/static/";
 
 export class FakeKernel {
-  constructor(graph, { at = 0, freeze = false, stepMs = 250, nSteps = 60 } = {}) {
+  constructor(graph, { at = 0, freeze = false, free = false, stepMs = 250, nSteps = 60 } = {}) {
     const { start, changes } = simulate(graph);
     const nDone = Math.floor(at * changes.length);
-    Object.assign(this, { graph, changes, freeze, stepMs });
+    Object.assign(this, { graph, changes, freeze, free, stepMs });
     this.codes = start;
     this.listeners = new Map();
     this.sent = [];
@@ -101,8 +101,10 @@ export class FakeKernel {
       started_ms: this.startedMs,
       ended_ms: this.endedMs ?? null,
       now_ms: Date.now(),
-      cost_usd: 0.0124,
-      cost_text: "$0.0124",
+      cost_usd: this.free ? 0 : 0.0124,
+      cost_text: this.free
+        ? "no charge on this machine"
+        : "$0.0124 so far, about $0.004000 more · hail (2026-08-21)",
       cancelling: this.cancelling && !this.complete,
     };
     return { clock, failures: failed.slice(0, 20).map((job, index) => this.failure(job, index)) };

@@ -10,7 +10,7 @@ if (theme !== "none") document.body.dataset.theme = theme;
 
 const make = SCENARIOS[asked.get("scenario") ?? "quickstart"] ?? SCENARIOS.quickstart;
 const graph = make(Number(asked.get("n") ?? 30_000));
-const kernel = new FakeKernel(graph, { at: Number(asked.get("at") ?? 0) });
+const kernel = new FakeKernel(graph, { at: Number(asked.get("at") ?? 0), free: asked.has("free") });
 
 const widget = await makeWidget();
 widget.initialize({ model: kernel });

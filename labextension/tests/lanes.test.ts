@@ -76,12 +76,16 @@ describe("sums over time", () => {
     expect([...inUse([{ begin: -50, end: 50, amount: 1 }], 0, 100, 2)]).toEqual([1, 0]);
   });
 
-  test("accrue what is paid at the end", () => {
+  test("accrue evenly from begin to end", () => {
     const uses = [
-      { begin: 0, end: 10, amount: 1 },
-      { begin: 0, end: 90, amount: 2 },
+      { begin: 0, end: 50, amount: 2 },
+      { begin: 50, end: 100, amount: 4 },
     ];
-    expect([...accrued(uses, 0, 100, 4)]).toEqual([1, 1, 1, 3]);
+    expect([...accrued(uses, 0, 100, 4)]).toEqual([1, 2, 4, 6]);
+  });
+
+  test("accrue what came at once, too", () => {
+    expect(accrued([{ begin: 30, end: 30, amount: 3 }], 0, 100, 4).map(Math.round)[3]).toBe(3);
   });
 
   test("stand below a round number", () => {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import zlib
 from array import array
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.cost.card import card_data, load_card
 from hail_batch_jupyter.jupyter import answers
 from hail_batch_jupyter.jupyter.feed import Feed
 from tests.conftest import wait_until
@@ -46,6 +48,19 @@ def test_columns_tell_the_phases_and_the_use_of_each_job(told_run: Told) -> None
     assert (content["request"], content["count"], content["base_ms"]) == (7, 2, 1_000_000)
     assert [read[name] for name in answers.TIMES] == [[0, none], [100, none], [200, none], [300, none], [400, none]]
     assert [read[name] for name in ("slot", "exit", "rss", "cpu")] == [[3, -1], [0, -1], [2048, 0], [1.5, -1.0]]
+
+
+def test_the_cost_of_a_job_that_runs_is_told_until_now(told_run: Told) -> None:
+    run, port = told_run(("a", ()), ("b", ()), ("c", ()))
+    run.spec = run.spec._replace(card=card_data(load_card("core-hours:1")))
+    port.tell(1, RUNNING, 1, phase="main")
+    port.tell(2, RUNNING, 1, phase="main")
+    port.tell(2, SUCCESS, 1, exit_code=0, cost_usd=0.25)
+
+    _, read = columns(run, "cost", first=0, count=3)
+
+    since_hours = (time.time() - 1000) / 3600  # the test's events are of the year 1970
+    assert read["cost"] == [pytest.approx(since_hours, rel=1e-4), 0.25, 0]
 
 
 def test_another_attempt_has_phases_of_its_own(told_run: Told) -> None:

@@ -116,6 +116,9 @@ def test_the_resources_name_each_stage_with_what_it_used(shown: tuple[NotebookPa
     expect(row).to_contain_text("64.0 MiB")
     expect(panel.get_by_role("img").first).to_have_attribute("aria-label", re.compile("granted up to"))
     expect(panel.locator(".hbj-totals")).to_contain_text("no charge on this machine")
+    expect(panel.get_by_role("img", name=re.compile("^Core-hours by stage over .*part up to"))).to_be_visible()
+    expect(panel.get_by_role("img", name=re.compile("^Cost by stage"))).to_have_count(0)
+    expect(panel.get_by_role("columnheader", name="Cost")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", ["Timeline", "Jobs", "Resources"])

@@ -1,4 +1,4 @@
-/** A small chart over time: an area for what was granted, a line for what was used. */
+/** A small chart over time: an area for what was granted, a line for what was used, layers for what came together. */
 
 import { element, setAttribute, setText, svg } from "../dom";
 import { formatTook } from "../format";
@@ -9,8 +9,13 @@ const HEIGHT = 100;
 
 export interface Series {
   name: string;
-  form: "area" | "line";
+  /** Layers are drawn over one another, so the uppermost, whose values are the sum of all, comes first. */
+  form: "area" | "line" | "layer";
   values: Float64Array;
+  /** Which shade a layer has. */
+  shade?: number;
+  /** What a layer has by itself. */
+  own?: number;
 }
 
 export class Chart {
@@ -52,13 +57,16 @@ export class Chart {
     const largest = series.reduce((most, { values }) => values.reduce((a, b) => Math.max(a, b), most), 0);
     const top = roundTop(largest / this.unit) * this.unit;
     this.drawing.replaceChildren(
-      ...series.map(({ form, values }) => svg("path", { class: `hbj-${form}`, d: path(values, top, form) })),
+      ...series.map(({ form, values, shade = 0 }) =>
+        svg("path", { class: `hbj-${form}`, "data-shade": shade, d: path(values, top, form) }),
+      ),
     );
-    this.legend.replaceChildren(...series.map(legendItem));
+    this.legend.replaceChildren(...series.filter(({ form }) => form !== "layer").map(legendItem));
     setText(this.top, this.format(top));
     setText(this.right, formatTook(spanMs));
     const said = series.map(
-      ({ name, values }) => `${name} up to ${this.format(values.reduce((a, b) => Math.max(a, b), 0))}`,
+      ({ name, values, own }) =>
+        `${name} up to ${this.format(own ?? values.reduce((a, b) => Math.max(a, b), 0))}`,
     );
     setAttribute(this.drawing, "aria-label", `${this.title} over ${formatTook(spanMs)}: ${said.join(", ")}`);
   }
@@ -67,6 +75,25 @@ export class Chart {
 function legendItem({ name, form }: Series): HTMLElement {
   const sign = element("span", "hbj-legend-sign", { "data-form": form, "aria-hidden": "true" });
   return element("span", "hbj-legend-item", {}, sign, name);
+}
+
+/** The sign of a layer, for what stands beside the chart. */
+export function layerSign(shade: number): HTMLElement {
+  return element("span", "hbj-legend-sign", {
+    "data-form": "layer",
+    "data-shade": shade,
+    "aria-hidden": "true",
+  });
+}
+
+/** Layers on top of one another, as a chart draws them. */
+export function stacked(layers: readonly { name: string; total: number; values: Float64Array }[]): Series[] {
+  let below = new Float64Array(BINS);
+  const series = layers.map(({ name, total, values }, shade): Series => {
+    below = values.map((value, bin) => value + (below[bin] ?? 0));
+    return { name, form: "layer", values: below, shade, own: total };
+  });
+  return series.reverse();
 }
 
 function path(values: Float64Array, top: number, form: Series["form"]): string {
@@ -78,5 +105,5 @@ function path(values: Float64Array, top: number, form: Series["form"]): string {
     before = y;
   });
   const line = `${steps.join("")}H${BINS}`;
-  return form === "area" ? `${line}V${HEIGHT}H0Z` : line;
+  return form === "line" ? line : `${line}V${HEIGHT}H0Z`;
 }

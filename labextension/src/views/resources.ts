@@ -4,27 +4,21 @@ import type { ColumnName } from "../contract";
 import { element, setHidden, setText } from "../dom";
 import { formatBytes, formatCount, formatTook, plural } from "../format";
 import type { Run } from "../runs";
-import { BINS, Chart, type Series } from "./chart";
+import { BINS, Chart, layerSign, type Series, stacked } from "./chart";
 import type { Columns } from "./columns";
 import type { Panel } from "./host";
+import { type Layer, layersOf } from "./layers";
+import { formatHours, formatUsd } from "./money";
 import { Rest } from "./rest";
-import { accrued, inUse } from "./series";
+import { inUse } from "./series";
 import { type Amount, coresOf, type Total, totals, usesOf } from "./totals";
 
 const NEEDS: readonly ColumnName[] = ["started", "ended", "cores", "cpu", "memory", "rss", "cost"];
 const MAX_STAGES = 60;
 const REST_MS = 900;
 
-const HEADS = [
-  "Stage",
-  "Jobs begun",
-  "Core time",
-  "Used",
-  "Longest job",
-  "Peak memory",
-  "Memory asked",
-  "Cost",
-];
+const HEADS = ["Stage", "Jobs begun", "Core time", "Used", "Longest job", "Peak memory", "Memory asked"];
+const HOUR_MS = 3_600_000;
 
 export class Resources implements Panel {
   readonly element: HTMLElement;
@@ -32,7 +26,9 @@ export class Resources implements Panel {
   private readonly facts = element("dl", "hbj-pairs hbj-totals");
   private readonly cores = new Chart("Cores", (value) => formatCount(value));
   private readonly memory = new Chart("Memory", formatBytes, 2 ** 30);
-  private readonly cost = new Chart("Cost", formatUsd);
+  private readonly cost = new Chart("Cost by stage", formatUsd);
+  private readonly hours = new Chart("Core-hours by stage", formatHours);
+  private readonly heads = element("tr");
   private readonly body = element("tbody");
   private readonly rest = element("div", "hbj-rest");
   private readonly resting: Rest;
@@ -42,14 +38,13 @@ export class Resources implements Panel {
     this.run = run;
     this.columns = columns;
     this.resting = new Rest(() => this.update(this.run), REST_MS, signal);
-    const heads = HEADS.map((head) => element("th", "", { scope: "col" }, head));
     const caption = element("caption", "hbj-spoken", {}, `What the stages of ${run.title} used`);
     const table = element(
       "table",
       "hbj-stages",
       {},
       caption,
-      element("thead", "", {}, element("tr", "", {}, ...heads)),
+      element("thead", "", {}, this.heads),
       this.body,
     );
     const scroll = element(
@@ -65,6 +60,7 @@ export class Resources implements Panel {
       this.cores.element,
       this.memory.element,
       this.cost.element,
+      this.hours.element,
     );
     this.element = element("div", "hbj-resources", {}, this.facts, charts, scroll, this.rest);
   }
@@ -80,14 +76,18 @@ export class Resources implements Panel {
     const [whole, ...stages] = totals(run, this.columns, nowMs);
     if (!whole) return;
     this.facts.replaceChildren(...factsOf(run, whole).map(([term, value]) => pair(term, value)));
-    this.drawCharts(run, whole, nowMs);
-    this.body.replaceChildren(...stages.slice(0, MAX_STAGES).map((total) => stageRow(run, total)));
+    const layers = this.drawCharts(run, whole, nowMs);
+    const heads = whole.costUsd > 0 ? [...HEADS, "Cost"] : HEADS;
+    this.heads.replaceChildren(...heads.map((head) => element("th", "", { scope: "col" }, head)));
+    this.body.replaceChildren(
+      ...stages.slice(0, MAX_STAGES).map((total) => stageRow(run, total, whole, layers)),
+    );
     setHidden(this.rest, stages.length <= MAX_STAGES && stages.length > 0);
     const more = `The ${MAX_STAGES} stages that took most core time, of ${formatCount(stages.length)}.`;
     setText(this.rest, stages.length === 0 ? "No job has begun yet." : more);
   }
 
-  private drawCharts(run: Run, whole: Total, nowMs: number): void {
+  private drawCharts(run: Run, whole: Total, nowMs: number): Layer[] {
     const { columns } = this;
     const fromMs = run.clock.started_ms ?? nowMs;
     const spanMs = Math.max(1, nowMs - fromMs);
@@ -118,10 +118,22 @@ export class Resources implements Panel {
     }
     this.memory.update(memory, spanMs);
     setHidden(this.memory.element, memory.length === 0);
-    const paid = usesOf(run, columns, nowMs, (job) => columns.value("cost", job));
-    const cost: Series = { name: "accrued", form: "area", values: accrued(paid, fromMs, nowMs, BINS) };
-    this.cost.update([cost], spanMs);
-    setHidden(this.cost.element, whole.costUsd === 0);
+    return this.drawSums(run, whole, fromMs, nowMs);
+  }
+
+  /** What came together, by stage: dollars, or core-hours where nothing is charged. */
+  private drawSums(run: Run, { costUsd, grantedMs }: Total, fromMs: number, nowMs: number): Layer[] {
+    const { columns } = this;
+    const charged = costUsd > 0;
+    const amount: Amount = charged
+      ? (job) => columns.value("cost", job)
+      : (job, tookMs) => (coresOf(columns, job) * tookMs) / HOUR_MS;
+    const chart = charged ? this.cost : this.hours;
+    const layers = layersOf(run, columns, amount, [fromMs, nowMs], BINS);
+    chart.update(stacked(layers), Math.max(1, nowMs - fromMs));
+    setHidden(this.cost.element, !charged);
+    setHidden(this.hours.element, charged || grantedMs === 0);
+    return layers;
   }
 }
 
@@ -149,7 +161,7 @@ function usedShare({ usedMs, toldMs }: Total): string {
   return toldMs > 0 ? `${Math.round((100 * usedMs) / toldMs)} %` : "";
 }
 
-function stageRow(run: Run, total: Total): HTMLElement {
+function stageRow(run: Run, total: Total, whole: Total, layers: readonly Layer[]): HTMLElement {
   const { name, count } = run.stages[total.stage] ?? { name: "", count: 0 };
   const begun =
     total.begun === count ? formatCount(count) : `${formatCount(total.begun)} of ${formatCount(count)}`;
@@ -160,13 +172,10 @@ function stageRow(run: Run, total: Total): HTMLElement {
     formatTook(total.longestMs),
     total.peakBytes > 0 ? formatBytes(total.peakBytes) : "",
     total.askedBytes > 0 ? formatBytes(total.askedBytes) : "",
-    total.costUsd > 0 ? formatUsd(total.costUsd) : "",
+    ...(whole.costUsd > 0 ? [formatUsd(total.costUsd)] : []),
   ];
-  const head = element("th", "", { scope: "row", title: `${name}, ${plural(count, "job")}` }, name);
+  const shade = layers.findIndex(({ stages }) => stages.includes(total.stage));
+  const sign = shade < 0 ? [] : [layerSign(shade)];
+  const head = element("th", "", { scope: "row", title: `${name}, ${plural(count, "job")}` }, ...sign, name);
   return element("tr", "", {}, head, ...cells.map((text) => element("td", "", {}, text)));
-}
-
-/** "$0.0124", "$12.40". */
-function formatUsd(usd: number): string {
-  return `$${usd.toFixed(usd < 1 ? 4 : 2)}`;
 }

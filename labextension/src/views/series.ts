@@ -32,16 +32,24 @@ export function inUse(uses: Iterable<Use>, fromMs: number, toMs: number, bins: n
   return sums;
 }
 
-/** What had come together by the end of each part: every `amount` counts from its `end` on. */
+/** What had come together by the end of each part: every `amount` comes evenly between its `begin` and its `end`. */
 export function accrued(uses: Iterable<Use>, fromMs: number, toMs: number, bins: number): Float64Array {
-  const sums = new Float64Array(bins);
-  const scale = bins / Math.max(1, toMs - fromMs);
-  for (const { end, amount } of uses) {
-    const bin = Math.max(0, Math.min(bins - 1, Math.floor((end - fromMs) * scale)));
-    sums[bin] = (sums[bin] ?? 0) + amount;
+  const binMs = Math.max(1, toMs - fromMs) / bins;
+  const sums = inUse(evenly(uses), fromMs, toMs, bins);
+  let before = 0;
+  for (let bin = 0; bin < bins; bin++) {
+    before += (sums[bin] ?? 0) * binMs;
+    sums[bin] = before;
   }
-  for (let bin = 1; bin < bins; bin++) sums[bin] = (sums[bin] ?? 0) + (sums[bin - 1] ?? 0);
   return sums;
+}
+
+/** The same by the millisecond; what came at once counts in the millisecond before. */
+function* evenly(uses: Iterable<Use>): Generator<Use> {
+  for (const { begin, end, amount } of uses) {
+    const tookMs = Math.max(1, end - begin);
+    yield { begin: end - tookMs, end, amount: amount / tookMs };
+  }
 }
 
 /** A round number not below the largest value, for the top of an axis. */

@@ -79,14 +79,15 @@ function add(total: Total, columns: Pick<Columns, "value">, job: number, nowMs: 
 
 export type Amount = (job: number, tookMs: number) => number;
 
-/** Each job that has begun with an amount of its own; those without one are left out. */
+/** Each job (or each of `jobs`) that has begun with an amount of its own; those without one are left out. */
 export function* usesOf(
   run: Run,
   columns: Pick<Columns, "value">,
   nowMs: number,
   amountOf: Amount,
+  jobs: Iterable<number> = run.state.keys(),
 ): Generator<Use> {
-  for (let job = 0; job < run.n; job++) {
+  for (const job of jobs) {
     const begin = columns.value("started", job);
     if (Number.isNaN(begin)) continue;
     const ended = columns.value("ended", job);
