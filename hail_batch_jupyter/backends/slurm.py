@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.backends.local import LocalBackend
+from hail_batch_jupyter.config import configured
 from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
@@ -17,6 +19,7 @@ from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 _ALL = 1 << 60
 """Of cores and memory there is as much as Slurm gives."""
 _JOBS = 10_000
+_POOL_WORKERS = 8
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 
 
@@ -30,10 +33,10 @@ class SlurmBackend(LocalBackend):
     python                  interpreter of Python jobs on the nodes; default: the `python3` of this one's environment
     setup                   lines of shell before the command of each job, such as ("module load samtools",)
     pack                    at most so many jobs one after the other in a task of an array; default: several where jobs turn out to be short; 1: never
-    pool_workers            a BatchPoolExecutor has at most so many Slurm jobs, which take its calls as long as it is open
+    pool_workers            a BatchPoolExecutor has at most so many Slurm jobs (8), which take its calls as long as it is open
     pool_by_files           its calls go through files in work_directory, for sites whose nodes cannot connect to this machine; else they find out, after 5 s
 
-    Raises ValueError for an option that is none.
+    What is not given comes from the settings slurm/work_directory, slurm/partition and so on. Raises ValueError for an option that is none.
     """
 
     name = "slurm"
@@ -46,14 +49,21 @@ class SlurmBackend(LocalBackend):
         partition: str | None = None,
         account: str | None = None,
         qos: str | None = None,
-        options: Sequence[str] = (),
+        options: Sequence[str] | None = None,
         max_jobs: int | None = None,
         python: str | None = None,
-        setup: Sequence[str] = (),
+        setup: Sequence[str] | None = None,
         pack: int | None = None,
-        pool_workers: int = 8,
+        pool_workers: int | None = None,
         pool_by_files: bool = False,
     ) -> None:
+        if work_directory is None:
+            work_directory = configured("slurm", "work_directory")
+        partition, account, qos = (configured("slurm", name, value) for name, value in (("partition", partition), ("account", account), ("qos", qos)))
+        python, setup = configured("slurm", "python", python), configured("slurm", "setup", fallback="") if setup is None else setup
+        options = shlex.split(configured("slurm", "options", fallback="")) if options is None else options
+        max_jobs = max_jobs or _whole(configured("slurm", "max_jobs"))
+        pool_workers = pool_workers or _whole(configured("slurm", "pool_workers")) or _POOL_WORKERS
         super().__init__(parallelism=max_jobs)
         self.work_directory = None if work_directory is None else Path(work_directory).expanduser().absolute()
         if pack is not None and pack < 1:
@@ -126,7 +136,11 @@ def _check_commands() -> None:
 
 
 def _words(given: Sequence[str]) -> tuple[str, ...]:
-    return tuple([given] if isinstance(given, str) else given)
+    return tuple(filter(None, [given]) if isinstance(given, str) else given)
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
 
 
 def _check_word(word: str) -> None:

@@ -53,6 +53,9 @@ _BUCKETS = ("bucket names with commas between", _matches(r"[^\s/:,]+(\s*,\s*[^\s
 _NAMES = ("names with commas between, such as us-central1,us-east1", _matches(r"[\w-]+(\s*,\s*[\w-]+)*"))
 _CORES = ("a number of cores, such as 1 or 8", _matches(r"[0-9]+(\.[0-9]+)?"))
 _MEMORY = ("lowmem, standard, highmem, or a size such as 8Gi", _matches(r"lowmem|standard|highmem|[0-9]+(\.[0-9]+)?([KMGTP]i?)?B?"))
+_WHOLE = ("a whole number above zero", _matches(r"[1-9][0-9]*"))
+_SLURM_NAME = ("a name without blanks, or several with commas between", _matches(r"[^\s]+"))
+_printable = str.isprintable
 _NUMBER = ("a number of 0 or more, or inf", _matches(r"inf|[0-9]+(\.[0-9]*)?"))
 
 VARIABLES = {
@@ -70,6 +73,17 @@ VARIABLES = {
         Variable("batch/rate_card", "what runs cost: a rate card by name, core-hours:RATE, or the path of your own", "the name or path of a card", bool),
         Variable("batch/keep_runs_days", "ended runs of this machine are removed after so many days (30)", *_NUMBER),
         Variable("batch/keep_runs_gb", "the oldest ended runs are removed while all take more room (20)", *_NUMBER),
+        Variable("slurm/work_directory", "folder that every node of the cluster sees, for the runs of SlurmBackend", "a path without line ends", _printable),
+        Variable("slurm/partition", "partition of Slurm jobs", *_SLURM_NAME),
+        Variable("slurm/account", "account of Slurm jobs", *_SLURM_NAME),
+        Variable("slurm/qos", "quality of service of Slurm jobs", *_SLURM_NAME),
+        Variable("slurm/options", "more options of sbatch, as in a shell", "words that begin with '-', such as --constraint=avx2 --nice", _matches(r"-.*")),
+        Variable("slurm/setup", "a line of shell before the command of each Slurm job", "a line such as module load samtools", _printable),
+        Variable("slurm/python", "interpreter of Python jobs on the nodes", "a path", _printable),
+        Variable(
+            "slurm/max_jobs", "no more Slurm jobs of a run than this are queued or running at once", "a whole number above zero", _matches(r"[1-9][0-9]*")
+        ),
+        Variable("slurm/pool_workers", "so many Slurm jobs at most take the calls of an executor (8)", *_WHOLE),
         Variable("query/backend", "what runs queries of Hail", *_one_of("spark", "local", "batch")),
         Variable("query/jar_url", "the program that runs queries", *_CLOUD_PATH),
         Variable("query/batch_driver_cores", "cores of the driver of a query", *_CORES),

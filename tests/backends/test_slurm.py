@@ -17,6 +17,7 @@ from hail_batch_jupyter import SlurmBackend
 from hail_batch_jupyter.core.registry import backend_class
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
+from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
@@ -388,6 +389,24 @@ def test_a_run_is_tried_again_with_the_same_settings(tmp_path: Path) -> None:
     again = backend_class(noted["backend"])(**noted["settings"])
     assert again.settings == backend.settings
     assert again.capacity() == backend.capacity()
+
+
+def test_what_is_not_given_comes_from_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "PARTITION": "second",
+        "QOS": "high",
+        "WORK_DIRECTORY": str(tmp_path),
+        "OPTIONS": "--nice --comment='a b'",
+        "SETUP": "module load x",
+        "MAX_JOBS": "7",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"HAIL_SLURM_{name}", value)
+
+    backend = SlurmBackend(qos="low")
+
+    assert backend.settings == SlurmSettings("second", None, "low", ("--nice", "--comment=a b"), None, ("module load x",), None)
+    assert (backend.work_directory, backend.capacity().attempts) == (tmp_path, 7)
 
 
 def test_without_slurm_nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
