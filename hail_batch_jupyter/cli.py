@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(commands.add_parser("config", help="settings, in the same files as `hailctl config`"))
     _add_copy(commands.add_parser("copy", help="copy files and folders to, from and between object stores"))
     _add_serve(commands.add_parser("serve", help="a batch service of your own, on this machine"))
+    _add_backup(commands.add_parser("backup", help="copy all that a batch service of your own keeps, while it works"))
     _add_retry(commands.add_parser("retry", help="do again what failed or was cancelled in a run of this machine, and print the id of the new run"))
     return parser
 
@@ -78,6 +79,20 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     data = Path(arguments.data) if arguments.data else default_data()
     serve(arguments.host, arguments.port, data, images=not arguments.no_images, rate_card=arguments.rate_card, say=lambda text: print(text, flush=True))
+    return 0
+
+
+def _add_backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR", help="folder of the service (beside the runs of this user)")
+    parser.add_argument("target", metavar="TARGET", help="folder to make; a service starts from it with --data")
+    parser.set_defaults(command=_backup)
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service.app import default_data
+    from hail_batch_jupyter.service.backup import back_up
+
+    print(back_up(Path(arguments.data) if arguments.data else default_data(), Path(arguments.target)))
     return 0
 
 

@@ -54,6 +54,11 @@ def get_batch(batch_id: int) -> Call:
     return Call("GET", f"{_V1}/batches/{batch_id}")
 
 
+def wait(batch_id: int, seen: str, timeout_s: float) -> Call:
+    """As `get_batch`, as soon as its mark is not the one that was seen; for services whose batches have a mark."""
+    return Call("GET", f"{_V1}/batches/{batch_id}/wait?{urlencode({'seen': seen, 'timeout_s': f'{timeout_s:.3f}'})}")
+
+
 def cancel(batch_id: int) -> Call:
     """Cancel a batch; again does nothing more."""
     return Call("PATCH", f"{_V1}/batches/{batch_id}/job-groups/0/cancel")

@@ -17,6 +17,9 @@ from hail_batch_jupyter.errors import CapabilityError
 _SHORTEST_S = 0.1
 _LONGEST_S = 5.0
 _GROWTH = 1.4
+_LONGEST_WAIT_S = 10.0
+_GAP_S = 0.03
+"""Between two answers of a service that says when there is news: what happens in it comes together."""
 _RUNNING_SHOWN = 200
 """So many running jobs are looked at in each poll, four requests; the others are seen when they end."""
 _REASONS = 20
@@ -26,7 +29,8 @@ _REASONS = 20
 class ServicePort:
     """One submission to a batch: the jobs with these numbers.
 
-    Polls are further apart the longer nothing happens, and at least twice as far as a poll takes.
+    Polls are further apart the longer nothing happens, and at least twice as far as a poll takes. A service whose batches have a mark is
+    asked to answer when that changes, so that who waits sees it at once.
     """
 
     def __init__(self, service: Service, batch_id: int, job_ids: Sequence[int]) -> None:
@@ -39,12 +43,13 @@ class ServicePort:
         self._lock = threading.Lock()
         self._pause_s = _SHORTEST_S
         self._due = 0.0
+        self._mark: str | None = None
 
     def events(self, after: int, timeout_s: float) -> Sequence[JobEvent]:
         """Events after that number; the service is asked no more often than the pauses say."""
         deadline = time.monotonic() + timeout_s
         while True:
-            self._poll_if_due()
+            self._poll_if_due(max(0.0, deadline - time.monotonic()))
             if len(self._events) > after:
                 return self._events[after:]
             now = time.monotonic()
@@ -83,7 +88,7 @@ class ServicePort:
         """Delete the whole batch."""
         self._service.delete(self._batch_id)
 
-    def _poll_if_due(self) -> None:
+    def _poll_if_due(self, wait_s: float) -> None:
         """Poll, unless somebody does: a service that does not answer holds up one thread only."""
         if not self._lock.acquire(blocking=False):
             return
@@ -92,15 +97,22 @@ class ServicePort:
             if self._known.ended_ms is not None or began < self._due:
                 return
             known = self._known.seq
-            self._poll()
+            self._poll(min(wait_s, _LONGEST_WAIT_S))
             self._pause_s = _SHORTEST_S if self._known.seq > known else min(self._pause_s * _GROWTH, _LONGEST_S)
             ended = time.monotonic()
-            self._due = ended + max(self._pause_s, 2 * (ended - began))
+            told = self._mark is not None
+            self._due = ended + (_GAP_S if told else max(self._pause_s, 2 * (ended - began)))
         finally:
             self._lock.release()
 
-    def _poll(self) -> None:
-        status = self._service.batch(self._batch_id)
+    def _poll(self, wait_s: float) -> None:
+        if self._mark is None:
+            status = self._service.batch(self._batch_id)
+        else:
+            status = self._service.wait(self._batch_id, self._mark, wait_s)
+            if status.get("mark") == self._mark:
+                return
+        self._mark = status.get("mark")
         now_ms = int(time.time() * 1000)
         if self._known.started_ms is None:
             self._note([JobEvent(0, milliseconds(status.get("time_created")) or now_ms, 0, phase="start")])

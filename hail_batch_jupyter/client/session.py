@@ -99,6 +99,11 @@ class Service:
         found: dict[str, Any] = self.json(calls.get_batch(batch_id))
         return found
 
+    def wait(self, batch_id: int, seen: str, timeout_s: float) -> dict[str, Any]:
+        """Status of a batch as soon as its mark is not the one that was seen, or after `timeout_s`."""
+        found: dict[str, Any] = self.json(calls.wait(batch_id, seen, timeout_s))
+        return found
+
     def jobs(self, batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None) -> Iterator[dict[str, Any]]:
         """Entries of the list of jobs in the order of their numbers, a page a request."""
         while True:

@@ -26,12 +26,13 @@ from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.http import listen
+from hail_batch_jupyter.service.journal import note, open_log
 from hail_batch_jupyter.service.people import People
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.routes import Service
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.site import Site
-from hail_batch_jupyter.service.store.database import Database
+from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.ui.graph import Graphs
 from hail_batch_jupyter.service.ui.pages import Pages
@@ -70,7 +71,8 @@ def serve(host: str, port: int, data: Path, *, images: bool, rate_card: str | No
     with _held(data):
         os.environ[rundir.RUNS_VARIABLE] = str(data / "runs")
         os.umask(0o077)
-        store = Store(Database(data / "batches.sqlite"))
+        open_log(data)
+        store = Store(Database(data / FILE))
         user = _user()
         token = _token(data)
         store.put_user(user, hashlib.sha256(token.encode()).digest(), PROJECT)
@@ -102,11 +104,13 @@ async def _serve(host: str, port: int, store: Store, runs: Runs, pricing: Pricin
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ready(port)
+    note("began", host=host, port=port)
     await stop.wait()
     server.stop()
     site.closing = True
     await _finished(site)
     await server.close_all_connections()
+    note("ended")
 
 
 async def _finished(site: Site) -> None:

@@ -17,6 +17,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
 from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.journal import note
 from hail_batch_jupyter.service.people import CSRF_COOKIE, check_csrf
 from hail_batch_jupyter.service.site import Site
 from hail_batch_jupyter.service.web import Answer, Later, Request, answer_of
@@ -37,6 +38,7 @@ class _Handler(RequestHandler):
     def initialize(self, site: Site, threads: ThreadPoolExecutor) -> None:
         self._site, self._threads = site, threads
         self._gone = False
+        self._user = ""
         self._began_s = time.monotonic()
 
     def prepare(self) -> None:
@@ -85,6 +87,7 @@ class _Handler(RequestHandler):
         asked = self.request
         cookies = {name: morsel.value for name, morsel in asked.cookies.items()}
         user, session = self._site.people.who(cookies, asked.headers.get("Authorization"))
+        self._user = user
         headers = {name.lower(): value for name, value in asked.headers.get_all()}
         check_csrf(asked.method or "", cookies, headers.get("x-csrf-token") or _form_word(asked))
         query = {name: values[-1].decode(errors="replace") for name, values in asked.query_arguments.items()}
@@ -106,9 +109,12 @@ class _Handler(RequestHandler):
         _log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
 
     def on_finish(self) -> None:
-        """Count the request."""
+        """Count the request and write it down."""
         self._site.n_open -= 1
-        self._site.metrics.note_request(self.request.method or "", self.get_status(), time.monotonic() - self._began_s)
+        duration_s = time.monotonic() - self._began_s
+        self._site.metrics.note_request(self.request.method or "", self.get_status(), duration_s)
+        fields = {"method": self.request.method, "path": self.request.path, "status": self.get_status(), "user": self._user}
+        note("answered", **fields, duration_ms=round(duration_s * 1000, 1))
 
 
 def _form_word(asked: HTTPServerRequest) -> str:

@@ -83,6 +83,11 @@ class Server:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of the package, to its end."""
+        argv = [sys.executable, "-m", "hail_batch_jupyter", *words]
+        return subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60)
+
     def close(self) -> None:
         """Stop it, and all that its runs still do."""
         if self.process is not None and self.process.poll() is None:

@@ -25,7 +25,7 @@ _UNITS = ((604_800_000, "week"), (86_400_000, "day"), (3_600_000, "hour"), (60_0
 
 
 def batch_answer(known: Known, pricing: Pricing) -> dict[str, Any]:
-    """A batch."""
+    """A batch; its mark is another text whenever something else would be told of it."""
     batch = known.batch
     head = {"id": batch.batch_id, "user": batch.user, "billing_project": batch.project, "token": batch.token}
     created = time_text(batch.created_ms)
@@ -40,6 +40,7 @@ def batch_answer(known: Known, pricing: Pricing) -> dict[str, Any]:
         **times,
         "duration": duration,
         "msec_mcpu": 0,
+        "mark": known.mark,
         **_group_cost(known, ROOT, pricing),
         **_attributes(batch.attributes),
     }

@@ -56,20 +56,15 @@ class Reading:
             return batch_answer(self._known(user, batch_id), self._pricing)
 
     def wait(self, user: str, batch_id: int, query: Mapping[str, str]) -> Later:
-        """A batch with a mark, as soon as the mark is not the one that was `seen`."""
+        """A batch, as soon as its mark is not the one that was `seen`."""
         seen, timeout_s = query.get("seen", ""), _seconds(query)
 
         def look() -> dict[str, Any] | None:
             with self._lock:
                 known = self._known(user, batch_id)
-                return None if known.mark == seen else {"mark": known.mark, "batch": batch_answer(known, self._pricing)}
+                return None if known.mark == seen else batch_answer(known, self._pricing)
 
-        def now() -> dict[str, Any]:
-            with self._lock:
-                known = self._known(user, batch_id)
-                return {"mark": known.mark, "batch": batch_answer(known, self._pricing)}
-
-        return Later(look, now, timeout_s)
+        return Later(look, lambda: self.batch(user, batch_id), timeout_s)
 
     def totals(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many jobs of batches that go on are in each state, and how many batches go on or have ended."""

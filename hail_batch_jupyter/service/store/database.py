@@ -12,6 +12,8 @@ from typing import Any
 from hail_batch_jupyter.errors import ConfigError
 from hail_batch_jupyter.service.store.migrations import MIGRATIONS
 
+FILE = "batches.sqlite"
+
 
 class Database:
     """One SQLite file with a write-ahead log; every method may be called from any thread."""

@@ -1,0 +1,47 @@
+"""A copy of a service's data folder, made while the service works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from hail_batch_jupyter.errors import ConfigError
+from hail_batch_jupyter.service.store.database import FILE
+
+_COPIED = ("token", "tokens.json", "runs", "files")
+
+
+def back_up(data: Path, target: Path) -> Path:
+    """Copy all that a service keeps, but not the folders that jobs work in; the copy is there whole or not at all.
+
+    The database comes first: a run that it does not know yet is one that did not begin.
+    Raises ConfigError when there is nothing to copy, or something where the copy is to be.
+    """
+    data, target = data.expanduser().absolute(), target.expanduser().absolute()
+    if not (data / FILE).is_file():
+        raise ConfigError(f"{str(data)!r} is no data folder of a service; name the one that it told when it started, with --data")
+    if target.exists():
+        raise ConfigError(f"{str(target)!r} is there already; name a place for a new folder")
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        partial.mkdir(mode=0o700, parents=True)
+        _copy_database(data / FILE, partial / FILE)
+        for name in _COPIED:
+            if (data / name).is_dir():
+                shutil.copytree(data / name, partial / name, symlinks=True, ignore_dangling_symlinks=True)
+            elif (data / name).exists():
+                shutil.copy2(data / name, partial / name)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _copy_database(source: Path, dest: Path) -> None:
+    """Through the database's own copying, which sees one state of it however much is written meanwhile."""
+    dest.touch(mode=0o600)
+    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old, closing(sqlite3.connect(dest)) as new:
+        old.backup(new)

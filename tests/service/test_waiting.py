@@ -1,0 +1,156 @@
+"""Who waits for a batch is told at once; and how the service is watched over, backed up and ended."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.batch import Batch
+from tests.conftest import wait_until
+from tests.engine.jobs import LONG_S, Gate
+from tests.service.servers import Server, job
+
+
+def test_who_waits_is_answered_when_something_happened(server: Server, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    number = server.post(job(1, gate.shell))
+    gate.reached()
+    seen = server.get(f"/batches/{number}")["mark"]
+    assert server.get(f"/batches/{number}/wait?seen={seen}&timeout_s=0")["complete"] is False
+    assert server.get(f"/batches/{number}/wait?seen=other")["mark"] == seen
+    told: list[bool] = []
+
+    def wait() -> None:
+        mark = seen
+        while not told:
+            found = server.get(f"/batches/{number}/wait?seen={mark}")
+            mark = found["mark"]
+            told.extend([True] if found["complete"] else [])
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    gate.let_through()
+    waiting.join(LONG_S)
+
+    assert told == [True]
+    for text in ("x", "-1", "26", "nan"):
+        refused = server.ask("GET", f"/batches/{number}/wait?timeout_s={text}")
+        assert (refused.status, "is not between 0 and 25" in refused.text) == (400, True)
+
+
+def test_our_client_waits_for_news_and_asks_a_service_of_ours_for_no_more(server: Server, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    b = Batch(backend=ServiceBackend())
+    b.new_job("j").command(gate.shell)
+    run = b.run(wait=False)
+    gate.reached()
+    run.snapshot()
+    before = requests_of(server)
+    seq = run.snapshot().seq
+    began = time.monotonic()
+
+    run.snapshot(newer_than=seq, timeout_s=1.0)
+
+    asked = requests_of(server) - before
+    gate.let_through()
+    assert run.wait(LONG_S)["state"] == "success"
+    assert asked <= 10 * (time.monotonic() - began) + 10
+
+
+def requests_of(server: Server) -> int:
+    lines = server.ask("GET", "/metrics", token="").text.splitlines()
+    return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith("batch_service_requests_total{"))
+
+
+def test_counters_say_what_was_asked_and_what_goes_on(server: Server, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    number = server.post(job(1, gate.shell), job(2, "true", [1]))
+    gate.reached()
+    server.ask("GET", "/batches", token="x")
+
+    text = server.ask("GET", "/metrics", token="").text
+
+    lines = dict(line.rpartition(" ")[::2] for line in text.splitlines() if not line.startswith("#"))
+    assert int(lines['batch_service_jobs{state="Running"}']) >= 1
+    assert int(lines['batch_service_batches{state="running"}']) >= 1
+    assert int(lines['batch_service_requests_total{method="GET",status="401"}']) >= 1
+    assert int(lines['batch_service_request_seconds_bucket{le="+Inf"}']) == int(lines["batch_service_request_seconds_count"])
+    gate.let_through()
+    server.ended(number)
+
+
+def test_what_happens_is_written_as_lines_of_json(own_server: Server) -> None:
+    own_server.ended(own_server.post(job(1, "true")))
+    own_server.ask("GET", "/batches", token="secret-token")
+    own_server.stop()
+
+    entries = [json.loads(line) for line in (own_server.data / "service.log").read_text().splitlines()]
+
+    assert [entry["said"] for entry in entries if entry["said"] in ("began", "ended")] == ["began", "ended"]
+    posted = [entry for entry in entries if entry.get("path") == "/api/v1alpha/batches/create-fast"]
+    assert [(entry["method"], entry["status"], entry["user"] != "") for entry in posted] == [("POST", 200, True)]
+    assert "secret-token" not in (own_server.data / "service.log").read_text()
+
+
+def test_who_waits_is_answered_when_the_service_ends(own_server: Server, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    number = own_server.post(job(1, gate.shell))
+    gate.reached()
+    seen, told = own_server.get(f"/batches/{number}")["mark"], list[str]()
+    waiting = threading.Thread(target=lambda: told.append(own_server.get(f"/batches/{number}/wait?seen={seen}")["mark"]))
+    waiting.start()
+    wait_until(lambda: 'method="GET",status="200"' in own_server.ask("GET", "/metrics", token="").text)
+
+    assert own_server.stop() == 0
+    waiting.join(LONG_S)
+    gate.let_through()
+
+    assert told == [seen]
+
+
+def test_a_backup_is_a_data_folder_that_a_service_starts_from(own_server: Server, tmp_path: Path) -> None:
+    number = own_server.post(job(1, "echo kept"), attributes={"name": "kept"})
+    own_server.ended(number)
+    copy = tmp_path / "copy"
+
+    said = own_server.command("backup", "--data", str(own_server.data), str(copy))
+    again = own_server.command("backup", "--data", str(own_server.data), str(copy))
+
+    assert (said.returncode, again.returncode, "is there already" in again.stderr) == (0, 1, True), said.stderr
+    restored = Server(copy).start()
+    assert restored.get(f"/batches/{number}")["state"] == "success"
+    assert (restored.log(number, 1), restored.token) == ("kept\n", own_server.token)
+    restored.close()
+
+
+def test_data_of_an_earlier_version_is_brought_up_to_date_and_data_of_a_later_one_is_refused(tmp_path: Path) -> None:
+    from hail_batch_jupyter.service.store.migrations import MIGRATIONS
+
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    old = sqlite3.connect(data / "batches.sqlite")
+    old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version=1;")
+    old.execute("INSERT INTO users VALUES ('ada', x'00')")
+    old.execute("INSERT INTO billing_projects (name) VALUES ('local')")
+    old.execute("INSERT INTO members VALUES ('local', 'ada')")
+    old.execute("INSERT INTO batches (user, project, token, attributes, created_ms) VALUES ('ada', 'local', 't', '{\"name\": \"old\"}', 5)")
+    old.execute("INSERT INTO updates VALUES (1, 1, 't', 1, 1, 1)")
+    facts = json.dumps(["first", False, 20, [], {}])
+    old.execute("INSERT INTO jobs (batch_id, job_id, update_id, facts, spec, state) VALUES (1, 1, 1, ?, '{}', 'Cancelled')", [facts])
+    old.commit()
+    old.close()
+
+    server = Server(data).start()
+    found = server.get("/batches/1")
+    server.close()
+
+    assert (found["attributes"], found["state"], found["n_jobs"], found["cost"]) == ({"name": "old"}, "cancelled", 1, 0.0)
+    newer = sqlite3.connect(data / "batches.sqlite")
+    newer.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
+    newer.close()
+    refused = server.command("serve", "--no-images", "--port", "0", "--data", str(data))
+    assert (refused.returncode, "use the version that wrote it" in refused.stderr) == (1, True)
