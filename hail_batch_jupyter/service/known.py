@@ -129,6 +129,33 @@ class Known:
         for group_id in self._chains[row.group_id]:
             self._used[group_id][row.facts.granted] += ms
 
+    # what the service does
+
+    def took(self, batch: BatchRow, groups: dict[int, GroupRow]) -> None:
+        """The batch or a group of it was cancelled or deleted."""
+        self.batch, self.groups = batch, groups
+
+    def began(self, run_id: str, run: RunningBatch, job_ids: Sequence[int]) -> None:
+        """These jobs are in a run now, numbered from 1."""
+        self._places[run_id] = {}
+        for number, job_id in enumerate(job_ids, 1):
+            place = self.place(job_id)
+            assert place is not None
+            self.rows[place] = self.rows[place]._replace(run_id=run_id, number=number)
+            self._places[run_id][number] = place
+        chosen = set(job_ids)
+        self.open_rows = [row for row in self.open_rows if row.job_id not in chosen]
+        self.runs = {**self.runs, run_id: run}
+
+    def decided(self, states: Mapping[int, str]) -> None:
+        """These jobs have ended without a run."""
+        for job_id, state in states.items():
+            place = self.place(job_id)
+            assert place is not None
+            self.rows[place] = self.rows[place]._replace(state=state)
+            self._put(place, JobView(job_id, JobState(state), reason=state.lower()))
+        self.open_rows = [row for row in self.open_rows if row.job_id not in states]
+
     # what is known
 
     @property

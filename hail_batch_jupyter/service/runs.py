@@ -9,8 +9,11 @@ import time
 from collections import Counter, OrderedDict
 from contextlib import suppress
 from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
-from hail_batch_jupyter.core.spec import JobSpec
+from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import BROKEN, JobState
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.errors import BatchException, RunLostError
@@ -34,11 +37,20 @@ _KEPT = 64
 _log = logging.getLogger(__name__)
 
 
+class _Plan(NamedTuple):
+    """Jobs that begin together, and the final states of their parents that are not among them."""
+
+    rows: list[JobRow]
+    done: dict[int, str]
+
+
 class Runs:
     """Keeps the runs of all batches going from one thread of its own; every other method may be called from any thread.
 
     A job is in one run at most, and the store knows of it before the run starts. A run whose runner was killed is closed, and the jobs that it
     did not finish are in none again, so that they begin in another.
+
+    lock   is held while what is known changes; who reads more than one thing holds it too
     """
 
     def __init__(self, store: Store, worker: Worker, pricing: Pricing) -> None:
@@ -46,7 +58,7 @@ class Runs:
         self._pricing = pricing
         self._worker = worker
         self._callbacks = Callbacks(store, pricing)
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._wake = threading.Event()
         self._stopped = False
@@ -70,14 +82,14 @@ class Runs:
 
     def known(self, batch_id: int) -> Known:
         """The batch as it is known now."""
-        with self._lock:
+        with self.lock:
             known = self._loaded(batch_id)
             known.refresh()
             return known
 
     def totals(self) -> tuple[dict[str, int], dict[str, int]]:
         """Jobs of the batches that go on by state, and batches that go on or have ended."""
-        with self._lock:
+        with self.lock:
             going = [self._loaded(batch_id) for batch_id in sorted(self._unsettled)]
         jobs: Counter[str] = Counter()
         for known in going:
@@ -96,7 +108,7 @@ class Runs:
     def going_on(self) -> list[Charge]:
         """What is charged for runs that have not ended, up to now."""
         now_ms, found = int(time.time() * 1000), []
-        with self._lock:
+        with self.lock:
             for batch_id in sorted(self._unsettled):
                 live = [run_id for run_id, ended in self._store.runs(batch_id) if not ended]
                 known = self.known(batch_id) if live else None
@@ -108,7 +120,7 @@ class Runs:
 
     def _loaded(self, batch_id: int) -> Known:
         """As the store has it now: what changes a batch tells so by `changed`."""
-        with self._lock:
+        with self.lock:
             known = self._known.get(batch_id)
             if known is None:
                 known = self._known[batch_id] = self._load(batch_id)
@@ -119,9 +131,12 @@ class Runs:
 
     def changed(self, batch_id: int) -> None:
         """Look at a batch again: the store knows something new about it."""
-        with self._lock:
+        with self.lock:
             self._known.pop(batch_id, None)
-            self._unsettled.add(batch_id)
+            self._look_again(batch_id)
+
+    def _look_again(self, batch_id: int) -> None:
+        self._unsettled.add(batch_id)
         self._wake.set()
 
     def _load(self, batch_id: int) -> Known:
@@ -130,8 +145,7 @@ class Runs:
         runs: dict[str, RunningBatch] = {}
         for run_id, _ in self._store.runs(batch_id):
             with suppress(RunLostError):
-                directory = rundir.find(run_id)
-                runs[run_id] = open_run(directory, read_spec(directory))
+                runs[run_id] = opened(rundir.find(run_id))
         return Known(batch, self._store.jobs(batch_id), runs, self._store.groups.committed(batch), self._pricing.card_of(batch.card_id))
 
     def _remove_unknown(self) -> None:
@@ -148,7 +162,7 @@ class Runs:
     def _work(self) -> None:
         while not self._stopped:
             pause_s: float | None = None
-            with self._lock:
+            with self.lock:
                 unsettled = sorted(self._unsettled)
             for batch_id in unsettled:
                 try:
@@ -167,7 +181,7 @@ class Runs:
         if time.monotonic() - self._limits_s < _LIMITS_EVERY_S:
             return
         self._limits_s = time.monotonic()
-        with self._lock:
+        with self.lock:
             going = [(batch_id, self._loaded(batch_id).batch) for batch_id in sorted(self._unsettled)]
         for name in {batch.project for _, batch in going if not batch.cancelled}:
             project = self._store.billing.project(name)
@@ -182,29 +196,32 @@ class Runs:
         runs = self._loaded(batch_id).runs
         live = [run_id for run_id, ended in self._store.runs(batch_id) if not ended]
         live = [run_id for run_id in live if not self._ended(batch_id, run_id, runs.get(run_id))]
-        with self._lock:
+        with self.lock:
             known = self._loaded(batch_id)
-            if not self._go_on(known) and not live and not known.open_rows:
+            changed = self._look(known)
+            plan = None if changed else self._planned(known)
+            if not changed and plan is None and not live and not known.open_rows:
                 if known.batch.deleted:
                     self._remove(known)
                 self._callbacks.look(known)
                 self._unsettled.discard(batch_id)
                 return False
-            return True
+        if plan is not None:
+            self._begin(batch_id, plan)
+        return True
 
-    def _go_on(self, known: Known) -> bool:
-        """Cancel a batch with too many failures, and begin what may begin; whether the batch is another now."""
+    def _look(self, known: Known) -> bool:
+        """Call back who is to be, and cancel groups with too many failures; whether there were any."""
         limits = {group_id: group.failure_limit for group_id, group in known.groups.items() if group.failure_limit and not known.cancelled(group_id)}
         called = self._callbacks.wanted(known)
-        if not limits and not called and not known.open_rows:
-            return False
-        known.refresh()
+        if limits or called or known.open_rows:
+            known.refresh()
         if called:
             self._callbacks.look(known)
         reached = [group_id for group_id, limit in limits.items() if sum(known.counts(group_id).get(state, 0) for state in BROKEN) >= limit]
         for group_id in reached:
             self.cancel(known.batch.batch_id, group_id)
-        return bool(reached) or self._plan(known)
+        return bool(reached)
 
     def _ended(self, batch_id: int, run_id: str, run: RunningBatch | None) -> bool:
         """Whether a run has ended, which is noted; one whose runner was killed is closed first, which ends what it left."""
@@ -216,22 +233,23 @@ class Runs:
     def _end(self, batch_id: int, run_id: str, run: RunningBatch | None) -> None:
         """Jobs that the run did not finish are in none again."""
         again = set() if run is None else _unfinished(run)
-        with self._lock:
-            rows = [row for row in self._store.jobs(batch_id) if row.run_id == run_id and row.number is not None]
+        with self.lock:
+            known = self.known(batch_id)
+            rows = [row for row in known.rows if row.run_id == run_id and row.number is not None]
             lost = [row for row in rows if run is None or row.number in again]
             earlier = {row.job_id: [*row.earlier, *([(run_id, row.number or 0)] if run is not None and _tried(run, row) else [])] for row in lost}
             with self._store.transaction():
                 self._store.end_run(batch_id, run_id, earlier)
-                known = self._loaded(batch_id)
                 self._store.billing.put_bill(run_id, batch_id, known.batch.card_id, known.bill(run_id))
-            self._known.pop(batch_id, None)
+            if lost:
+                self._known.pop(batch_id, None)
         if run is not None:
             self._worker.clear(run.spec.lineage)
 
     # beginning
 
-    def _plan(self, known: Known) -> bool:
-        """Begin the jobs that wait for none of a live run, and decide those that will never run; whether there were any."""
+    def _planned(self, known: Known) -> _Plan | None:
+        """The jobs that wait for none of a live run, after those that will never run are decided; None where there is neither."""
         chosen: dict[int, JobRow] = {}
         decided: dict[int, str] = {}
         for row in known.open_rows:
@@ -245,30 +263,41 @@ class Runs:
                 decided[row.job_id] = JobState.ERROR.value
             else:
                 chosen[row.job_id] = row
+        outside = {parent for row in chosen.values() for parent in row.facts.parents} - chosen.keys()
+        done = {parent: self._state(known, decided, parent).value for parent in outside}
         if decided:
             self._store.decide(known.batch.batch_id, decided)
-        if chosen:
-            self._begin(known, list(chosen.values()), decided)
-        if decided or chosen:
-            self._known.pop(known.batch.batch_id, None)
-        return bool(decided or chosen)
+            known.decided(decided)
+        return _Plan(list(chosen.values()), done) if chosen or decided else None
 
     @staticmethod
     def _state(known: Known, decided: dict[int, str], job_id: int) -> JobState:
         return JobState(decided[job_id]) if job_id in decided else known.view(job_id).state
 
-    def _begin(self, known: Known, rows: list[JobRow], decided: dict[int, str]) -> None:
-        batch_id, inside = known.batch.batch_id, {row.job_id for row in rows}
-        outside = {parent for row in rows for parent in row.facts.parents} - inside
-        done = {parent: self._state(known, decided, parent).value for parent in outside}
-        spec = self._worker.describe(batch_id, rows, (self._store.spec(batch_id, row.job_id) for row in rows), done)
-        self._worker.begin_run(spec, lambda run_id: self._store.new_run(batch_id, run_id, [row.job_id for row in rows]))
+    def _begin(self, batch_id: int, plan: _Plan) -> None:
+        """Start a run; without the lock, as a run of many jobs takes its time to be written."""
+        if plan.rows:
+            specs = self._store.specs(batch_id, [row.job_id for row in plan.rows])
+            spec = self._worker.describe(batch_id, plan.rows, specs, plan.done)
+            self._worker.begin_run(spec, lambda run_id: self._began(batch_id, run_id, [row.job_id for row in plan.rows]))
+
+    def _began(self, batch_id: int, run_id: str, job_ids: list[int]) -> None:
+        """Note a run that gets its orders next, and the end of what was cancelled while it was written."""
+        with self.lock:
+            self._store.new_run(batch_id, run_id, job_ids)
+            known = self._known.get(batch_id)
+            if known is not None:
+                known.began(run_id, opened(rundir.find(run_id)), job_ids)
+            known = self._loaded(batch_id)
+            for group_id, group in known.groups.items():
+                if group.cancelled:
+                    _end_parts(known, run_id, group_id)
 
     # ending
 
     def cancel(self, batch_id: int, group_id: int = ROOT) -> None:
         """Cancel what has not ended in a group and is not `always_run`; again does nothing more."""
-        with self._lock:
+        with self.lock:
             known = self._loaded(batch_id)
             if group_id == ROOT:
                 self._store.mark_cancelled(batch_id)
@@ -278,11 +307,14 @@ class Runs:
                 if not ended:
                     with suppress(RunLostError):
                         _end_parts(known, run_id, group_id)
-            self.changed(batch_id)
+            batch = self._store.batch(batch_id)
+            assert batch is not None
+            known.took(batch, self._store.groups.committed(batch))
+            self._look_again(batch_id)
 
     def delete(self, batch_id: int) -> None:
         """Cancel a batch and forget it; what its runs left is removed when they have ended."""
-        with self._lock:
+        with self.lock:
             self._store.mark_deleted(batch_id)
             self.cancel(batch_id)
 
@@ -307,7 +339,18 @@ def _end_parts(known: Known, run_id: str, group_id: int) -> None:
 
 
 def _tried(run: RunningBatch, row: JobRow) -> bool:
-    return any(event.job_id == row.number and event.state is JobState.RUNNING for event in run.events())
+    return bool(run.snapshot().jobs[(row.number or 1) - 1].attempts)
+
+
+def opened(directory: Path) -> RunningBatch:
+    """The handle on a run, without what its jobs do: that is in the database, and large."""
+    facts = rundir.info(directory)
+    return open_run(directory, BatchSpec(facts.name, _numbered(facts.n_jobs), lineage=facts.lineage))
+
+
+@lru_cache(maxsize=16)
+def _numbered(n_jobs: int) -> tuple[JobSpec, ...]:
+    return tuple(JobSpec(number, "", None, "bash", (), "") for number in range(1, n_jobs + 1))
 
 
 def _unfinished(run: RunningBatch) -> set[int]:
@@ -321,7 +364,9 @@ def _unfinished(run: RunningBatch) -> set[int]:
     closed = max((event.seq for event in events if event.phase == "lost" and not event.job_id), default=None)
     if closed is not None:
         late = [event for event in events if event.seq > closed and event.state is JobState.SUCCESS]
-        found.update(event.job_id for event in late if not _copied(run, run.spec.job(event.job_id)))
+        if late and run.directory is not None:
+            spec = read_spec(run.directory)
+            found.update(event.job_id for event in late if not _copied(run, spec.job(event.job_id)))
     return found
 
 

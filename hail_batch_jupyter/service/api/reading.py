@@ -5,7 +5,6 @@ Source: the Batch Service's protocol, chapters 7, 9, 11, 13 and 15.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,14 +38,14 @@ _YES, _NO = ("True", "true", "1"), ("False", "false", "0")
 class Reading:
     """Answers about what there is; every method may be called from any thread.
 
-    One at a time: each looks for news first, which nobody else should do at the same time.
+    What is known does not change while one answers.
     """
 
     def __init__(self, store: Store, runs: Runs, pricing: Pricing) -> None:
         self._store = store
         self._pricing = pricing
         self._runs = runs
-        self._lock = threading.Lock()
+        self._lock = runs.lock
 
     # batches
 

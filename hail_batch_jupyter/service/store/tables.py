@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hail_batch_jupyter.service.store.billing import Billing
@@ -12,6 +12,8 @@ from hail_batch_jupyter.service.store.groups import Groups
 from hail_batch_jupyter.service.store.rows import BatchRow, JobFacts, JobRow, NewJob, UpdateRow
 
 _BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs, card_id FROM batches"
+
+_AT_ONCE = 500
 
 
 class Store:
@@ -142,6 +144,14 @@ class Store:
         row = self._database.one("SELECT spec FROM jobs WHERE batch_id = ? AND job_id = ?", batch_id, job_id)
         found: dict[str, Any] = json.loads(row[0]) if row else {}
         return found
+
+    def specs(self, batch_id: int, job_ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """What these jobs do, in this order; many of them are read at a time, not all."""
+        for start in range(0, len(job_ids), _AT_ONCE):
+            part = job_ids[start : start + _AT_ONCE]
+            sql = "SELECT job_id, spec FROM jobs WHERE batch_id = ? AND job_id BETWEEN ? AND ?"
+            found = dict(self._database.all(sql, batch_id, min(part), max(part)))
+            yield from (json.loads(found[job_id]) for job_id in part)
 
     def decide(self, batch_id: int, states: Mapping[int, str]) -> None:
         """Note final states of jobs that are in no run."""
