@@ -12,6 +12,9 @@ BUILT = {"bash": "bash jobs", "chain": "a file along a chain", "scatter": "scatt
 LARGE = {"files": "jobs with one file each", "chain": "a chain of jobs with one file each"}
 """Shape of a large batch -> words for it."""
 
+LAYOUTS = {"scatter": "a scatter of three stages", "layered": "25 random layers"}
+"""Shape of a graph that is laid out -> words for it."""
+
 Values = dict[str, float]
 """One sample: names that end in their unit (`jobs_per_s`, `start_ms`, `rss_mb`) with their numbers."""
 
@@ -85,6 +88,10 @@ class Scale:
     widget_jobs: int = 10_000
     widget_window_s: int = 10
     snapshot_jobs: int = 50_000
+    layout_jobs: int = 10_000
+    table_jobs: int = 100_000
+    page_jobs: int = 100_000
+    panel_runs: int = 1000
     built_jobs: int = 10_000
     large_jobs: int = 100_000
     long_chain: int = 3_000
@@ -106,6 +113,8 @@ QUICK = Scale(
     ballast_jobs=50,
     hailtop_ballast_jobs=10,
     widget_window_s=5,
+    layout_jobs=2_000,
+    panel_runs=100,
     built_jobs=2_000,
     large_jobs=10_000,
     long_chain=300,

@@ -21,6 +21,8 @@ GROUPS: tuple[Group, ...] = (
     Group("import", "Imports", passes_per_round=6, warm_up=True),
     Group("cell", "Notebook cells", passes_per_round=2),
     Group("widget", "Widget traffic"),
+    Group("layout", "Laying out a graph of jobs, in headless Chromium"),
+    Group("browser", "The widget and the panel in headless Chromium, tables, a run that comes back"),
 )
 
 

@@ -5,19 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.bounded import own_python, run_script
-from benchmarks.case import BUILT, LARGE, Case, NotAvailable, Scale, Values
+from benchmarks.case import BUILT, LARGE, LAYOUTS, Case, NotAvailable, Scale, Values
 from benchmarks.imports import timed_import
+from benchmarks.peers.layouts import layout_case
 
 MODULE = "hail_batch_jupyter.batch"
 TOOL = "hail_batch_jupyter LocalBackend"
 NOTE = "b.run(): compile, runner, logs, journal"
+OUR_LAYOUTS = {"ours": "the widget, jobs gathered into stages", "ours-every-job": "the widget's layout, a node for each job"}
 SPARE_FACTOR = 2
 """A big parent is measured only where twice its memory is free: swapping would be measured otherwise."""
 
 
 def our_cases(scale: Scale) -> list[Case]:
     """Every case of this project: jobs, imports, notebook cells, widget."""
-    return [*_build_cases(scale), *_large_cases(scale), *_job_cases(scale), *_parent_cases(scale), *_import_cases(), *_notebook_cases(scale)]
+    return [
+        *_build_cases(scale),
+        *_large_cases(scale),
+        *_job_cases(scale),
+        *_parent_cases(scale),
+        *_import_cases(),
+        *_notebook_cases(scale),
+        *_browser_cases(scale),
+    ]
 
 
 def _job_cases(scale: Scale) -> list[Case]:
@@ -91,6 +101,20 @@ def _notebook_cases(scale: Scale) -> list[Case]:
         _case("ours-widget-50k", f"widget, {scale.snapshot_jobs} jobs", "widget", "a kernel and its messages",
               "widget_traffic.py", scale.snapshot_jobs, window_s),
     ]  # fmt: skip
+
+
+def _browser_cases(scale: Scale) -> list[Case]:
+    layouts = [layout_case(scale, name, words, shape) for name, words in OUR_LAYOUTS.items() for shape in LAYOUTS]
+    page, large = scale.widget_jobs, scale.page_jobs
+    return [
+        *layouts,
+        _case("ours-page-10k", f"widget, {page} jobs in 290 stages", "browser", "a page and the kernel's messages", "widget_page.py", page),
+        _case("ours-page-100k", f"widget, {large} jobs in 290 stages", "browser", "a page and the kernel's messages", "widget_page.py", large),
+        _case("ours-table-10k", f"jobs_frame(), {page} jobs", "browser", "the best of nine", "jobs_table.py", page),
+        _case("ours-table-100k", f"jobs_frame(), {scale.table_jobs} jobs", "browser", "the best of nine", "jobs_table.py", scale.table_jobs),
+        _case("ours-attach", f"%batch_attach after a restart, {page} jobs", "browser", "from the cell to the widget's snapshot", "attach_run.py", page),
+        _case("ours-panel", f"the panel, {scale.panel_runs} runs", "browser", "from the command to the drawn list", "panel_page.py", scale.panel_runs),
+    ]
 
 
 def _case(name: str, tool: str, group: str, note: str, script: str, *arguments: str | int) -> Case:

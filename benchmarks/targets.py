@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.case import BUILT, LARGE, Outcome
+from benchmarks.case import BUILT, LARGE, LAYOUTS, Outcome
 
 SAME_WITHIN = 1.10
 """'No more than' between two measurements of one thing: ten per cent is what repetitions differ by."""
@@ -81,6 +81,26 @@ def _built(shape: str, words: str) -> Target:
                   lambda m: 2 * m(f"hailtop-build-{shape}", "built_jobs_per_s"), at_least=True)  # fmt: skip
 
 
+def _panned(size: str, jobs: str) -> Target:
+    return Target(f"a frame while the graph of {jobs} jobs is moved", "ms", lambda m: m(f"ours-page-{size}", "pan_frame_ms"), _fixed(25))
+
+
+def _table_scrolled(size: str, jobs: str) -> Target:
+    return Target(f"a frame while the table of {jobs} jobs is scrolled", "ms", lambda m: m(f"ours-page-{size}", "table_frame_ms"), _fixed(25))
+
+
+def _timeline_moved(size: str, jobs: str) -> Target:
+    return Target(f"a frame while the timeline of {jobs} jobs is moved", "ms", lambda m: m(f"ours-page-{size}", "timeline_frame_ms"), _fixed(25))
+
+
+def _table_drawn(size: str, jobs: str) -> Target:
+    return Target(f"HTML of a table of {jobs} jobs", "ms", lambda m: m(f"ours-table-{size}", "html_ms"), _fixed(10))
+
+
+def _table_weighed(size: str, jobs: str) -> Target:
+    return Target(f"HTML of a table of {jobs} jobs", "bytes", lambda m: m.largest(f"ours-table-{size}", "html_bytes"), _fixed(40_000))
+
+
 TARGETS: tuple[Target, ...] = (
     *[_built(shape, words) for shape, words in BUILT.items()],
     *[target for shape, words in LARGE.items() for target in _large(shape, words)],
@@ -114,6 +134,15 @@ TARGETS: tuple[Target, ...] = (
            lambda m: m.largest("ours-widget-10k", "most_messages_in_a_second"), _fixed(4)),
     Target("kernel's share of a core, 10 000 jobs", "%",
            lambda m: m("ours-widget-10k", "kernel_core_percent"), _fixed(5)),
+    *[Target(f"layout of {words}", "ms", lambda m, shape=shape: m(f"layout-ours-{shape}", "layout_ms"), _fixed(150)) for shape, words in LAYOUTS.items()],
+    Target("first paint of 10 000 jobs after their snapshot", "ms", lambda m: m("ours-page-10k", "first_paint_ms"), _fixed(150)),
+    *[frame(size, jobs) for size, jobs in (("10k", "10 000"), ("100k", "100 000")) for frame in (_panned, _table_scrolled, _timeline_moved)],
+    Target("200 changes of 10 000 jobs, to the second frame after them", "ms", lambda m: m("ours-page-10k", "change_ms"), _fixed(2 * 17)),
+    *[table(size, jobs) for size, jobs in (("10k", "10 000"), ("100k", "100 000")) for table in (_table_drawn, _table_weighed)],
+    Target("a run of 10 000 jobs is back after a kernel restart", "ms", lambda m: m("ours-attach", "attach_ms"), _fixed(1000)),
+    Target("a widget in a saved notebook with its state, 10 000 jobs", "bytes",
+           lambda m: m.largest("ours-attach", "output_with_state_bytes"), _fixed(100_000)),
+    Target("the panel with 1 000 runs", "ms", lambda m: m("ours-panel", "panel_ms"), _fixed(300)),
     Target("DAG and progress, minified", "bytes", lambda m: m("ours-widget-10k", "bundle_bytes"), _fixed(60_000)),
 )  # fmt: skip
 
