@@ -61,6 +61,17 @@ class JobCost(NamedTuple):
     rest: Optional[Breakdown]
 
 
+class _Waiting:
+    """Jobs of one stage and kind that wait: how many, what is known of their durations together, and of how many nothing is."""
+
+    __slots__ = ("jobs", "known_ms", "unknown")
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self.known_ms = 0
+        self.unknown = 0
+
+
 class Account:
     """Follows the snapshots of one run; what did not change since the last one is not looked at again.
 
@@ -80,8 +91,12 @@ class Account:
         self._ended: list[dict[Allotment, int]] = [{} for _ in self._stages]
         self._counted: list[tuple[tuple[Allotment, int], ...]] = [()] * len(spec.jobs)
         self._took = [[0, 0] for _ in self._stages]
-        self._open = set(range(len(spec.jobs)))
         self._expected = spec.budget.expected_ms if spec.budget is not None else ()
+        self._running: dict[int, Optional[Allotment]] = {}
+        self._over: set[int] = set()
+        self._waiting: list[dict[Optional[Allotment], _Waiting]] = [{} for _ in self._stages]
+        for number in range(len(spec.jobs)):
+            self._wait(number, 1)
 
     def update(self, snapshot: BatchSnapshot) -> None:
         """Take what changed since the last snapshot into account."""
@@ -106,12 +121,34 @@ class Account:
         for counted_as, billed_ms in counted:
             sums[counted_as] = sums.get(counted_as, 0) + billed_ms
         self._counted[number] = tuple(counted)
-        if view.state.complete and number in self._open:
-            self._open.discard(number)
-            if view.state is JobState.SUCCESS and not view.reused and counted:
-                took = self._took[self._stage_of[number]]
-                took[0] += counted[-1][1]
-                took[1] += 1
+        self._note_state(number, view)
+        if view.state is JobState.SUCCESS and number not in self._over and not view.reused and counted:
+            took = self._took[self._stage_of[number]]
+            took[0] += counted[-1][1]
+            took[1] += 1
+        if view.state.complete:
+            self._over.add(number)
+
+    def _note_state(self, number: int, view: JobView) -> None:
+        """Whether it waits, runs or is over."""
+        waited = number not in self._running and number not in self._over
+        runs = view.state is JobState.RUNNING
+        waits = not runs and not view.state.complete
+        if waited != waits:
+            self._wait(number, 1 if waits else -1)
+        if runs:
+            self._running[number] = self._allotments.of(self._spec.jobs[number].request, view.granted)
+        else:
+            self._running.pop(number, None)
+
+    def _wait(self, number: int, sign: int) -> None:
+        """Count the job among those that wait, or no more."""
+        job = self._spec.jobs[number]
+        waiting = self._waiting[self._stage_of[number]].setdefault(self._allotments.of(job.request), _Waiting())
+        known_ms = self._known_ms(number, job)
+        waiting.jobs += sign
+        waiting.unknown += sign * (known_ms is None)
+        waiting.known_ms += sign * (known_ms or 0)
 
     def so_far_usd(self, numbers: Iterable[int], now_ms: int) -> list[float]:
         """Dollars of the jobs at these places until now."""
@@ -132,30 +169,34 @@ class Account:
     def _job(self, number: int, now_ms: int) -> JobCost:
         finished = NOTHING
         for counted_as, billed_ms in self._counted[number]:
-            finished = finished.plus(self.card.price(counted_as, billed_ms))
+            finished = finished.plus(self._allotments.price(counted_as, billed_ms))
         allotment, elapsed_ms, rest_ms = self._to_come(number, now_ms)
         if allotment is None:
             return JobCost(None, None, finished, finished, None)
         cores, memory = allotment.cores, allotment.memory_bytes or None
-        if number not in self._open:
+        if number in self._over:
             return JobCost(cores, memory, finished, finished, NOTHING)
-        so_far = finished.plus(self.card.price(allotment, elapsed_ms))
-        return JobCost(cores, memory, finished, so_far, None if rest_ms is None else self.card.price(allotment, rest_ms))
+        so_far = finished.plus(self._allotments.price(allotment, elapsed_ms))
+        return JobCost(cores, memory, finished, so_far, None if rest_ms is None else self._allotments.price(allotment, rest_ms))
 
     def _to_come(self, number: int, now_ms: int) -> tuple[Optional[Allotment], int, Optional[int]]:
         """What a job that has not ended is granted, its billed milliseconds until now, and those still to come, None where nothing is known."""
         view, job = self._views[number], self._spec.jobs[number]
-        allotment = self._allotments.of(job.request, view.granted)
         elapsed_ms = 0
-        if view.state is JobState.RUNNING:
+        if number in self._running:
+            allotment = self._running[number]
             elapsed_ms = self.card.billed_ms(view.started_ms, now_ms, view.main_ms, view.output_ms)
+        else:
+            allotment = self._allotments.of(job.request, view.granted)
         expected_ms = self._expected_ms(number, job)
         return allotment, elapsed_ms, None if expected_ms is None else max(0, expected_ms - elapsed_ms)
 
     def _expected_ms(self, number: int, job: JobSpec) -> Optional[int]:
         took_ms, count = self._took[self._stage_of[number]]
-        if count:
-            return took_ms // count
+        return took_ms // count if count else self._known_ms(number, job)
+
+    def _known_ms(self, number: int, job: JobSpec) -> Optional[int]:
+        """What was known of its duration before the run."""
         if number < len(self._expected) and self._expected[number]:
             return self._expected[number]
         return None if job.timeout_s is None else int(job.timeout_s * 1000)
@@ -176,7 +217,15 @@ class Account:
         running: list[dict[Allotment, int]] = [{} for _ in self._stages]
         rest: list[dict[Allotment, int]] = [{} for _ in self._stages]
         unknown, unpriced = [0] * len(self._stages), [0] * len(self._stages)
-        for number in self._open:
+        for stage, kinds in enumerate(self._waiting):
+            took_ms, count = self._took[stage]
+            for allotment, waiting in kinds.items():
+                if allotment is None:
+                    unpriced[stage] += waiting.jobs
+                    continue
+                rest[stage][allotment] = waiting.jobs * (took_ms // count) if count else waiting.known_ms
+                unknown[stage] += 0 if count else waiting.unknown
+        for number in self._running:
             stage = self._stage_of[number]
             allotment, elapsed_ms, rest_ms = self._to_come(number, now_ms)
             if allotment is None:
@@ -199,7 +248,7 @@ class Account:
     def _sum(self, times: Mapping[Allotment, int]) -> Breakdown:
         whole = NOTHING
         for allotment, billed_ms in times.items():
-            whole = whole.plus(self.card.price(allotment, billed_ms))
+            whole = whole.plus(self._allotments.price(allotment, billed_ms))
         return whole
 
 

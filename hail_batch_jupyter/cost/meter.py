@@ -10,6 +10,7 @@ from hail_batch_jupyter.core.events import Granted, JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, Request
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.cost.card import card_of
+from hail_batch_jupyter.cost.money import NOTHING, Breakdown
 from hail_batch_jupyter.cost.rates import HOUR_MS, Allotment, Card
 from hail_batch_jupyter.errors import GrantError
 
@@ -22,7 +23,7 @@ class Allotments:
     def __init__(self, card: Card) -> None:
         self.card = card
         self._known: dict[tuple[Request, Optional[Granted]], Allotment | None] = {}
-        self._hourly: dict[Allotment, Fraction] = {}
+        self._hourly: dict[Allotment, tuple[Breakdown, Fraction]] = {}
 
     def of(self, request: Request, granted: Granted | None = None) -> Allotment | None:
         """What is charged for: what was asked for as the card rounds it, or what an attempt was given instead."""
@@ -39,13 +40,21 @@ class Allotments:
         except GrantError:
             return None
 
+    def price(self, allotment: Allotment, billed_ms: int) -> Breakdown:
+        """Dollars by part for so long of it."""
+        return self._rate(allotment)[0].times(Fraction(billed_ms, HOUR_MS)) if billed_ms else NOTHING
+
     def usd(self, allotment: Allotment | None, billed_ms: int) -> Fraction:
         """Dollars for so long of it."""
         if allotment is None or not billed_ms:
             return _ZERO
+        return self._rate(allotment)[1] * billed_ms / HOUR_MS
+
+    def _rate(self, allotment: Allotment) -> tuple[Breakdown, Fraction]:
         if allotment not in self._hourly:
-            self._hourly[allotment] = self.card.hourly(allotment).total
-        return self._hourly[allotment] * billed_ms / HOUR_MS
+            hourly = self.card.hourly(allotment)
+            self._hourly[allotment] = hourly, hourly.total
+        return self._hourly[allotment]
 
 
 class _Going(NamedTuple):

@@ -34,6 +34,8 @@ class Breakdown(NamedTuple):
 
     def plus(self, other: Breakdown) -> Breakdown:
         """The sum, part by part."""
+        if self is NOTHING or other is NOTHING:
+            return self if other is NOTHING else other
         return Breakdown(*[mine + theirs for mine, theirs in zip(self, other)])
 
 

@@ -687,6 +687,13 @@ def test_a_run_is_seen_while_it_goes_on(service: Recorder, b: hb.Batch) -> None:
     assert run.cost_text() == "$0.7500 on the batch service"
 
 
+def test_a_service_takes_no_limit_for_one_run(b: hb.Batch) -> None:
+    b.new_job("one")
+
+    with pytest.raises(ValueError, match="ServiceBackend does not support any of these keywords: {'max_cost_usd': 5}"):
+        b.run(max_cost_usd=5)
+
+
 def test_a_run_waits_for_some_of_its_jobs(service: Recorder, b: hb.Batch) -> None:
     service.outcome = None
     b.new_job("one")
