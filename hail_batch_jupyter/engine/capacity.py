@@ -65,8 +65,10 @@ class Ledger:
     A request above the total counts as the total, so that such a job runs, and runs alone.
     """
 
-    def __init__(self, total: Capacity) -> None:
+    def __init__(self, total: Capacity, *, whole_cores: bool = False) -> None:
+        """`whole_cores`: there are no parts of cores, so what is asked for is rounded up."""
         self.total = total
+        self._unit = 1000 if whole_cores else 1
         self.free_mcpu = total.cpu_mcpu
         self.free_bytes = total.memory_bytes
         self.running = 0
@@ -74,7 +76,7 @@ class Ledger:
 
     def cost(self, request: Request) -> tuple[int, int]:
         """Millicores and bytes that the request takes; unset cpu is one core, unset memory nothing."""
-        mcpu = request.cpu_mcpu or min(DEFAULT_CPU_MCPU, self.total.cpu_mcpu)
+        mcpu = -(-(request.cpu_mcpu or min(DEFAULT_CPU_MCPU, self.total.cpu_mcpu)) // self._unit) * self._unit
         memory = request.memory_bytes or 0
         if mcpu > self.total.cpu_mcpu or memory > self.total.memory_bytes:
             return self.total.cpu_mcpu, min(memory, self.total.memory_bytes)

@@ -87,7 +87,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     finisher = Finisher(localizer, logs, here="slurm" not in orders)
     env = {int(job_id): values for job_id, values in orders["env"].items()}
     gpus = None if orders["gpus"] is None else [Gpu(*gpu) for gpu in orders["gpus"]]
-    ledger = Ledger(Capacity(*orders["capacity"]))
+    ledger = Ledger(Capacity(*orders["capacity"]), whole_cores="slurm" in orders)
     engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason, requests=requests, gpus=gpus)
     gc.freeze()  # what is loaded stays; the collector need not look at it again and again
     try:

@@ -19,8 +19,8 @@ _LEAST_S = 2.0
 """A task that takes less costs Slurm more than its jobs cost the node."""
 _SPREAD = 64
 """Beyond that a shape's jobs are packed only where there are more than this: so many nodes or cores may be free at once."""
-_PROBE_S = 10.0
-"""The first jobs of a shape go alone; so long the others of a large wave wait to see how long those take."""
+_PROBE, _PROBE_S = 16, 10.0
+"""So many jobs of a shape go alone at first; so long the others of a large wave wait to see how long those take."""
 
 
 class Submission(NamedTuple):
@@ -80,7 +80,7 @@ class Packing:
             return n_waiting, 1
         if shape not in self._probed:
             self._probed[shape] = now
-            return _SPREAD, 1
+            return _PROBE, 1
         return (n_waiting, 1) if now >= self._probed[shape] + _PROBE_S else (0, 1)
 
 

@@ -26,7 +26,7 @@ COLUMNS = (
 RUN_COLUMNS = ("run", "name", "state", "started", "ended", "duration_s", "jobs", "backend", "notebook")
 ATTEMPT_COLUMNS = (
     "job_id", "name", "attempt", "start", "end", "duration_s", "exit_code", "reason", "cores",
-    "cores_granted", "cores_used", "memory_bytes", "memory_granted_bytes", "gpus", "max_rss_bytes",
+    "cores_granted", "cores_used", "memory_bytes", "memory_granted_bytes", "gpus", "max_rss_bytes", "node",
 )  # fmt: skip
 LIMIT_BYTES = 40_000
 _SHOWN = 60

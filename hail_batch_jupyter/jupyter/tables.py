@@ -97,6 +97,7 @@ def attempts_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
         "cores": pd.array([(job.request.cpu_mcpu or 1000) / 1000 for job, _ in rows], dtype="float64"),
         **_usage_columns(figures_of),
         "max_rss_bytes": pd.array([facts.peak_bytes for facts in figures_of], dtype="Int64"),
+        "node": pd.array([attempt.node for attempt in attempts], dtype="string"),
     }
     frame = AttemptsFrame(columns, columns=list(ATTEMPT_COLUMNS))
     frame.source = running

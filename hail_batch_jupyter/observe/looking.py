@@ -46,6 +46,7 @@ class Looking:
 
         job_id, attempt                        int64
         name, reason, gpus                     string
+        node                                   string, '' on this machine
         start, end                             datetime64[ms, UTC]
         duration_s                             float64, seconds, until now while it runs
         exit_code                              Int64

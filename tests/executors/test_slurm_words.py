@@ -203,13 +203,13 @@ def test_short_jobs_of_a_large_wave_are_packed_when_the_first_have_told_how_long
     for number in range(10_000):
         queue.add(attempt(number))
 
-    assert in_tasks(queue, 0.0) == [[1] * 64]
+    assert in_tasks(queue, 0.0) == [[1] * 16]
     assert in_tasks(queue, 9.0) == []
     queue.packing.learn(shape_of(attempt()), 0.5)
     packed = in_tasks(queue, 9.0)
-    assert [len(tasks) for tasks in packed] == [83]
+    assert [len(tasks) for tasks in packed] == [84]
     assert max(packed[0]) == 120
-    assert sum(packed[0]) == 10_000 - 64
+    assert sum(packed[0]) == 10_000 - 16
 
 
 def test_jobs_of_moments_share_a_task_even_where_they_are_few() -> None:
@@ -221,7 +221,7 @@ def test_jobs_of_moments_share_a_task_even_where_they_are_few() -> None:
     assert in_tasks(queue, 0.0) == [[20, 20, 10]]
 
 
-@pytest.mark.parametrize(("pack", "seconds", "sizes"), [(None, 600.0, [136, 1]), (None, None, [136, 1]), (1, None, [200, 1]), (7, None, [29, 7])])
+@pytest.mark.parametrize(("pack", "seconds", "sizes"), [(None, 600.0, [184, 1]), (None, None, [184, 1]), (1, None, [200, 1]), (7, None, [29, 7])])
 def test_jobs_go_alone_where_they_are_long_or_nobody_knows(pack: int | None, seconds: float | None, sizes: list[int]) -> None:
     queue = SubmitQueue(pack)
     for number in range(200):

@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.requirements import ROOT, requires
+from tests.slurm_cluster import slurm  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.notebook
 
@@ -94,10 +95,13 @@ def test_a_run_that_the_last_cell_waited_for_is_saved_as_ended(tmp_path: Path, m
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_every_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notebook: Path) -> None:
+def test_every_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notebook: Path, request: pytest.FixtureRequest) -> None:
     cells = nbformat.read(notebook, as_version=4).cells
     if notebook.stem == "gwas_clumping":
         requires("plink1.9")
+    if notebook.stem == "slurm":
+        requires("slurm")
+        request.getfixturevalue("slurm")
 
     executed = execute(tmp_path, [cell.source for cell in cells if cell.cell_type == "code"], monkeypatch)
 
