@@ -14,6 +14,7 @@ from hail_batch_jupyter.config import configured
 from hail_batch_jupyter.core.ports import Capacity, Gpu, Pool, PoolRequest, SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
+from hail_batch_jupyter.executors.slurm_container import ENGINES
 from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 
 _ALL = 1 << 60
@@ -36,11 +37,13 @@ class SlurmBackend(LocalBackend):
     pool_workers            a BatchPoolExecutor has at most so many Slurm jobs (8), which take its calls as long as it is open
     pool_by_files           its calls go through files in work_directory, for sites whose nodes cannot connect to this machine; else they find out, after 5 s
 
+    container_engine        apptainer, singularity or podman, for jobs with an image; default: the setting batch/container_engine, else the first that is here
+
     What is not given comes from the settings slurm/work_directory, slurm/partition and so on. Raises ValueError for an option that is none.
     """
 
     name = "slurm"
-    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "gpu", "retry", "groups"})
+    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "gpu", "retry", "groups", "image"})
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class SlurmBackend(LocalBackend):
         pack: int | None = None,
         pool_workers: int | None = None,
         pool_by_files: bool = False,
+        container_engine: str | None = None,
     ) -> None:
         if work_directory is None:
             work_directory = configured("slurm", "work_directory")
@@ -81,7 +85,11 @@ class SlurmBackend(LocalBackend):
             "pack": pack,
             "pool_workers": pool_workers,
             "pool_by_files": pool_by_files,
+            "container_engine": container_engine,
         }
+        if container_engine is not None and container_engine not in ENGINES:
+            raise ValueError(f"container_engine {container_engine!r} is none that nodes run; use one of {', '.join(ENGINES)}")
+        self.container_engine = container_engine
         self.pool_workers = pool_workers
         self.pool_by_files = pool_by_files
         self._settings = {name: value for name, value in given.items() if value}
@@ -110,21 +118,31 @@ class SlurmBackend(LocalBackend):
         return None
 
     def _orders(self, spec: BatchSpec, capacity: Capacity) -> dict[str, Any]:
-        return {**super()._orders(spec, capacity), "gpus": None, "slurm": self.settings._asdict()}
+        return {**super()._orders(spec, capacity), "gpus": None, "slurm": self.settings._replace(engine=self._engine(spec))._asdict()}
 
     def _gpus(self, spec: BatchSpec) -> list[Gpu]:
         return []
 
     def _containers(self, spec: BatchSpec) -> dict[str, Any] | None:
-        job = next((job for job in spec.jobs if job.image is not None), None)
-        if job is not None:
-            raise CapabilityError(
-                f"job {job.display_name!r} has the image {job.image!r}, and SlurmBackend runs no containers; leave it out, or use LocalBackend()"
-            )
+        """None: the nodes have an engine of their own."""
         return None
+
+    def _engine(self, spec: BatchSpec) -> str | None:
+        """What runs the images of a batch on the nodes, None for a batch without."""
+        job = next((job for job in spec.jobs if job.image is not None), None)
+        if job is None:
+            return None
+        general = configured("batch", "container_engine")
+        chosen = self.container_engine or (general if general in ENGINES else None)
+        found = chosen or next((name for name in ENGINES if shutil.which(name)), None)
+        if found is None:
+            words = f"job {job.display_name!r} has the image {job.image!r}, and this machine has none of {', '.join(ENGINES)}"
+            raise CapabilityError(f"{words}; where the nodes have one, name it with SlurmBackend(container_engine=…), else remove the image")
+        return found
 
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         _check_commands()
+        self._engine(spec)
         self._check_files(spec)
 
 

@@ -27,6 +27,13 @@ _USAGE = re.compile(r"^Usage:|--help")
 _NOT_THERE = re.compile(r"not found|manifest unknown|no such image|does not exist|did not resolve", re.IGNORECASE)
 
 
+def linked_inputs(attempt: Attempt, scratch: str) -> list[str]:
+    """Real paths of what was linked into scratch; each is mounted where it lies, so that the link leads there in the container too."""
+    places = [scratch + dest[dest.index("/") :] for _, dest, _ in attempt.job.inputs]
+    inside = os.path.realpath(scratch) + os.sep
+    return [path for path in dict.fromkeys(map(os.path.realpath, places)) if not path.startswith(inside)]
+
+
 class _Open(NamedTuple):
     """An attempt whose container may be there."""
 
@@ -62,7 +69,7 @@ class ContainerExecutor:
     def _start(self, attempt: Attempt) -> Sequence[Outcome]:
         run_id = self._directory.name
         try:
-            client = run_client(attempt, self._containers, run_id, self._scratch, self._inputs(attempt))
+            client = run_client(attempt, self._containers, run_id, self._scratch, linked_inputs(attempt, self._scratch))
         except ValueError as error:
             Path(attempt.log).write_text(f"{error}\n")
             return [Outcome(attempt.attempt_id, "ended", None, str(error))]
@@ -74,12 +81,6 @@ class ContainerExecutor:
         if outcome.kind != "started":
             del self._open[outcome.attempt_id]
         return outcome
-
-    def _inputs(self, attempt: Attempt) -> list[str]:
-        """Real paths of what was linked into scratch; each is mounted where it lies, so that the link leads there in the container too."""
-        places = [self._scratch + dest[dest.index("/") :] for _, dest, _ in attempt.job.inputs]
-        inside = os.path.realpath(self._scratch) + os.sep
-        return [path for path in dict.fromkeys(map(os.path.realpath, places)) if not path.startswith(inside)]
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         """What happened since the last call."""

@@ -57,19 +57,19 @@ def run_client(attempt: Attempt, containers: Containers, run_id: str, scratch: s
     """
     names, own, env = _variables(_inside(attempt))
     names += [f"{name}={value}" for name, value in _defaults(containers).items() if name not in attempt.env]
-    mounts = [_mount(scratch, scratch), *[_mount(path, path, readonly=True) for path in inputs]]
+    mounts = [mount(scratch, scratch), *[mount(path, path, readonly=True) for path in inputs]]
     if containers.key_file is not None:
-        mounts.append(_mount(containers.key_file, KEY_PATH, readonly=True))
+        mounts.append(mount(containers.key_file, KEY_PATH, readonly=True))
     argv = [containers.engine, "run", "--name", container_name(run_id, attempt.attempt_id), "--label", f"{RUN_LABEL}={run_id}", "--entrypoint="]
     argv += [*containers.flags, "--workdir", attempt.directory, *_limits(attempt, containers)]
-    for mount in mounts:
-        argv += ["--mount", mount]
+    for bound in mounts:
+        argv += ["--mount", bound]
     for name in names:
         argv += ["--env", name]
     if own:
         argv += ["--env-file", "/dev/stdin"]
         env[_ENV_FILE] = own
-    argv += [*containers.extra, attempt.job.image or "", *[_in_scratch(word, scratch) for word in attempt.argv]]
+    argv += [*containers.extra, attempt.job.image or "", *[in_scratch(word, scratch) for word in attempt.argv]]
     return Client(("/bin/sh", "-c", _WITH_ENV_FILE, *argv) if own else tuple(argv), env)
 
 
@@ -123,7 +123,7 @@ def _inside(attempt: Attempt) -> dict[str, str]:
     return {**attempt.env, VISIBLE_GPUS: ",".join(map(str, range(len(gpus))))} if gpus else dict(attempt.env)
 
 
-def _mount(source: str, target: str, *, readonly: bool = False) -> str:
+def mount(source: str, target: str, *, readonly: bool = False) -> str:
     """A bind mount as the engines read it: one line of CSV."""
     fields = ["type=bind", _field("source", source), _field("target", target)]
     return ",".join([*fields, "readonly"] if readonly else fields)
@@ -134,6 +134,6 @@ def _field(name: str, value: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(character in text for character in ',"\n') else text
 
 
-def _in_scratch(word: str, scratch: str) -> str:
+def in_scratch(word: str, scratch: str) -> str:
     """A path that begins with the name of the scratch folder; a script has that in its variable."""
     return scratch + word[len(SCRATCH) :] if word.startswith(SCRATCH + "/") else word

@@ -16,7 +16,7 @@ ENGINES = ("docker", "podman")
 _ANSWER_S = 30.0
 _INSTALL = "install podman or docker (on Debian: apt-get install podman)"
 _CHOOSE = f"{variable_of('batch', 'container_engine')} chooses between docker and podman"
-_ALWAYS = ("--security-opt=label=disable", "--stop-timeout=0")
+ALWAYS = ("--security-opt=label=disable", "--stop-timeout=0")
 """SELinux would hide scratch; and to podman a forced removal means asking for ten seconds, which was done already."""
 _INIT = ("/usr/libexec/podman/catatonit", "/usr/libexec/catatonit/catatonit", "catatonit", "docker-init", "tini-static")
 """Programs that may be the first process of podman's containers; they must be static, because they run in any image."""
@@ -82,7 +82,7 @@ def _engine(path: str, facts: dict[str, Any]) -> Engine:
     rootless = facts["host"]["security"]["rootless"] if podman else "name=rootless" in security
     cpus = facts["host"]["cpus"] if podman else facts["NCPU"]
     user = "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
-    flags = [f"--user={user}", *_ALWAYS, *(_podman_init() if podman else ["--init"])]
+    flags = [f"--user={user}", *ALWAYS, *(_podman_init() if podman else ["--init"])]
     if "name=userns" in security:
         flags.append("--userns=host")
     return Engine(path, tuple(flags), None if user.startswith("0:") else "/tmp", cpus * 1000, podman)

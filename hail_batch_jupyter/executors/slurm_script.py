@@ -6,7 +6,8 @@ import re
 import shlex
 
 from hail_batch_jupyter.core.ports import Attempt
-from hail_batch_jupyter.core.spec import SCRATCH
+from hail_batch_jupyter.executors.container_command import in_scratch
+from hail_batch_jupyter.executors.slurm_container import Contained, contained
 from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 from hail_batch_jupyter.observe import procfs
 
@@ -41,28 +42,35 @@ def task_program() -> str:
 def task_text(attempt: Attempt, run_id: str, scratch: str, settings: SlurmSettings) -> str:
     """The script of one attempt; what it holds stands on no command line, for the shell replaces itself.
 
-    Its first two lines tell `slurm_task.py` the log and the folder. Raises ValueError for a variable that no shell can have, and for a NUL.
+    Its first three lines tell `slurm_task.py` the log, the folder, and what removes the rest of a container that was killed.
+    Raises ValueError for a variable that no shell can have, and for a NUL.
     """
-    env = {**attempt.env, procfs.RUN_VARIABLE: run_id, procfs.ATTEMPT_VARIABLE: attempt.attempt_id}
-    argv = [_in_scratch(word, scratch) for word in attempt.argv]
-    if attempt.job.kind == "python" and settings.python is not None:
-        argv[0] = settings.python
-    lines = [f"# {attempt.log}", f"# {attempt.directory}"]
+    env = {procfs.RUN_VARIABLE: run_id, procfs.ATTEMPT_VARIABLE: attempt.attempt_id}
+    run = _in_image(attempt, run_id, scratch, settings.engine) if attempt.job.image and settings.engine else _plain(attempt, scratch, settings)
+    lines = [f"# {attempt.log}", f"# {attempt.directory}", f"# {run.clean}"]
     lines += ['[ "${SLURM_RESTART_COUNT:-0}" = 0 ] || find . -mindepth 1 -delete']
     lines += settings.setup
-    lines += [f"export {_name(name)}={shlex.quote(value)}" for name, value in env.items()]
-    text = "\n".join([*lines, f"exec {shlex.join(argv)}", ""])
+    lines += [f"export {_name(name)}={shlex.quote(value)}" for name, value in {**run.env, **env}.items()]
+    text = "\n".join([*lines, f"exec {shlex.join(run.argv)}", ""])
     if "\0" in text:
         raise ValueError("a command or a value has a NUL, which no program can be given; remove it")
     return text
+
+
+def _plain(attempt: Attempt, scratch: str, settings: SlurmSettings) -> Contained:
+    argv = [in_scratch(word, scratch) for word in attempt.argv]
+    if attempt.job.kind == "python" and settings.python is not None:
+        argv[0] = settings.python
+    return Contained(argv, attempt.env, "")
+
+
+def _in_image(attempt: Attempt, run_id: str, scratch: str, engine: str) -> Contained:
+    from hail_batch_jupyter.executors.container import linked_inputs  # most runs have no images
+
+    return contained(attempt, engine, run_id, scratch, linked_inputs(attempt, scratch))
 
 
 def _name(name: str) -> str:
     if not _VARIABLE.fullmatch(name):
         raise ValueError(f"the variable {name!r} has a name that no shell can have; use letters, digits and _")
     return name
-
-
-def _in_scratch(word: str, scratch: str) -> str:
-    """A path that begins with the name of the scratch folder; a script has that in its variable."""
-    return scratch + word[len(SCRATCH) :] if word.startswith(SCRATCH + "/") else word

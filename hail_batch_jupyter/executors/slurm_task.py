@@ -15,6 +15,8 @@ import time
 AFTER_S = 0.2
 """What ends a command is sent to this process as well, perhaps a moment later."""
 KILLED = (137, 143)
+CLIENT_S = 1.0
+"""What a container gets to end by itself; the client of an engine that is killed leaves it behind."""
 CGROUPS = "/sys/fs/cgroup"
 
 
@@ -29,14 +31,22 @@ class Node:
         self.signalled = False
         self.attempt = ""
         self.child = 0
+        self.clean = ""
         self.out_of_memory = oom_counter()
         signal.signal(signal.SIGTERM, self.on_term)
         signal.signal(signal.SIGUSR1, self.on_look)
+        signal.signal(signal.SIGALRM, self.on_alarm)
 
     def on_term(self, number: int, frame: object) -> None:
         """Slurm ends the task."""
         self.signalled = True
         self.send(signal.SIGTERM)
+        if self.clean:
+            signal.setitimer(signal.ITIMER_REAL, CLIENT_S)
+
+    def on_alarm(self, number: int, frame: object) -> None:
+        """A container did not listen, and it is removed before this process is killed, too."""
+        self.send(signal.SIGKILL)
 
     def on_look(self, number: int, frame: object) -> None:
         """The runner has left an order for one attempt."""
@@ -121,7 +131,7 @@ class Node:
         script = os.path.join(self.folder, "tasks", attempt + ".sh")
         try:
             with open(script, encoding="utf-8", errors="surrogateescape") as file:
-                log, directory = (file.readline()[2:-1] for _ in range(2))
+                log, directory, self.clean = (file.readline()[2:-1] for _ in range(3))
             os.chdir(directory)
             output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -136,6 +146,8 @@ class Node:
         self.send(signal.SIGKILL)
         self.child = 0
         code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        if code and self.clean:
+            os.system(self.clean + " > /dev/null 2>&1")
         return code, usage.ru_maxrss * 1024, ""
 
     def say(self, name: str, text: str) -> None:
@@ -157,7 +169,7 @@ def start(script: str, output: int) -> None:
     """In the child: become the script; never returns."""
     try:
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGPIPE):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (output, 1), (output, 2)):

@@ -46,6 +46,7 @@ class SlurmSettings(NamedTuple):
     options  words put before ours on every sbatch      python  the interpreter of Python jobs, None for the python3 of PATH
     setup    lines of shell before the command of each job, such as 'module load samtools'
     pack     at most so many jobs, one after the other, in a task of an array; None: several where they are short
+    engine   of the containers on the nodes, see `slurm_container`; None where no job has an image
     """
 
     partition: Optional[str] = None
@@ -55,6 +56,7 @@ class SlurmSettings(NamedTuple):
     python: Optional[str] = None
     setup: Sequence[str] = ()
     pack: Optional[int] = None
+    engine: Optional[str] = None
 
 
 class Shape(NamedTuple):

@@ -417,9 +417,14 @@ def test_without_slurm_nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert rundir.list_runs() == []
 
 
-def test_images_are_refused_by_name() -> None:
-    with pytest.raises(CapabilityError, match=r"job 'job1' has the image 'x'"):
+def test_an_image_without_an_engine_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("sbatch", "squeue", "scancel", "scontrol"):
+        (tmp_path / name).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(CapabilityError, match=r"job 'job1' has the image 'x', and this machine has none of apptainer, singularity, podman; where the nodes"):
         submit(bash(1, ":", image="x"), backend=SlurmBackend())
+    assert rundir.list_runs() == []
 
 
 @pytest.mark.parametrize("option", ["mem=1G", "", "--mem=1G\n--wrap=x"])

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hail_batch_jupyter import SlurmBackend
+from hail_batch_jupyter.core.ports import Attempt
+from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Request
+from hail_batch_jupyter.executors.slurm_container import contained
+from tests.conftest import wait_until
+from tests.engine.jobs import LONG_S, bash, batch, main_log, states, submit
+from tests.executors.engines import IMAGE, RealEngine
+from tests.slurm_cluster import SlurmCluster
+
+
+def attempt(image: str, **request: int) -> Attempt:
+    job = JobSpec(1, "k", None, "bash", ("bash", "-c", "true", f"{SCRATCH}/x"), "d1", image=image, request=Request(**request))  # type: ignore[arg-type]  # numbers
+    return Attempt(job, 1, 0, job.command, {"TOKEN": "a b"}, "/work, here/scratch/d1", "/log")
+
+
+@pytest.mark.parametrize("engine", ["apptainer", "singularity"])
+def test_what_apptainer_is_told(engine: str) -> None:
+    argv, env, clean = contained(attempt("ubuntu:22.04", gpus=1), engine, "run", "/work, here/scratch", ["/data/in"])
+
+    assert list(argv) == [
+        *(engine, "exec", "--containall", "--writable-tmpfs", "--pwd", "/work, here/scratch/d1"),
+        *("--mount", 'type=bind,"source=/work, here/scratch","target=/work, here/scratch"'),
+        *("--mount", "type=bind,source=/data/in,target=/data/in,readonly"),
+        *("--nv", "docker://ubuntu:22.04", "bash", "-c", "true", "/work, here/scratch/x"),
+    ]
+    assert env == {f"{engine.upper()}ENV_TOKEN": "a b"}
+    assert clean == ""
+
+
+@pytest.mark.parametrize("image", ["/shared/tools.sif", "tools.sif", "library://a/b", "docker-archive:///x.tar"])
+def test_an_image_that_is_a_file_or_says_where_it_is_stays_as_it_is(image: str) -> None:
+    assert image in contained(attempt(image), "apptainer", "run", "/s", []).argv
+
+
+@pytest.mark.requires("slurm")
+@pytest.mark.parametrize("started_engine", [pytest.param("podman", marks=pytest.mark.requires("podman"))], indirect=True)
+def test_jobs_with_an_image_run_in_containers_on_the_nodes(
+    started_engine: RealEngine, slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in started_engine.env.items():
+        monkeypatch.setenv(name, value)
+    backend = SlurmBackend(container_engine="podman")
+    script = 'cat /of-the-image; echo "$TOKEN in $PWD" > made; exit 4'
+    jobs = [bash(1, script, image=IMAGE, env={"TOKEN": "a b"}), bash(2, ": > here; mkfifo hold; read -r _ < hold", image=IMAGE)]
+    running = submit(batch(*jobs), keep_files=True, backend=backend)
+    assert running.scratch is not None
+    wait_until((running.scratch / "d2" / "here").exists, story=lambda: main_log(running, 2))
+    wait_until(lambda: states(running)[0] == "F", story=running.snapshot)
+
+    running.cancel()
+    running.wait(LONG_S)
+
+    assert states(running) == "FK"
+    assert running.get_job(1)["exit_code"] == 4
+    assert main_log(running) == "from the image\n"
+    assert (running.scratch / "d1" / "made").read_text() == f"a b in {running.scratch}/d1\n"
+    wait_until(lambda: started_engine.containers() == [])
