@@ -16,11 +16,20 @@ from hail_batch_jupyter.observe.running import RunningBatch
 
 @dataclass
 class Shown:
-    """A run that is on display: its feed, its widget if there is one, and the outputs that show it or a view of it, None for the run as HTML."""
+    """A run that is on display: its feed, its widget if there is one, and the outputs that show it or a view of it, None for the run as HTML.
+
+    in_browser  a front end that names its cells asked for it: those that only execute notebooks do not
+    """
 
     feed: Feed
     widget: Any = None
     outputs: dict[str, Any] = field(default_factory=dict)
+    in_browser: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody shows the widget."""
+        return self.widget is not None and (self.feed.heard or self.in_browser)
 
 
 _SHOWN: dict[str, Shown] = {}
@@ -79,6 +88,7 @@ def _shown(running: RunningBatch) -> Shown:
 def _show(shown: Shown, widget: Any) -> None:
     display_id = secrets.token_hex(16)
     shown.outputs[display_id] = widget
+    shown.in_browser = shown.in_browser or bool(cell_id(current_shell()))
     publish(current_shell(), _bundle(shown, widget), display_id)
     _watch(shown)
 
@@ -108,10 +118,10 @@ def is_live(running: RunningBatch) -> bool:
     """Whether a browser shows the run's widget.
 
     It says so itself, but a busy kernel reads that only after the cells that were asked for at once (Run All).
-    So a front end that names its cells is taken for one that shows widgets: those that only execute notebooks do not.
+    So a front end that names its cells is taken for one that shows widgets.
     """
     shown = _SHOWN.get(str(running.id))
-    return shown is not None and shown.widget is not None and (shown.feed.heard or bool(cell_id(current_shell())))
+    return shown is not None and shown.live
 
 
 def publish(shell: Any, bundle: tuple[dict[str, Any], dict[str, Any]], display_id: str, update: bool = False) -> None:
@@ -137,7 +147,8 @@ def _bundle(shown: Shown, widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _refresh(shell: Any, shown: Shown) -> None:
-    """Bring every saved output of the run to its final state."""
+    """Bring every saved output of the run to its final state; where notebooks are only executed, what is saved shows it without scripts."""
     if has_kernel(shell):
         for display_id, widget in shown.outputs.items():
-            publish(shell, _bundle(shown, widget), display_id, update=True)
+            kept = None if widget is shown.widget and not shown.live else widget
+            publish(shell, _bundle(shown, kept), display_id, update=True)

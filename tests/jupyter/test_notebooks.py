@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
 
 from tests.requirements import ROOT, requires
 from tests.slurm_cluster import slurm  # noqa: F401 - a fixture
@@ -77,6 +78,9 @@ def test_a_study_runs_from_top_to_bottom_and_its_saved_outputs_show_the_end(tmp_
     notebook = execute(tmp_path, [*STUDY, "import time; time.sleep(0.6)"], monkeypatch)
 
     run, _, table, value = notebook.cells[5:9]
+    assert [sorted(output["data"]) for output in run.outputs] == [["text/html", "text/plain"]]
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    assert "</span> Succeeded ·" in html
     assert data_of(value, "text/plain") == "0.019"
     assert "</span> succeeded" in data_of(table, "text/html")
     assert "2 of 2 jobs done" in data_of(run, "text/plain")
