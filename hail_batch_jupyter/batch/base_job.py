@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
+from hail_batch_jupyter.batch.files import names_made
 from hail_batch_jupyter.batch.hailtop_names import HailtopNames
 from hail_batch_jupyter.batch.resource import JobResourceFile, PythonResult, Resource, ResourceGroup
 from hail_batch_jupyter.batch.settings import Settings
@@ -235,8 +236,7 @@ def made_by(thing: object) -> list[str]:
         return thing._ipython_key_completions_()
     if not isinstance(thing, Job):
         return []
-    draft = thing.job_draft
-    return [file.name for file in draft.files.values() if file.defined] + list(draft.groups) + [result for call in draft.calls for result in call.results]
+    return names_made(thing.job_draft)
 
 
 def stays_inside(name: str) -> bool:

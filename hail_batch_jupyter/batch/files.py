@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 from typing import TYPE_CHECKING, Any, cast
 
@@ -122,7 +123,9 @@ class BatchFiles:
         """Raise BatchException unless the job says somewhere that it makes the file."""
         if not makes(owner, ref):
             remedy = "pass it to 'call' of that job" if owner.kind == "python" else "mention it in that job's 'command' or 'declare_resource_group'"
-            raise BatchException(f"undefined resource {ref.name!r} of job {owner}: nothing in the job makes it; {remedy} first")
+            close = difflib.get_close_matches(ref.name, names_made(owner), 3)
+            hint = f"did you mean {' or '.join(close)}? Else {remedy}" if close else remedy
+            raise BatchException(f"undefined resource {ref.name!r} of job {owner}: nothing in the job makes it; {hint} first")
 
     # inputs and outputs
 
@@ -236,6 +239,11 @@ def makes(job: JobDraft, ref: FileRef) -> bool:
     if ref.kind is FileKind.GROUP:
         return ref.name in job.groups and (not ref.member or ref.member in job.groups[ref.name].members)
     return any(ref.name in call.results for call in job.calls)
+
+
+def names_made(job: JobDraft) -> list[str]:
+    """Names of the files, groups and results that the job makes."""
+    return [file.name for file in job.files.values() if file.defined] + list(job.groups) + [result for call in job.calls for result in call.results]
 
 
 def new_serial() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from dataclasses import dataclass, field
 from typing import Any  # IPython carries no types
 
@@ -112,6 +113,15 @@ def can_live() -> bool:
 def has_kernel(shell: Any) -> bool:
     """Whether outputs go to a notebook or another client of a kernel."""
     return getattr(shell, "kernel", None) is not None
+
+
+def is_console(shell: Any) -> bool:
+    """Whether text is read as it is printed: in IPython's terminal, or in a console of a kernel, which names no cells and can be asked for input."""
+    if not has_kernel(shell):
+        return sys.stdout.isatty()
+    parent = getattr(shell, "parent_header", None)
+    content = parent.get("content") if isinstance(parent, dict) else None
+    return isinstance(content, dict) and bool(content.get("allow_stdin")) and not cell_id(shell)
 
 
 def is_live(running: RunningBatch) -> bool:

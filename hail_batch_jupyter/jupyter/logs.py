@@ -33,7 +33,8 @@ def print_log(running: RunningBatch, job_id: int, tail: int | None, follow: bool
         try:
             _follow(running, job_id, max(attempt, 1), size)
         except KeyboardInterrupt as interrupt:
-            words = f"stopped following; job {running.spec.job(job_id).display_name!r} goes on. %batch_log … -f follows it again, %batch_cancel ends the run"
+            name = running.spec.job(job_id).display_name
+            words = f"stopped following; job {name!r} goes on. %batch_log {name} -f follows it again, %batch_cancel ends the run"
             interrupt._render_traceback_ = lambda: [f"KeyboardInterrupt: {words}"]  # type: ignore[attr-defined]  # IPython's hook
             raise
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,22 +121,23 @@ def wait(running: RunningBatch, job_ids: Sequence[int] | None = None) -> None:
 
 
 class _ProgressLine:
-    """One line that is written over; in a notebook an output of its own, unless the live widget is there."""
+    """One line that is written over; where a notebook is executed an output of its own, unless the live widget is there."""
 
     def __init__(self, running: RunningBatch) -> None:
         self._running = running
         self._shell: Any = display.current_shell()  # IPython's shell carries no types
+        self._is_printed = display.is_console(self._shell) or not display.has_kernel(self._shell)
         self._display_id = ""
         self._width = 0
 
     def show(self) -> None:
+        if display.is_live(self._running):
+            return
         text = progress_text(self._running, self._running.snapshot())
-        if not display.has_kernel(self._shell):
-            if sys.stdout.isatty():
+        if self._is_printed:
+            if display.is_console(self._shell):
                 print("\r" + text.ljust(self._width), end="", flush=True)
                 self._width = len(text)
-            return
-        if display.is_live(self._running):
             return
         update = bool(self._display_id)
         self._display_id = self._display_id or secrets.token_hex(16)
@@ -147,7 +147,7 @@ class _ProgressLine:
         """Leave the last state behind."""
         if self._display_id:
             self.show()
-        elif not display.has_kernel(self._shell):
+        elif self._is_printed and not display.is_live(self._running):
             text = progress_text(self._running, self._running.snapshot())
             print(("\r" if self._width else "") + text.ljust(self._width))
 

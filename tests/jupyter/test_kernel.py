@@ -38,7 +38,7 @@ class Kernel:
 
     def begin(self, code: str) -> str:
         """Start a cell; gives the id of its request."""
-        return str(self.client.execute(code))
+        return str(self.client.execute(code, allow_stdin=False))
 
     def listen(self, until: Callable[[dict[str, Any]], bool], limit_s: float = LIMIT_S) -> dict[str, Any]:
         """Hear messages until one satisfies the condition; gives that one."""
@@ -204,6 +204,32 @@ def test_waiting_shows_a_line_of_progress_and_can_be_interrupted(kernel: Kernel,
     assert len(error["traceback"]) == 1
     assert "the run goes on" in error["traceback"][0]
     assert "%batch_cancel ends the run" in error["traceback"][0]
+    (tmp_path / "gate").touch()
+    kernel.run("%batch_wait")
+
+
+def test_in_a_console_progress_is_one_line_that_is_written_over(kernel: Kernel, tmp_path: Path) -> None:
+    start(kernel, tmp_path)
+    request = str(kernel.client.execute("%batch_wait", allow_stdin=True))
+    kernel.listen(lambda one: one["msg_type"] == "stream" and "0 of 2 jobs done" in one["content"]["text"])
+
+    (tmp_path / "gate").touch()
+
+    messages = kernel.finish(request)
+    assert text_of(messages).rpartition("\r")[2].startswith("study: succeeded, 2 of 2 jobs done")
+    assert text_of(messages).count("\n") == 1
+    assert not [one for one in messages if one["msg_type"] == "display_data" and "jobs done" in str(one["content"])]
+
+
+def test_following_a_log_can_be_interrupted_and_the_job_goes_on(kernel: Kernel, tmp_path: Path) -> None:
+    start(kernel, tmp_path)
+    request = kernel.begin("%batch_log held -f")
+    kernel.listen(lambda one: one["msg_type"] == "stream" and "begun" in one["content"]["text"])
+
+    kernel.manager.interrupt_kernel()
+
+    (error,) = [one["content"] for one in kernel.finish(request) if one["msg_type"] == "error"]
+    assert error["traceback"] == ["KeyboardInterrupt: stopped following; job 'held' goes on. %batch_log held -f follows it again, %batch_cancel ends the run"]
     (tmp_path / "gate").touch()
     kernel.run("%batch_wait")
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from IPython.core.error import UsageError
 
+from hail_batch_jupyter.errors import BatchException
+
 
 @pytest.fixture
 def cells_b(cells: Any) -> Any:
@@ -50,6 +52,12 @@ def test_one_file_of_a_stage_is_written_alone(cells_b: Any, work: Path, capsys: 
 
     assert destinations(cells_b, work) == ["last.txt"]
     assert capsys.readouterr().out.endswith("fit-1.model is written to last.txt when the batch runs\n")
+
+
+@pytest.mark.parametrize("words", ["%batch_output fit.modle out", "%%batch_job x\ncat {fit[0].modle}"])
+def test_a_file_that_nobody_makes_names_the_close_one(cells_b: Any, words: str) -> None:
+    with pytest.raises(BatchException, match="undefined resource 'modle' of job 'fit-0': nothing in the job makes it; did you mean model"):
+        cells_b.run(words)
 
 
 def test_a_place_for_two_files_and_a_number_for_one_are_refused(cells_b: Any) -> None:
