@@ -173,9 +173,9 @@ class BatchMagics(Magics):
             return cost_of(self.desk, jobs=parsed.jobs, before=parsed.estimate, card=parsed.card)
 
     @line_magic
-    @argument("job", metavar="JOB", help="name or number")
+    @argument("job", metavar="JOB", help="its name or number; fit[3], or fit for the job of a stage that failed")
     @argument("--tail", type=int, metavar="N", help="the last N lines only")
-    @argument("-f", "--follow", action="store_true", help="go on until the job has ended")
+    @argument("-f", "--follow", action="store_true", help="go on until the job has ended, over all its attempts; an interrupt ends the printing only")
     def batch_log(self, line: str) -> None:
         """Print what a job of the last run wrote."""
         parsed = self._read(BatchMagics.batch_log, line)

@@ -6,6 +6,8 @@ import pytest
 
 from hail_batch_jupyter.jupyter.completion import Completer
 from hail_batch_jupyter.jupyter.magics import BatchMagics
+from tests.conftest import wait_until
+from tests.recorder import Recorder
 
 NAMES = {
     "job": ["align", "sort", "sort2"],
@@ -107,6 +109,14 @@ def test_ipython_offers_files_and_variables_in_cells_and_in_python(study: Any) -
     assert offered(study, "%%batch_job x\nsort {alp") == {"%%batch_job x\nsort {alphas"}
     assert any(text.endswith("fit.model") for text in offered(study, "fit.mo"))
     assert any("score" in text for text in offered(study, "qc['sc"))
+
+
+def test_regions_of_the_service_are_offered_once_it_has_answered(service: Recorder, cells: Any) -> None:
+    cells.run("%batch b --backend service")
+    line = "%%batch_job x --region us-"
+
+    assert f"{line}central1" in offered(cells, line)
+    wait_until(lambda: offered(cells, line) == {f"{line}central1", f"{line}east1"})
 
 
 def test_runs_are_offered_newest_first(study: Any) -> None:
