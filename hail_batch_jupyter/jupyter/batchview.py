@@ -104,14 +104,20 @@ def batch_html(batch: Batch, cell_is_gone: CellIsGone) -> str:
     except BatchException as error:
         return f"<div>batch <b>{escape(batch.name or '')}</b>: {escape(str(error))}</div>"
     more = [f"… and {plural(len(rows) - MAX_ROWS, 'stage')} more"] if len(rows) > MAX_ROWS else []
-    heads = ("stage", "jobs", "kind", "after", "last run", "remark")
-    table = table_html("", heads, [_row_html(rows, row) for row in rows[:MAX_ROWS]], "<br>".join([*more, *map(escape, _left(batch))]))
+    cells = [_cells(rows, row) for row in rows[:MAX_ROWS]]
+    shown = [number for number, _ in enumerate(_HEADS) if any(row[number] for row in cells)]
+    body = [row_html([row[number] for number in shown]) for row in cells]
+    table = table_html("", [_HEADS[number] for number in shown], body, "<br>".join([*more, *map(escape, _left(batch))]))
     return f"<div>{escape(_title(batch, rows))}</div>{picture(rows)}{table}"
 
 
-def _row_html(rows: Sequence[StageRow], row: StageRow) -> str:
+_HEADS = ("stage", "jobs", "kind", "after", "last run", "remark")
+
+
+def _cells(rows: Sequence[StageRow], row: StageRow) -> list[str]:
+    """The cells of a row as HTML; a column that says nothing of any stage is left out."""
     state = state_html(urgent_word(row.counts), "" if len(row.counts) == 1 else f": {counts_text(row.counts)}") if row.counts else ""
-    return row_html([escape(cut(row.name)), str(row.size), escape(row.kind), escape(_listed(rows, row.after)), state, escape(row.remark)])
+    return [escape(cut(row.name)), str(row.size), escape(row.kind), escape(_listed(rows, row.after)), state, escape(row.remark)]
 
 
 def _listed(rows: Sequence[StageRow], numbers: Sequence[int]) -> str:

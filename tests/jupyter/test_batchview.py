@@ -31,6 +31,7 @@ def test_stages_are_shown_with_counts_and_arrows(study: Any) -> None:
     assert html.count("<rect") == 3
     assert html.count("<path") == 2
     assert "fit ×3" in html
+    assert "last run" not in html
 
 
 def test_after_a_run_the_view_says_how_it_went_and_what_changed_since(study: Any) -> None:
