@@ -38,19 +38,47 @@ export interface Failure {
   tail: string;
 }
 
+/** What was asked for, granted and used; null where nothing was said, counted or seen. */
+export type Use = [asked: number | null, granted: number | null, used: number | null];
+
+export interface AttemptDetail {
+  number: number;
+  state: string;
+  exit_code: number | null;
+  reason: string;
+  started_ms: number | null;
+  ended_ms: number | null;
+  cores_used: number | null;
+  peak_bytes: number | null;
+}
+
 export interface JobDetail {
+  /** Its number in the run, by which deeds name it. */
+  job_id: number;
   name: string;
+  /** From the outside in. */
+  groups: string[];
   state: string;
   exit_code: number | null;
   reason: string;
   command: string;
+  image: string;
   inputs: string[];
   outputs: string[];
+  /** Names of variables; their values are told to nobody. */
+  env: string[];
+  always_run: boolean;
+  ready_ms: number | null;
   started_ms: number | null;
   ended_ms: number | null;
-  max_rss_bytes: number | null;
-  tail: string;
+  use: { cores: Use; memory_bytes: Use; gpus: string[] };
+  hint: string;
+  attempts: AttemptDetail[];
+  /** The logs that are not empty: attempt, and its containers. */
+  logs: [attempt: number, containers: string[]][];
   log_path: string;
+  /** "" for what may be done now, else why not; null where it makes no sense. */
+  deeds: { cancel: string | null; retry: string | null };
 }
 
 export interface Stage {
@@ -150,7 +178,17 @@ export interface LogAnswer {
   size: number;
 }
 
-export type Reply = JobAnswer | Answer | ColumnsAnswer | ViewsAnswer | LogAnswer;
+/** Where a text begins in a log, null where it was not seen up to the byte `until`. */
+export interface FindAnswer {
+  kind: "find";
+  request: number;
+  job: number;
+  at: number | null;
+  until: number;
+  size: number;
+}
+
+export type Reply = JobAnswer | Answer | ColumnsAnswer | ViewsAnswer | LogAnswer | FindAnswer;
 export type KernelMessage = Snapshot | Changes | Reply;
 
 /** What a view asks beside the graph; the session numbers the requests. */
@@ -158,15 +196,28 @@ export type Question =
   | { kind: "job"; job: number }
   | { kind: "columns"; names: ColumnName[]; first: number; count: number }
   | { kind: "columns"; names: ColumnName[]; jobs: number[] }
-  | { kind: "log"; job: number; start: number; length: number }
+  | ({ kind: "log"; start: number; length: number } & LogName)
+  | ({ kind: "find"; text: string; start: number; back: boolean } & LogName)
   | { kind: "views" };
+
+/** One log of a job; without an attempt that of the last one. */
+export interface LogName {
+  job: number;
+  attempt?: number;
+  container?: string;
+}
+
+/** About the run, or its jobs of these numbers, or a group. */
+export type Deed =
+  | { kind: "cancel"; job_ids?: number[]; group?: string }
+  | { kind: "retry"; job_ids?: number[] };
 
 export type BrowserMessage =
   | { kind: "hello"; version: number }
   | { kind: "need" }
   | { kind: "visible"; visible: boolean }
   | (Question & { request: number })
-  | { kind: "cancel"; request: number };
+  | (Deed & { request: number });
 
 /** The window events between the widget and JupyterLab's extension. */
 export const REQUEST_EVENT = "hail-batch-jupyter:request";

@@ -17,6 +17,8 @@ class Asked {
     return () => {};
   };
 
+  carryOut = (): void => {};
+  openRun = (): boolean => false;
   openJob = (): void => {};
 
   /** `rows` of unsigned numbers, a column each. */

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { JobDetail } from "../src/contract";
-import { changes, DIAMOND, LINE } from "./fixtures";
+import { DIAMOND, LINE } from "./fixtures";
 import { find, Shown } from "./shown";
 
 let shown: Shown;
@@ -42,40 +41,12 @@ describe("a stack", () => {
 });
 
 describe("the details of a job", () => {
-  const detail: JobDetail = {
-    name: "fit",
-    state: "Success",
-    exit_code: 0,
-    reason: "",
-    command: "python fit.py <script>",
-    inputs: ["a.csv"],
-    outputs: ["shown.model.pkl"],
-    started_ms: 1_000_000,
-    ended_ms: 1_002_500,
-    max_rss_bytes: 2 ** 30,
-    tail: "done",
-    log_path: "logs/2.1.main.log",
-  };
-
-  test("come from the kernel, and Escape gives the focus back", () => {
+  test("have a frame at once, and Escape gives the focus back", () => {
     const cell = shown.begin({ ...LINE, codes: [4, 4, 3] });
     const node = find(cell, '[data-job="1"]');
     node.click();
-    expect(shown.model.sent.at(-1)).toEqual({ kind: "job", request: 1, job: 1 });
+    expect(shown.model.kinds()).toContain("views");
     expect(find(cell, ".hbj-details").textContent).toContain("Asking the kernel…");
-
-    shown.model.deliver({ content: { kind: "job", request: 1, job: 1, detail } });
-    const text = find(cell, ".hbj-details").textContent;
-    for (const said of [
-      "python fit.py <script>",
-      "a.csv",
-      "shown.model.pkl",
-      "2.5 s",
-      "1.0 GiB",
-      "logs/2.1.main.log",
-    ]) {
-      expect(text).toContain(said);
-    }
     expect(document.activeElement).toBe(find(cell, ".hbj-details"));
 
     find(cell, ".hbj-details").dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
@@ -89,13 +60,5 @@ describe("the details of a job", () => {
     vi.advanceTimersByTime(1600);
 
     expect(find(cell, ".hbj-details").textContent).toContain("The kernel is busy");
-  });
-
-  test("are asked for again when the job has another state", () => {
-    const cell = shown.begin();
-    find(cell, '[data-job="1"]').click();
-    shown.deliver(changes([[1, 4]]));
-
-    expect(shown.model.sent.filter((message) => message.kind === "job")).toHaveLength(2);
   });
 });

@@ -3,6 +3,7 @@
 import type { Run } from "../runs";
 import { Columns } from "./columns";
 import type { Host, MakeViews, Panel, ViewName } from "./host";
+import { JobSheet } from "./job";
 import { Resources } from "./resources";
 import { JobsTable } from "./table";
 import { Timeline } from "./timeline";
@@ -19,7 +20,10 @@ const make: MakeViews = (host, run, signal) => {
     },
     mark: (job) => panel.mark?.(job),
   });
-  return (name) => open(panelOf(name, host, run, columns, signal));
+  return {
+    panel: (name) => open(panelOf(name, host, run, columns, signal)),
+    job: (job, stop) => new JobSheet(host, job, stop),
+  };
 };
 
 function panelOf(name: ViewName, host: Host, run: Run, columns: Columns, signal: AbortSignal): Panel {

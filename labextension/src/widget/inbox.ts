@@ -25,6 +25,11 @@ export class Inbox {
     model.on("msg:custom", this.onMessage);
   }
 
+  /** Takes a message that came another way. */
+  put(content: unknown, buffers: unknown): void {
+    this.onMessage(content, buffers);
+  }
+
   dispose(): void {
     this.disposed = true;
     this.model.off("msg:custom", this.onMessage);
@@ -66,5 +71,7 @@ function firstBuffer(buffers: unknown): Uint8Array<ArrayBuffer> {
 
 function isKernelMessage(content: unknown): content is KernelMessage {
   if (typeof content !== "object" || content === null || !("kind" in content)) return false;
-  return ["snapshot", "changes", "job", "answer", "columns", "views", "log"].includes(String(content.kind));
+  return ["snapshot", "changes", "job", "answer", "columns", "views", "log", "find"].includes(
+    String(content.kind),
+  );
 }

@@ -1,8 +1,10 @@
 /** What all views of one widget share: the run, the conversation with the kernel. No DOM. */
 
 import {
+  type BridgeAnswer,
   type BrowserMessage,
   type Changes,
+  type Deed,
   type KernelMessage,
   type Question,
   type Reply,
@@ -10,7 +12,9 @@ import {
   VERSION,
 } from "../contract";
 import { type Outcome, Run } from "../runs";
-import { Cancel, type CancelReport } from "./cancel";
+import type { Report } from "../views/host";
+import { after, askAside } from "./aside";
+import { BUSY, Cancel, type CancelReport, COMM_MS } from "./cancel";
 import { Inbox } from "./inbox";
 import type { Model } from "./model";
 import { Trouble } from "./trouble";
@@ -20,6 +24,9 @@ const NEED_AGAIN_MS = 2000;
 
 /** After this without a first message the kernel is taken to be gone, in ms. */
 const PATIENCE_MS = 10_000;
+
+/** A question that the kernel has not answered after this is put to the server too, in ms. */
+const ASIDE_MS = 300;
 
 /** What JupyterLab's widget manager says when the kernel goes. */
 const CLOSING_EVENTS = ["comm:close", "comm_live_update"];
@@ -35,6 +42,11 @@ export class Session {
   private readonly listeners = new Set<() => void>();
   private readonly visibleViews = new Map<object, boolean>();
   private readonly asked = new Map<number, Hear>();
+  /** Replies that came from the server. */
+  private readonly aside = new Set<number>();
+  private readonly stop = new AbortController();
+  /** The kernel did not answer in time, and has not answered since. */
+  private busy = false;
   private readonly inbox: Inbox;
   private readonly cancelling: Cancel;
   private patience: ReturnType<typeof setTimeout> | undefined;
@@ -54,6 +66,7 @@ export class Session {
 
   close(): void {
     clearTimeout(this.patience);
+    this.stop.abort();
     this.cancelling.dispose();
     this.inbox.dispose();
     for (const event of CLOSING_EVENTS) this.model.off(event, this.onClosed);
@@ -87,9 +100,65 @@ export class Session {
   /** Asks; gives what forgets the question. */
   ask(question: Question, hear: Hear): () => void {
     const request = ++this.nRequests;
-    this.asked.set(request, hear);
-    this.send({ ...question, request });
-    return () => this.asked.delete(request);
+    const message = { ...question, request };
+    const stop = new AbortController();
+    this.asked.set(request, (reply, bytes) => {
+      stop.abort();
+      hear(reply, bytes);
+    });
+    if (!this.busy || !this.askServer(message, () => this.send(message))) {
+      this.send(message);
+      after(ASIDE_MS, stop.signal, () => {
+        this.busy = true;
+        this.askServer(message, () => {});
+      });
+    }
+    return () => {
+      stop.abort();
+      this.asked.delete(request);
+    };
+  }
+
+  /** Carries a deed out once: by the server where the kernel is busy, else by the kernel, which knows more. */
+  carryOut(deed: Deed, told: (report: Report) => void): void {
+    const stop = new AbortController();
+    after(COMM_MS, stop.signal, () => told({ text: BUSY, done: false }));
+    const hear = ({ text, run }: { text: string; run?: string }): void => {
+      stop.abort();
+      told({ text, done: true, run });
+    };
+    const byKernel = (): void => {
+      const request = ++this.nRequests;
+      this.asked.set(request, (reply) => reply.kind === "answer" && hear(reply));
+      this.send({ ...deed, request });
+    };
+    // A question tells whether the kernel is busy now.
+    this.ask({ kind: "columns", names: ["attempt"], jobs: [0] }, () => {
+      const { kind, ...part } = deed;
+      const asked = { run: this.run?.head.id ?? "", action: kind, ...part };
+      const server =
+        this.busy && askAside(asked, (answer) => (answer.ok ? hear(answer) : byKernel()), this.stop.signal);
+      if (!server) byKernel();
+    });
+  }
+
+  /** Shows another run in a tab; false where there is no JupyterLab. */
+  openRun(run: string): boolean {
+    return askAside({ run, action: "open" }, () => {}, this.stop.signal);
+  }
+
+  private askServer(question: Question & { request: number }, refused: () => void): boolean {
+    const { run, stop } = this;
+    if (!run) return false;
+    const hear = ({ ok, content, bytes }: BridgeAnswer): void => {
+      if (!ok || !content) {
+        refused();
+        return;
+      }
+      this.aside.add(content.request);
+      this.inbox.put(content, [bytes]);
+    };
+    return askAside({ run: run.head.id, action: "ask", question }, hear, stop.signal);
   }
 
   cancel(): void {
@@ -136,9 +205,11 @@ export class Session {
   }
 
   private onReply(reply: Reply, bytes: Uint8Array): void {
-    this.asked.get(reply.request)?.(reply, bytes);
+    if (!this.aside.delete(reply.request)) this.busy = false;
+    const hear = this.asked.get(reply.request);
     this.asked.delete(reply.request);
-    if (reply.kind === "answer") this.cancelling.answered(String(reply.request), reply.ok, reply.text);
+    hear?.(reply, bytes);
+    if (reply.kind === "answer") this.cancelling.answered(reply.request, reply.ok, reply.text);
   }
 
   private setRun(snapshot: Snapshot, bytes: Uint8Array): void {

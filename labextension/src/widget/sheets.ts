@@ -5,6 +5,7 @@ import { element } from "../dom";
 import type { Run } from "../runs";
 import { Details } from "./details";
 import { Grid } from "./grid";
+import type { Loader } from "./loader";
 import type { Session } from "./session";
 
 interface Open<T> {
@@ -19,13 +20,20 @@ export class Sheets {
   /** Told which job's details are opened. */
   onJob: (job: number) => void = () => {};
   private readonly session: Session;
+  private readonly loader: Loader;
   private readonly onStack: (open: VisibleNode | null) => void;
   private stack: VisibleNode | null = null;
   private grid: Open<Grid> | null = null;
   private details: Open<Details> | null = null;
 
-  constructor(session: Session, onStack: (open: VisibleNode | null) => void, signal: AbortSignal) {
+  constructor(
+    session: Session,
+    loader: Loader,
+    onStack: (open: VisibleNode | null) => void,
+    signal: AbortSignal,
+  ) {
     this.session = session;
+    this.loader = loader;
     this.onStack = onStack;
     signal.addEventListener("abort", () => this.stop(), { once: true });
   }
@@ -51,7 +59,7 @@ export class Sheets {
     this.drop(this.details);
     const stop = new AbortController();
     const close = (): void => this.closeDetails();
-    const view = new Details(this.session, job, run.name(job), close, stop.signal);
+    const view = new Details(this.loader, job, run.name(job), close, stop.signal);
     this.details = { view, stop, opener: active(this.element) ?? opener };
     this.element.append(view.element);
     view.update(run);

@@ -3,9 +3,8 @@
 import { isHeld } from "../dag/keys";
 import { element, setAttribute, setHidden, setText } from "../dom";
 import type { Run } from "../runs";
-import type { Panel, ViewName } from "../views/host";
-import { type Import, type Loaded, loadViews } from "./loader";
-import type { Session } from "./session";
+import type { Panel, ViewName, Views } from "../views/host";
+import type { Loader, Waiting } from "./loader";
 
 type TabName = "graph" | ViewName;
 
@@ -21,9 +20,6 @@ export function isTab(only: string): only is TabName {
   return only !== "" && only !== "progress";
 }
 
-/** After this the user is told why the view is not there yet, in ms. */
-const SLOW_MS = 1500;
-
 /** Tells the tabs of several widgets on a page apart. */
 let nMade = 0;
 
@@ -37,27 +33,23 @@ export class Tabs {
   readonly element: HTMLElement;
   private readonly list = element("div", "hbj-tabs", { role: "tablist", "aria-label": "Views of the run" });
   private readonly tabs: Tab[];
-  private readonly session: Session;
-  private readonly importModule: Import;
-  private readonly openJob: (job: number) => void;
+  private readonly loader: Loader;
   private readonly signal: AbortSignal;
   private readonly views = new Map<TabName, Panel>();
-  private make: ((name: ViewName) => Panel) | null = null;
+  private loaded: Views | null = null;
   private chosen: TabName = "graph";
   private run: Run | null = null;
   private marked: number | null = null;
-  private asking = false;
+  private readonly waiting: Waiting = {
+    ready: (views) => {
+      this.loaded = views;
+      this.choose(this.chosen);
+    },
+    say: (text) => this.say(text),
+  };
 
-  constructor(
-    graph: HTMLElement,
-    session: Session,
-    importModule: Import,
-    openJob: (job: number) => void,
-    signal: AbortSignal,
-  ) {
-    this.session = session;
-    this.importModule = importModule;
-    this.openJob = openJob;
+  constructor(graph: HTMLElement, loader: Loader, signal: AbortSignal) {
+    this.loader = loader;
     this.signal = signal;
     const id = `hbj-${++nMade}`;
     this.tabs = TITLES.map(([name, title]) => this.tab(id, name, title));
@@ -114,13 +106,13 @@ export class Tabs {
 
   private open(name: ViewName): void {
     if (!this.run) return;
-    if (!this.make) {
-      this.load();
+    if (!this.loaded) {
+      this.loader.need(this.run, this.waiting);
       return;
     }
     let view = this.views.get(name);
     if (!view) {
-      view = this.make(name);
+      view = this.loaded.panel(name);
       this.views.set(name, view);
       this.panelOf(name)?.replaceChildren(view.element);
     }
@@ -132,43 +124,11 @@ export class Tabs {
     return this.tabs.find((tab) => tab.name === name)?.panel;
   }
 
-  private load(): void {
-    this.say("Asking the kernel for this view…");
-    if (this.asking) return;
-    this.asking = true;
-    const slow = setTimeout(
-      () => this.say("The kernel is busy; the view comes when the running cell ends."),
-      SLOW_MS,
-    );
-    const ended = (): void => {
-      clearTimeout(slow);
-      this.asking = false;
-    };
-    const loaded = (views: Loaded): void => {
-      ended();
-      this.take(views);
-    };
-    const failed = (text: string): void => {
-      ended();
-      this.say(text);
-    };
-    const forget = loadViews(this.session, this.importModule, loaded, failed);
-    this.signal.addEventListener("abort", () => [clearTimeout(slow), forget()], { once: true });
-  }
-
   private say(text: string): void {
     for (const { name, panel } of this.tabs.slice(1)) {
       if (!panel.firstChild) panel.append(element("div", "hbj-waiting hbj-rest", { role: "status" }));
       if (!this.views.has(name) && panel.firstElementChild) setText(panel.firstElementChild, text);
     }
-  }
-
-  private take({ make, style }: Loaded): void {
-    if (!this.run || this.signal.aborted) return;
-    this.element.append(style);
-    const host = { ask: this.session.ask.bind(this.session), openJob: this.openJob };
-    this.make = make(host, this.run, this.signal);
-    this.choose(this.chosen);
   }
 
   private onKey(event: KeyboardEvent): void {

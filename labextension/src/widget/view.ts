@@ -4,9 +4,10 @@ import { isHeld, isKey } from "../dag/keys";
 import { DagView } from "../dag/view";
 import { element, setHidden } from "../dom";
 import type { Run } from "../runs";
+import type { Host } from "../views/host";
 import { Failures } from "./failures";
 import { Header } from "./header";
-import type { Import } from "./loader";
+import { type Import, Loader } from "./loader";
 import { textMeasure } from "./measure";
 import type { Model } from "./model";
 import { Progress } from "./progress";
@@ -54,10 +55,17 @@ export class View {
       textMeasure(this.element),
       signal,
     );
-    this.sheets = new Sheets(session, (stack) => this.dag.setOpen(stack), signal);
-    this.sheets.onJob = (job) => this.choose(job);
     const openJob = (job: number): void => this.openJob(job);
-    this.tabs = new Tabs(this.dag.element, session, importModule, openJob, signal);
+    const host: Host = {
+      ask: (question, hear) => session.ask(question, hear),
+      carryOut: (deed, told) => session.carryOut(deed, told),
+      openRun: (run) => session.openRun(run),
+      openJob,
+    };
+    const loader = new Loader(session, importModule, host, this.element, signal);
+    this.sheets = new Sheets(session, loader, (stack) => this.dag.setOpen(stack), signal);
+    this.sheets.onJob = (job) => this.choose(job);
+    this.tabs = new Tabs(this.dag.element, loader, signal);
     this.failures = new Failures(openJob, signal);
     const parts = [this.progress, this.tabs, this.sheets, this.failures].map((part) => part.element);
     this.element.append(this.header.element, this.waiting, ...parts);
