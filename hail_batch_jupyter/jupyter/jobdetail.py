@@ -48,8 +48,6 @@ def job_detail(running: RunningBatch, number: int) -> Message:
         "attempts": [_attempt(job, view, attempt, logs) for attempt in view.attempts[-_MAX_ATTEMPTS:]],
         "logs": [[attempt, names] for attempt, names in logs.items()],
         "log_path": "" if path is None else str(path),
-        "max_rss_bytes": view.usage.max_rss_bytes if view.usage else None,
-        "tail": running.log_tail(job.job_id, 40)[-8000:],
         "deeds": _deeds(running, view),
     }
 

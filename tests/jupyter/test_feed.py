@@ -184,7 +184,7 @@ def test_details_of_a_job_are_answered_and_a_job_that_is_not_there_is_refused(to
     detail = page.last["detail"]
     feed.receive({"kind": "job", "request": 2, "job": 9})
 
-    assert (detail["name"], detail["command"], detail["tail"]) == ("a", "/bin/bash -c true", "hello")
+    assert (detail["name"], detail["command"], detail["job_id"], detail["logs"]) == ("a", "/bin/bash -c true", 1, [[1, ["main"]]])
     assert page.last == {"kind": "answer", "request": 2, "ok": False, "text": "job: this run has no job 9"}
 
 

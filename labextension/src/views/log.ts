@@ -136,7 +136,7 @@ export class LogView {
     this.text.size = reply.size;
     this.text.take(reply.start, bytes);
     this.paint();
-    if (earlier && !this.hit) this.pre.scrollTop = this.pre.scrollHeight - from;
+    if (earlier) this.pre.scrollTop = this.pre.scrollHeight - from;
     else if (this.follows) this.pre.scrollTop = this.pre.scrollHeight;
     this.tellSize(reply);
     this.tail();
@@ -197,7 +197,6 @@ export class LogView {
     this.follows = false;
     if (hit.at >= this.text.start && hit.at < this.text.end) {
       this.paint();
-      this.pre.querySelector(".hbj-hit")?.scrollIntoView({ block: "nearest" });
       const mark = this.pre.querySelector<HTMLElement>(".hbj-hit");
       if (mark) this.pre.scrollTop = mark.offsetTop - this.pre.offsetTop - this.pre.clientHeight / 2;
       return;
