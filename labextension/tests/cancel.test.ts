@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ANSWER_EVENT, REQUEST_EVENT } from "../src/contract";
 import { BUSY } from "../src/widget/cancel";
+import { clock, head, LINE } from "./fixtures";
 import { find, frame, Shown } from "./shown";
 
 let shown: Shown;
@@ -83,5 +84,64 @@ describe("cancel", () => {
     frame();
 
     expect(find(cell, ".hbj-report").textContent).toBe("");
+  });
+});
+
+describe("retry", () => {
+  test("runs what failed again, once, and then leads to the new run", async () => {
+    const cell = shown.begin(
+      { ...LINE, codes: [4, 5, 7] },
+      { run: head({ clock: clock({ state: "failure", complete: true, ended_ms: 1_065_000 }) }) },
+    );
+    const button = (): HTMLElement => find(cell, ".hbj-facts button:last-child");
+    expect([button().textContent, button().hidden]).toEqual(["Retry", false]);
+
+    button().click();
+    button().click();
+    const probe = shown.model.sent.at(-1);
+    shown.deliver({ content: { kind: "columns", request: probe && "request" in probe ? probe.request : 0 } });
+    const asked = shown.model.sent.at(-1);
+    expect(asked).toMatchObject({ kind: "retry" });
+    expect(shown.model.kinds().filter((kind) => kind === "retry")).toHaveLength(1);
+    const request = asked && "request" in asked ? asked.request : 0;
+    const text = "Retrying 2 jobs in run run-2";
+    shown.deliver({ content: { kind: "answer", request, ok: true, text, run: "run-2" } });
+
+    expect(find(cell, ".hbj-report").textContent).toBe(text);
+    expect(button().textContent).toBe("Open the new run");
+    button().click();
+    expect(find(cell, ".hbj-report").textContent).toContain("%batch_attach run-2");
+  });
+
+  test("is done by the server when the kernel is busy", () => {
+    const cell = shown.begin(
+      { ...LINE, codes: [4, 5, 7] },
+      { run: head({ clock: clock({ state: "failure", complete: true, ended_ms: 1_065_000 }) }) },
+    );
+    const actions: string[] = [];
+    const serve = (event: Event): void => {
+      if (!(event instanceof CustomEvent)) return;
+      event.preventDefault();
+      const { action, request, question } = event.detail;
+      actions.push(action);
+      const answered =
+        action === "ask"
+          ? {
+              ok: true,
+              text: "",
+              content: { kind: "columns", request: question.request },
+              bytes: new Uint8Array(),
+            }
+          : { ok: true, text: "Retrying", run: "run-2" };
+      window.dispatchEvent(new CustomEvent(ANSWER_EVENT, { detail: { version: 1, request, ...answered } }));
+    };
+    window.addEventListener(REQUEST_EVENT, serve);
+    find(cell, ".hbj-facts button:last-child").click();
+    vi.advanceTimersByTime(400);
+    window.removeEventListener(REQUEST_EVENT, serve);
+
+    expect(actions).toEqual(["ask", "retry"]);
+    expect(shown.model.kinds()).not.toContain("retry");
+    expect(find(cell, ".hbj-report").textContent).toBe("Retrying");
   });
 });

@@ -5,6 +5,7 @@ import { button, element, glyph, setAttribute, setGlyph, setHidden, setText } fr
 import { formatDuration, formatTook, plural } from "../format";
 import type { Run } from "../runs";
 import type { StateName } from "../states";
+import type { Report } from "../views/host";
 import type { Session } from "./session";
 
 interface Chip {
@@ -52,14 +53,17 @@ export class Header {
   private readonly trouble = element("div", "hbj-trouble", { role: "status" });
   private readonly line: HTMLElement;
   private readonly cancel: HTMLButtonElement;
+  private readonly retry: HTMLButtonElement;
+  private retried: Partial<Report> = {};
   private readonly question = element("span", "hbj-question-text");
   private readonly confirm: HTMLElement;
 
   constructor(session: Session, signal: AbortSignal) {
     this.session = session;
     this.cancel = button("hbj-cancel", "Cancel", () => this.ask(true), signal);
+    this.retry = button("", "", () => this.again(), signal);
     this.confirm = this.makeConfirm(signal);
-    const facts = element("span", "hbj-facts", {}, this.elapsed, this.cost, this.cancel);
+    const facts = element("span", "hbj-facts", {}, this.elapsed, this.cost, this.cancel, this.retry);
     this.line = element("div", "hbj-headline", {}, this.chip, this.title, this.id, this.place, facts);
     this.element = element(
       "div",
@@ -122,9 +126,14 @@ export class Header {
     const pending = this.isCancelling(run);
     setText(this.cancel, pending ? "Cancelling…" : "Cancel");
     this.cancel.disabled = pending;
-    const text = clock.complete ? "" : cancelReport.text;
-    setText(this.report, text);
+    const { text: again, done = true, run: newRun } = this.retried;
+    const text = clock.complete ? again : cancelReport.text;
+    setText(this.report, text ?? "");
     setHidden(this.report, !text);
+    const nUndone = (counts[5] ?? 0) + (counts[6] ?? 0) + (counts[7] ?? 0);
+    setHidden(this.retry, !clock.complete || nUndone === 0);
+    setText(this.retry, newRun ? "Open the new run" : "Retry");
+    this.retry.disabled = !done;
     const nLeft = (counts[0] ?? 0) + (counts[1] ?? 0) + (counts[2] ?? 0) + (counts[3] ?? 0);
     setText(this.question, `Cancel the ${plural(nLeft, "job")} not yet finished?`);
     if (clock.complete || pending) setHidden(this.confirm, true);
@@ -157,6 +166,25 @@ export class Header {
     setHidden(this.cancel, open);
     const next = open ? this.confirm.querySelector("button") : this.cancel;
     next?.focus();
+  }
+
+  /** Runs again what failed or was cancelled; then leads to the new run. */
+  private again(): void {
+    const { run: newRun } = this.retried;
+    if (newRun) {
+      if (!this.session.openRun(newRun)) this.retried.text = `%batch_attach ${newRun} shows the new run.`;
+    } else {
+      this.retried = { done: false };
+      this.session.carryOut({ kind: "retry" }, (report) => {
+        this.retried = report;
+        this.refresh();
+      });
+    }
+    this.refresh();
+  }
+
+  private refresh(): void {
+    if (this.session.run) this.updateCancel(this.session.run);
   }
 
   private goOn(): void {
