@@ -46,13 +46,14 @@ COLUMNS = {
     "exit": _Column("i", lambda _, view: -1 if view.exit_code is None else view.exit_code),
     "rss": _Column("I", lambda _, view: view.usage.max_rss_bytes // 1024 if view.usage else 0),
     "cpu": _Column("f", lambda _, view: view.usage.cpu_s if view.usage else -1.0),
+    "group": _Column("i", lambda job, _: job.group),
     "cost": _Column("f", lambda _, view: view.cost_usd),
     "cores": _Column("I", lambda job, view: view.granted.cpu_mcpu if view.granted else job.request.cpu_mcpu or 0),
     "memory": _Column("I", lambda job, _: (job.request.memory_bytes or 0) // 1024),
 }
 """Numbers of a job.
 
-slot, exit   -1 for none      rss, memory (asked for)   KiB, 0 unknown      cores (granted, else asked for)   thousandths, 0 unsaid
+slot, exit   -1 for none; group 0 for none      rss, memory (asked for)   KiB, 0 unknown      cores (granted, else asked for)   thousandths, 0 unsaid
 cpu          seconds of processor time, -1 unknown      cost                dollars, of a job that runs until now
 """
 
@@ -135,11 +136,17 @@ def _views_of(built_ns: int) -> Answer:  # noqa: ARG001 - a new build is read ag
     return _packed({"script": len(script)}, script + style)
 
 
+def _groups(running: RunningBatch, asked: Message) -> Answer:  # noqa: ARG001 - as the other answers
+    """The groups of jobs, in the order of their numbers."""
+    return {"groups": [{"name": group.name, "parent": group.parent} for group in running.spec.groups]}, None
+
+
 _ANSWERS: dict[str, Callable[[RunningBatch, Message], Answer]] = {
     "job": _job,
     "columns": _columns,
     "log": joblog.part,
     "find": joblog.find,
+    "groups": _groups,
     "views": _views,
 }
 KINDS = frozenset(_ANSWERS)

@@ -136,10 +136,10 @@ export interface Answer {
 export const TIME_COLUMNS = ["ready", "started", "main", "output", "ended"] as const;
 
 /**
- * Numbers of a job, four bytes each: i32 slot, attempt, exit (-1 none); u32 rss and memory asked for in KiB
+ * Numbers of a job, four bytes each: i32 slot, attempt, exit (-1 none), group (0 none); u32 rss and memory asked for in KiB
  * (0 unknown), cores granted, else asked for, in thousandths (0 unsaid); f32 cpu seconds (-1 unknown), cost in dollars.
  */
-export const INTEGER_COLUMNS = ["slot", "attempt", "exit"] as const;
+export const INTEGER_COLUMNS = ["slot", "attempt", "exit", "group"] as const;
 export const SIZE_COLUMNS = ["rss", "cores", "memory"] as const;
 export const REAL_COLUMNS = ["cpu", "cost"] as const;
 
@@ -188,7 +188,19 @@ export interface FindAnswer {
   size: number;
 }
 
-export type Reply = JobAnswer | Answer | ColumnsAnswer | ViewsAnswer | LogAnswer | FindAnswer;
+/** Groups of jobs, numbered from 1; `parent` is 0 for one of the run itself. */
+export interface GroupName {
+  name: string;
+  parent: number;
+}
+
+export interface GroupsAnswer {
+  kind: "groups";
+  request: number;
+  groups: GroupName[];
+}
+
+export type Reply = JobAnswer | Answer | ColumnsAnswer | ViewsAnswer | LogAnswer | FindAnswer | GroupsAnswer;
 export type KernelMessage = Snapshot | Changes | Reply;
 
 /** What a view asks beside the graph; the session numbers the requests. */
@@ -198,6 +210,7 @@ export type Question =
   | { kind: "columns"; names: ColumnName[]; jobs: number[] }
   | ({ kind: "log"; start: number; length: number } & LogName)
   | ({ kind: "find"; text: string; start: number; back: boolean } & LogName)
+  | { kind: "groups" }
   | { kind: "views" };
 
 /** One log of a job; without an attempt that of the last one. */

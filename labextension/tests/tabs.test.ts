@@ -109,8 +109,60 @@ describe("the table of jobs", () => {
     if (search) search.value = "fit";
     search?.dispatchEvent(new Event("input"));
     expect(names()).toEqual(["fit-1", "fit-2", "fit-3", "fit-4"]);
-    expect(find(cell, ".hbj-tools [role=status]").textContent).toBe("4 of 6 jobs");
+    expect(find(cell, ".hbj-tools > [role=status]").textContent).toBe("4 of 6 jobs");
     expect(find(cell, ".hbj-table").getAttribute("aria-rowcount")).toBe("5");
+  });
+
+  test("shows the jobs of one group, and cancels it when asked twice", async () => {
+    const question = model.sent.find((message) => message.kind === "groups");
+    const groups = [
+      { name: "models", parent: 0 },
+      { name: "slow", parent: 1 },
+    ];
+    model.deliver({
+      content: { kind: "groups", request: question && "request" in question ? question.request : 0, groups },
+    });
+    const answerColumns = async (): Promise<void> => {
+      const asked = model.sent.filter((message) => message.kind === "columns").at(-1);
+      if (!asked || !("names" in asked)) throw new Error("no columns were asked for");
+      const view = new DataView(new ArrayBuffer(24 * asked.names.length));
+      const at = 24 * asked.names.indexOf("group");
+      for (const [job, number] of [0, 1, 2, 2, 1, 0].entries())
+        if (at >= 0) view.setInt32(at + 4 * job, number, true);
+      const { request, names } = asked;
+      model.deliver({
+        content: { kind: "columns", request, names, base_ms: 0, count: 6, deflate: false },
+        buffer: view,
+      });
+      await vi.advanceTimersByTimeAsync(2000);
+    };
+    await answerColumns();
+    await answerColumns();
+    const choice = cell.querySelector<HTMLSelectElement>("[aria-label='Show jobs of group']");
+    const choose = (value: string): void => {
+      if (choice) choice.value = value;
+      choice?.dispatchEvent(new Event("change"));
+    };
+
+    choose("1");
+    expect(names()).toEqual(["fit-1", "fit-2", "fit-3", "fit-4"]);
+    choose("2");
+    expect(names()).toEqual(["fit-2", "fit-3"]);
+    const cancel = find(cell, ".hbj-tools .hbj-finder button");
+    cancel.click();
+    expect(model.kinds()).not.toContain("cancel");
+    expect(cancel.textContent).toBe("Really cancel its jobs?");
+    cancel.click();
+    const probe = model.sent.at(-1);
+    model.deliver({
+      content: {
+        kind: "answer",
+        request: probe && "request" in probe ? probe.request : 0,
+        ok: true,
+        text: "",
+      },
+    });
+    expect(model.sent.at(-1)).toMatchObject({ kind: "cancel", group: "slow" });
   });
 
   test("opens a job with Enter, and moves with the arrow keys", () => {

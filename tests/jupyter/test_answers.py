@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from hail_batch_jupyter.core.events import Usage
+from hail_batch_jupyter.core.spec import GroupSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.cost.card import card_data, load_card
-from hail_batch_jupyter.jupyter import answers
+from hail_batch_jupyter.jupyter import answers, deeds
 from hail_batch_jupyter.jupyter.feed import Feed
 from tests.conftest import wait_until
 
@@ -159,3 +160,27 @@ def test_the_feed_answers_on_a_thread_of_its_own(told_run: Told) -> None:
     go_on.set()
     wait_until(lambda: len(heard) == 1, story=lambda: heard)
     assert heard[0]["kind"] == "columns"
+
+
+def test_groups_are_named_with_those_around_them(told_run: Told) -> None:
+    run, _ = told_run(("a", ()), ("b", ()))
+    jobs = (run.spec.jobs[0], run.spec.jobs[1]._replace(group=2))
+    run.spec = run.spec._replace(jobs=jobs, groups=(GroupSpec(1, "models"), GroupSpec(2, "slow", 1)))
+
+    assert answers.answer(run, {"kind": "groups", "request": 3})[0]["groups"] == [{"name": "models", "parent": 0}, {"name": "slow", "parent": 1}]
+    assert columns(run, "group", first=0, count=2)[1] == {"group": [0, 2]}
+    assert answers.answer(run, {"kind": "job", "request": 4, "job": 1})[0]["detail"]["groups"] == ["models", "slow"]
+
+
+def test_a_deed_that_is_about_nothing_is_refused_with_a_sentence(told_run: Told) -> None:
+    run, port = told_run(("a", ()))
+    port.tell(1, RUNNING, 1, phase="main")
+
+    def said(**words: Any) -> tuple[bool, str]:
+        answer = answers.carry_out(run, {"request": 1, **words}, deeds.retry)
+        return answer["ok"], answer["text"]
+
+    assert said(kind="cancel", job_ids=[]) == (False, "job_ids [] are not the numbers of jobs; write [3] for job 3")
+    assert said(kind="cancel", group="slow")[1].startswith("the run has no group 'slow'")
+    assert said(kind="cancel", job_ids=[2])[1].endswith("has no job 2; its jobs are 1 to 1")
+    assert said(kind="retry")[1].endswith("this machine does not do a part of a batch again; run the batch again")

@@ -105,3 +105,6 @@ export const FIELDS: readonly Field[] = [
 ];
 
 export const TABLE_COLUMNS: readonly ColumnName[] = [...new Set(FIELDS.flatMap(({ needs }) => needs))];
+
+/** Where the run has groups. */
+export const GROUPED_COLUMNS: readonly ColumnName[] = [...TABLE_COLUMNS, "group"];

@@ -21,8 +21,13 @@ export function rowsInSight(
   return { first, end: Math.min(count, Math.ceil((scrollPx + heightPx) / rowPx) + spare) };
 }
 
-/** Jobs whose name has every word of `text`, in any case, and that are in `segment`. */
-export function filterJobs(run: Run, text: string, segment: SegmentName | ""): Uint32Array {
+/** Jobs whose name has every word of `text`, in any case, and that are in `segment` and in the group. */
+export function filterJobs(
+  run: Run,
+  text: string,
+  segment: SegmentName | "",
+  inGroup: (job: number) => boolean = () => true,
+): Uint32Array {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const states = SEGMENTS.find(({ name }) => name === segment)?.states;
   const jobs = new Uint32Array(run.n);
@@ -33,7 +38,7 @@ export function filterJobs(run: Run, text: string, segment: SegmentName | ""): U
       const name = run.name(job).toLowerCase();
       if (!words.every((word) => name.includes(word))) continue;
     }
-    jobs[count++] = job;
+    if (inGroup(job)) jobs[count++] = job;
   }
   return jobs.subarray(0, count);
 }

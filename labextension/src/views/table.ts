@@ -6,7 +6,8 @@ import { formatCount, plural } from "../format";
 import type { Run } from "../runs";
 import { SEGMENTS, type SegmentName } from "../states";
 import type { Columns } from "./columns";
-import { FIELDS, type Field, type FieldName, type Source, TABLE_COLUMNS } from "./fields";
+import { FIELDS, type Field, type FieldName, GROUPED_COLUMNS, type Source, TABLE_COLUMNS } from "./fields";
+import { GroupFilter } from "./groups";
 import type { Host, Panel } from "./host";
 import { Rest } from "./rest";
 import { filterJobs, nameRanks, rowsInSight, sortByNumber } from "./rows";
@@ -29,6 +30,7 @@ export class JobsTable implements Panel {
     "aria-label": "Filter jobs by name",
   });
   private readonly states = element("select", "hbj-input", { "aria-label": "Show jobs in state" });
+  private readonly groups: GroupFilter;
   private readonly said = element("span", "hbj-muted", { role: "status" });
   private readonly nothing = element("div", "hbj-rest", {}, "No job matches.");
   private source: Source;
@@ -47,7 +49,8 @@ export class JobsTable implements Panel {
     this.source = { run, columns, nowMs: run.nowMs() };
     this.resting = new Rest(() => this.update(this.source.run), REST_MS, signal);
     this.sortedBy = { field: fieldOf("number"), descending: false };
-    const tools = element("div", "hbj-tools", {}, this.search, this.states, this.said);
+    this.groups = new GroupFilter(host, columns, () => this.again(), signal);
+    const tools = element("div", "hbj-tools", {}, this.search, this.states, this.groups.element, this.said);
     this.states.append(...["", ...SEGMENTS.map(({ name }) => name)].map(option));
     this.head.append(...FIELDS.map((field) => this.headCell(field, signal)));
     this.grid.append(element("div", "", { role: "rowgroup" }, this.head), this.rows.element);
@@ -57,7 +60,8 @@ export class JobsTable implements Panel {
   }
 
   update(run: Run): void {
-    this.columns.update(run, TABLE_COLUMNS);
+    this.columns.update(run, this.groups.any ? GROUPED_COLUMNS : TABLE_COLUMNS);
+    this.groups.update(run);
     this.source = { run, columns: this.columns, nowMs: run.nowMs() };
     this.resting.work(`${run.seq} ${this.columns.version}`, () => this.arrange());
     this.paint();
@@ -72,7 +76,7 @@ export class JobsTable implements Panel {
   /** Filters and sorts again. */
   private arrange(): void {
     const { run } = this.source;
-    this.jobs = filterJobs(run, this.search.value, this.segment());
+    this.jobs = filterJobs(run, this.search.value, this.segment(), (job) => this.groups.has(job));
     const { field, descending } = this.sortedBy;
     if (field.name !== "number" || descending) sortByNumber(this.jobs, this.keys(field), descending);
     const all = this.jobs.length === run.n;

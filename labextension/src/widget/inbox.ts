@@ -71,7 +71,7 @@ function firstBuffer(buffers: unknown): Uint8Array<ArrayBuffer> {
 
 function isKernelMessage(content: unknown): content is KernelMessage {
   if (typeof content !== "object" || content === null || !("kind" in content)) return false;
-  return ["snapshot", "changes", "job", "answer", "columns", "views", "log", "find"].includes(
+  return ["snapshot", "changes", "job", "answer", "columns", "views", "log", "find", "groups"].includes(
     String(content.kind),
   );
 }
