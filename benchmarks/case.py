@@ -70,7 +70,7 @@ class Outcome:
 class Scale:
     """How much work a sample holds: enough to drown start-up in full, little with `--quick`.
 
-    Every value is a count of jobs, tasks or cells, except `ballast_mb`, `store_large_mb` and `widget_window_s`.
+    Every value is a count of jobs, tasks or cells, except `ballast_mb`, `store_large_mb`, `log_mb` and `widget_window_s`.
     """
 
     jobs: int = 1000
@@ -97,6 +97,7 @@ class Scale:
     long_chain: int = 3_000
     store_files: int = 2000
     store_large_mb: int = 200
+    log_mb: int = 1000
 
 
 FULL = Scale()
@@ -120,4 +121,5 @@ QUICK = Scale(
     long_chain=300,
     store_files=100,
     store_large_mb=80,
+    log_mb=100,
 )

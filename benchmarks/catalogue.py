@@ -23,6 +23,7 @@ GROUPS: tuple[Group, ...] = (
     Group("widget", "Widget traffic"),
     Group("layout", "Laying out a graph of jobs, in headless Chromium"),
     Group("browser", "The widget and the panel in headless Chromium, tables, a run that comes back"),
+    Group("busy", "While a cell blocks the kernel, through the Jupyter server"),
 )
 
 

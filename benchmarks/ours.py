@@ -100,6 +100,8 @@ def _notebook_cases(scale: Scale) -> list[Case]:
               "widget_traffic.py", scale.widget_jobs, window_s),
         _case("ours-widget-50k", f"widget, {scale.snapshot_jobs} jobs", "widget", "a kernel and its messages",
               "widget_traffic.py", scale.snapshot_jobs, window_s),
+        _case("ours-busy-kernel", f"a log of {scale.log_mb} MB, and cancel", "busy", "the Jupyter server while a cell blocks the kernel",
+              "busy_kernel.py", scale.log_mb),
     ]  # fmt: skip
 
 

@@ -143,6 +143,8 @@ TARGETS: tuple[Target, ...] = (
     Target("a widget in a saved notebook with its state, 10 000 jobs", "bytes",
            lambda m: m.largest("ours-attach", "output_with_state_bytes"), _fixed(100_000)),
     Target("the panel with 1 000 runs", "ms", lambda m: m("ours-panel", "panel_ms"), _fixed(300)),
+    Target("opening a log at its end, kernel blocked", "ms", lambda m: m("ours-busy-kernel", "open_ms"), _fixed(200)),
+    Target("cancel of a run until it has ended, kernel blocked", "ms", lambda m: m("ours-busy-kernel", "cancel_ms"), _fixed(1000)),
     Target("DAG and progress, minified", "bytes", lambda m: m("ours-widget-10k", "bundle_bytes"), _fixed(60_000)),
 )  # fmt: skip
 
