@@ -155,6 +155,10 @@ screenshots: setup ## run the browser tests, which leave their pictures in scree
 	UPDATE_IMAGES=1 REQUIRE_ALL=1 python -m pytest -m browser $(PYTEST_ARGS)
 	@ls -l screenshots
 
+.PHONY: pictures
+pictures: setup ## make the pictures of the guide again: views at 3, 300 and 30 000 jobs, the panel, a failure, in both themes
+	python docs/pictures.py
+
 .PHONY: clean
 clean: ## remove everything that can be made again
 	rm -rf .venv node_modules dist build docs/_build screenshots labextension/lib hail_batch_jupyter/labextension hail_batch_jupyter/jupyter/static
