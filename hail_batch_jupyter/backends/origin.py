@@ -6,10 +6,13 @@ import os
 import sys
 from typing import Any  # IPython's shell carries no types
 
+CELL_VARIABLE = "HAIL_BATCH_JUPYTER_CELL"
+"""Names the cell for a process that runs something again in its place."""
+
 
 def origin() -> dict[str, str]:
     """'notebook', its file, and 'cell', the id of the cell in it; '' for what is not known, as in a script."""
-    return {"notebook": os.environ.get("JPY_SESSION_NAME", ""), "cell": cell_id(_shell())}
+    return {"notebook": os.environ.get("JPY_SESSION_NAME", ""), "cell": cell_id(_shell()) or os.environ.get(CELL_VARIABLE, "")}
 
 
 def cell_id(shell: Any) -> str:

@@ -59,6 +59,11 @@ def wait(batch_id: int, seen: str, timeout_s: float) -> Call:
     return Call("GET", f"{_V1}/batches/{batch_id}/wait?{urlencode({'seen': seen, 'timeout_s': f'{timeout_s:.3f}'})}")
 
 
+def list_batches(last_batch_id: int | None = None) -> Call:
+    """A page of the user's own batches, newest first, with numbers below `last_batch_id`."""
+    return Call("GET", f"{_V1}/batches" + ("" if last_batch_id is None else f"?{urlencode({'last_batch_id': last_batch_id})}"))
+
+
 def cancel(batch_id: int) -> Call:
     """Cancel a batch; again does nothing more."""
     return Call("PATCH", f"{_V1}/batches/{batch_id}/job-groups/0/cancel")

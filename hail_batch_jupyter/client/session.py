@@ -104,6 +104,11 @@ class Service:
         found: dict[str, Any] = self.json(calls.wait(batch_id, seen, timeout_s))
         return found
 
+    def batches(self, last_batch_id: int | None = None) -> dict[str, Any]:
+        """A page of the user's own batches, newest first: {'batches': […]}, and 'last_batch_id' to ask on with when there are more."""
+        found: dict[str, Any] = self.json(calls.list_batches(last_batch_id))
+        return found
+
     def jobs(self, batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None) -> Iterator[dict[str, Any]]:
         """Entries of the list of jobs in the order of their numbers, a page a request."""
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import threading
@@ -33,12 +34,14 @@ class Transport:
 
     headers         gives what goes with a request, such as the user's token
     first_delay_s   pause before the second try; it doubles, up to a minute
+    patience_s      no try begins later than this after the first one, and none takes longer; default: without end
     """
 
-    def __init__(self, base_url: str, headers: Callable[[], Mapping[str, str]], first_delay_s: float = _FIRST_DELAY_S) -> None:
+    def __init__(self, base_url: str, headers: Callable[[], Mapping[str, str]], first_delay_s: float = _FIRST_DELAY_S, patience_s: float = math.inf) -> None:
         self.base_url = base_url
         self._headers = headers
         self._first_delay_s = first_delay_s
+        self._patience_s = patience_s
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._closed = threading.Event()
@@ -50,13 +53,14 @@ class Transport:
         Statuses of a service in trouble and failures of the network are tried again; `stop` ends that.
         Raises NotAuthenticatedError for 401, ServiceError for every other refusal and for a service that cannot be reached.
         """
-        tries = 0
+        tries, began_s = 0, time.monotonic()
         while True:
             trouble, answer = self._try(call)
             if answer is not None:
                 return answer
             tries += 1
-            if not self._answered and tries >= _UNREACHED_TRIES:
+            lost_patience = time.monotonic() - began_s + self._first_delay_s > self._patience_s
+            if lost_patience or (not self._answered and tries >= _UNREACHED_TRIES):
                 raise ServiceError(
                     f"the batch service at {self.base_url} cannot be reached ({trouble}); check the network and the setting 'domain'", 0, *call[:2]
                 )
@@ -82,7 +86,7 @@ class Transport:
                 self.base_url + call.path,
                 data=call.body or None,
                 headers={**self._headers(), **({"Content-Type": "application/json"} if call.body else {})},
-                timeout=TIMEOUT_S,
+                timeout=min(TIMEOUT_S, self._patience_s),
                 allow_redirects=False,
             )
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:

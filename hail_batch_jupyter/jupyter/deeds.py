@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hail_batch_jupyter.backends.origin import CELL_VARIABLE
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter.words import plural
@@ -72,7 +73,8 @@ def retry_apart(running: RunningBatch, job_ids: Sequence[int] | None = None) -> 
         raise BatchException(f"the Python that made run {running.id} is not there any more; retry it in its notebook")
     words = [word for job_id in job_ids or () for word in ("--job", str(job_id))]
     command = [maker["python"], "-c", _APART, json.dumps(maker["sys_path"]), "retry", str(running.id), *words]
-    env = {**os.environ, "JPY_SESSION_NAME": rundir.info(running.directory).notebook}
+    made = rundir.info(running.directory)
+    env = {**os.environ, "JPY_SESSION_NAME": made.notebook, CELL_VARIABLE: made.cell}
     try:
         done = subprocess.run(command, env=env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_APART_S, check=False)
     except subprocess.TimeoutExpired:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from hail_batch_jupyter.jupyter.deeds import retry_apart
 from hail_batch_jupyter.jupyter.feed import Feed
@@ -18,6 +20,22 @@ MAX_LINES = 16
 FORGOTTEN_S = 120.0
 _MAX_LETTERS = 64
 _MAX_ASKED = 4
+_PAGE = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class Turn(NamedTuple):
+    """What a page says; `page` is its own random name."""
+
+    page: str
+    messages: list[Message]
+
+
+def turn_of(body: object) -> Turn | None:
+    """The turn in what a page has sent, None when it is none."""
+    page, messages = (body.get("page"), body.get("messages")) if isinstance(body, dict) else (None, None)
+    if not isinstance(page, str) or not _PAGE.fullmatch(page) or not isinstance(messages, list):
+        return None
+    return Turn(page, [message for message in messages if isinstance(message, dict)])
 
 
 class _Line:

@@ -7,7 +7,7 @@ import base64
 import re
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple  # the Jupyter server's application carries no types
+from typing import Any  # the Jupyter server's application carries no types
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
@@ -15,11 +15,12 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from hail_batch_jupyter.errors import RunLostError
-from hail_batch_jupyter.jupyter import answers
+from hail_batch_jupyter.jupyter import answers, settings_routes, starter_routes
 from hail_batch_jupyter.jupyter.deeds import retry_apart
-from hail_batch_jupyter.jupyter.graph import Message
-from hail_batch_jupyter.jupyter.remote import Remote
+from hail_batch_jupyter.jupyter.remote import Remote, turn_of
+from hail_batch_jupyter.jupyter.replies import Reply, said
 from hail_batch_jupyter.jupyter.runlist import RunList, contents_path, own_run
+from hail_batch_jupyter.jupyter.service_routes import service_routes
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.local_port import LocalPort
@@ -28,18 +29,6 @@ from hail_batch_jupyter.observe.running import CONTAINERS
 ROOT = "hail-batch-jupyter/runs"
 MAX_LOG_BYTES = 200_000
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
-_PAGE = re.compile(r"[A-Za-z0-9-]{1,64}")
-
-
-class Answer(NamedTuple):
-    """HTTP status and JSON."""
-
-    status: int
-    content: Message
-
-
-def _said(status: int, text: str) -> Answer:
-    return Answer(status, {"ok": status == 200, "text": text})
 
 
 class RunsHandler(APIHandler):
@@ -51,21 +40,21 @@ class RunsHandler(APIHandler):
         """Take what the routes share."""
         self.runs, self.remote = runs, remote
 
-    async def answer(self, work: Callable[[], Answer]) -> None:
+    async def answer(self, work: Callable[[], Reply]) -> None:
         """Finish with what `work` gives; it runs on another thread, so that the server goes on."""
         try:
             status, content = await asyncio.to_thread(work)
         except RunLostError as error:
-            status, content = _said(404, str(error))
+            status, content = said(404, str(error))
         except OSError as error:
-            status, content = _said(500, f"the run directory cannot be used ({error.strerror}); look at {str(rundir.runs_folder())!r}")
+            status, content = said(500, f"the run directory cannot be used ({error.strerror}); look at {str(rundir.runs_folder())!r}")
         self.set_status(status)
         self.finish(content)
 
-    async def answer_for(self, run_id: str, work: Callable[[], Answer]) -> None:
+    async def answer_for(self, run_id: str, work: Callable[[], Reply]) -> None:
         """As `answer`; 400 for what is not the id of a run."""
         if not _RUN_ID.fullmatch(run_id) or run_id in (".", ".."):
-            await self.answer(lambda: _said(400, f"{run_id[:200]!r} is not the id of a run"))
+            await self.answer(lambda: said(400, f"{run_id[:200]!r} is not the id of a run"))
             return
         await self.answer(work)
 
@@ -79,9 +68,9 @@ class ListHandler(RunsHandler):
         """Answer with {'now_ms', 'runs': […]}; `notebook_path` is where the server has the notebook, '' when it has not."""
         root = str(getattr(self.contents_manager, "root_dir", ""))
 
-        def work() -> Answer:
+        def work() -> Reply:
             rows = [{**row, "notebook_path": contents_path(row["notebook"], root)} for row in self.runs.rows()]
-            return Answer(200, {"now_ms": int(time.time() * 1000), "runs": rows})
+            return Reply(200, {"now_ms": int(time.time() * 1000), "runs": rows})
 
         await self.answer(work)
 
@@ -94,7 +83,7 @@ class RunHandler(RunsHandler):
     async def delete(self, run_id: str) -> None:
         """Remove its logs and intermediate files."""
 
-        def work() -> Answer:
+        def work() -> Reply:
             answer = delete_run(run_id)
             self.remote.forget(run_id)
             return answer
@@ -140,13 +129,11 @@ class FeedHandler(RunsHandler):
     @authorized
     async def post(self, run_id: str) -> None:
         """Hand on the browser's messages and answer with those of the run."""
-        body: Any = self.get_json_body()  # whatever the page sent
-        page, messages = (body.get("page"), body.get("messages")) if isinstance(body, dict) else (None, None)
-        if not isinstance(page, str) or not _PAGE.fullmatch(page) or not isinstance(messages, list):
-            await self.answer(lambda: _said(400, "a turn is {'page': letters and digits, 'messages': a list}"))
+        turn = turn_of(self.get_json_body())
+        if turn is None:
+            await self.answer(lambda: said(400, "a turn is {'page': letters and digits, 'messages': a list}"))
             return
-        asked = [message for message in messages if isinstance(message, dict)]
-        await self.answer_for(run_id, lambda: Answer(200, {"messages": self.remote.tell(run_id, page, asked)}))
+        await self.answer_for(run_id, lambda: Reply(200, {"messages": self.remote.tell(run_id, turn.page, turn.messages)}))
 
 
 class LogHandler(RunsHandler):
@@ -159,50 +146,50 @@ class LogHandler(RunsHandler):
         container = self.get_query_argument("container", "main")
         asked = self.get_query_argument("bytes", str(MAX_LOG_BYTES))
         if container not in CONTAINERS or not asked.isdecimal():
-            await self.answer(lambda: _said(400, f"container is one of {', '.join(CONTAINERS)} and bytes a number; asked for {container!r} and {asked!r}"))
+            await self.answer(lambda: said(400, f"container is one of {', '.join(CONTAINERS)} and bytes a number; asked for {container!r} and {asked!r}"))
             return
         length = min(int(asked), MAX_LOG_BYTES)
         await self.answer_for(run_id, lambda: log_end(run_id, int(job_id), container, length))
 
 
-def deed(run_id: str, kind: str, body: Any) -> Answer:
+def deed(run_id: str, kind: str, body: Any) -> Reply:
     """Cancel or retry; raises RunLostError when there is no such run."""
     own_run(run_id)
     if not isinstance(body, dict):
-        return _said(400, "what is asked for is an object, such as {} or {'job_ids': [3]}")
+        return said(400, "what is asked for is an object, such as {} or {'job_ids': [3]}")
     try:
         answers.job_ids_of(body)
     except ValueError as error:
-        return _said(400, str(error))
+        return said(400, str(error))
     answer = answers.carry_out(attach(run_id), {**body, "kind": kind}, retry_apart)
     told = {name: value for name, value in answer.items() if name in ("ok", "text", "run")}
-    return Answer(200 if answer["ok"] else 409, told)
+    return Reply(200 if answer["ok"] else 409, told)
 
 
-def question(run_id: str, body: Any, remote: Remote) -> Answer:
+def question(run_id: str, body: Any, remote: Remote) -> Reply:
     """The answer to one question; raises RunLostError when there is no such run."""
     if not isinstance(body, dict) or body.get("kind") not in answers.KINDS:
-        return _said(400, f"a question is an object whose kind is one of {', '.join(sorted(answers.KINDS))}")
+        return said(400, f"a question is an object whose kind is one of {', '.join(sorted(answers.KINDS))}")
     content, buffer = answers.answer(remote.running(run_id), body)
-    return Answer(200, {"content": content, "buffer": None if buffer is None else base64.b64encode(buffer).decode()})
+    return Reply(200, {"content": content, "buffer": None if buffer is None else base64.b64encode(buffer).decode()})
 
 
-def delete_run(run_id: str) -> Answer:
+def delete_run(run_id: str) -> Reply:
     """Remove a run that has ended; one whose runner was killed is closed before. Raises RunLostError when there is no such run."""
     run = rundir.info(own_run(run_id))
     if run.state == "dead":
         attach(run_id)
         run = rundir.info(run.directory)
     if run.state != "ended":
-        return _said(409, f"run {run_id!r} has not ended; cancel it first")
+        return said(409, f"run {run_id!r} has not ended; cancel it first")
     rundir.remove(run.directory)
-    return _said(200, "The run is deleted")
+    return said(200, "The run is deleted")
 
 
-def log_end(run_id: str, job_id: int, container: str, length: int) -> Answer:
+def log_end(run_id: str, job_id: int, container: str, length: int) -> Reply:
     """The last bytes of a log as text; raises RunLostError when there is no such run."""
     data = LocalPort(own_run(run_id)).log(job_id, container, None, -length, length) if length else b""
-    return Answer(200, {"text": data.decode(errors="replace")})
+    return Reply(200, {"text": data.decode(errors="replace")})
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
@@ -218,4 +205,6 @@ def _load_jupyter_server_extension(app: Any) -> None:
         ("/([^/]+)/feed", FeedHandler, shared),
         ("/([^/]+)/jobs/([0-9]{1,9})/log", LogHandler, shared),
     ]
-    app.web_app.add_handlers(".*$", [(url_path_join(base_url, ROOT) + route, handler, taken) for route, handler, taken in routes])
+    found: list[tuple[str, type[APIHandler], dict[str, Any]]] = [(ROOT + route, handler, taken) for route, handler, taken in routes]
+    found += [*service_routes(), (settings_routes.ROOT, settings_routes.SettingsHandler, {}), (starter_routes.ROOT, starter_routes.StarterHandler, {})]
+    app.web_app.add_handlers(".*$", [(url_path_join(base_url, route), handler, taken) for route, handler, taken in found])

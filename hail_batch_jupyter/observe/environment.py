@@ -16,7 +16,7 @@ KERNEL_VALUES = {
     "TERM": ("xterm-color",),
 }
 """What ipykernel sets for its own cells; such a value is undone, another one is the user's."""
-KERNEL_ONLY = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "JPY_API_TOKEN", "PYDEVD_USE_FRAME_EVAL")
+KERNEL_ONLY = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "HAIL_BATCH_JUPYTER_CELL", "JPY_API_TOKEN", "PYDEVD_USE_FRAME_EVAL")
 
 
 _SETTINGS = "HAIL_BATCH_JUPYTER_"

@@ -266,6 +266,7 @@ export interface BridgeAnswer {
 
 /** A run as the server lists it for the panel. */
 export interface RunRow {
+  /** Of a run of this machine, or "712", the number of a batch of the service. */
   run_id: string;
   name: string;
   backend: string;
@@ -294,6 +295,35 @@ export interface RunRow {
 export interface RunList {
   now_ms: number;
   runs: RunRow[];
+}
+
+/** A page of the user's batches on the batch service. */
+export interface ServicePage extends RunList {
+  /** Host of the service, "" when none is configured. */
+  service: string;
+  /** Why it could not be asked, or "". */
+  trouble: string;
+  /** Asks for the batches before these; null when there are none. */
+  next: number | null;
+}
+
+/** What batches are made with where nothing else is said, as in the user's configuration file. */
+export interface DefaultSetting {
+  name: string;
+  meaning: string;
+  /** "" when the file says nothing. */
+  value: string;
+  /** The variable of the environment that counts instead, or "". */
+  variable: string;
+  choices: string[];
+  /** Whether nothing but the choices is valid. */
+  closed: boolean;
+}
+
+export interface DefaultSettings {
+  /** The configuration file. */
+  file: string;
+  settings: DefaultSetting[];
 }
 
 /** One message of the widget's protocol by HTTP; `buffer` is base64. */

@@ -2,7 +2,15 @@
 
 import { URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
-import type { BridgeRequest, BrowserMessage, Letter, Reply, RunList } from "./contract";
+import type {
+  BridgeRequest,
+  BrowserMessage,
+  DefaultSettings,
+  Letter,
+  Reply,
+  RunList,
+  ServicePage,
+} from "./contract";
 
 /** Where the server extension answers, below the server's base URL. */
 const ROOT = "hail-batch-jupyter";
@@ -16,7 +24,7 @@ export interface ServerAnswer {
   run?: string;
 }
 
-/** What the server was asked for, or in words why it is not there; `gone` when there is no such run (any more). */
+/** What the server was asked for, or in words why it is not there; `gone` when asking again is of no use. */
 export type Fetched<T> = { ok: true; value: T } | { ok: false; text: string; gone: boolean };
 
 const OFF = "The Jupyter server's part of this extension is off: restart the server after an installation.";
@@ -30,12 +38,12 @@ export interface Part {
 
 /** Asks the server to cancel a run, or a part of it. Never throws: what went wrong is in `text`. */
 export function cancelRun(run: string, settings: Settings, part: Part = {}): Promise<ServerAnswer> {
-  return tell("POST", [run, "cancel"], settings, { done: "Cancelling", what: "cancel" }, part);
+  return tell("POST", [...placeOf(run), "cancel"], settings, { done: "Cancelling", what: "cancel" }, part);
 }
 
 /** Asks the server to retry what failed or was cancelled in a run, or only these jobs. Never throws. */
 export function retryRun(run: string, settings: Settings, job_ids?: number[]): Promise<ServerAnswer> {
-  return tell("POST", [run, "retry"], settings, { done: "Retrying", what: "retry" }, { job_ids });
+  return tell("POST", [...placeOf(run), "retry"], settings, { done: "Retrying", what: "retry" }, { job_ids });
 }
 
 /** Asks the server what is else asked of the kernel. Never throws. */
@@ -46,7 +54,7 @@ export async function askRun(
 ): Promise<ServerAnswer & { content?: Reply; bytes?: Uint8Array }> {
   const body = JSON.stringify(question);
   const found = await fetchJson<{ content: Reply; buffer: string | null }>(
-    [run, "ask"],
+    [...placeOf(run), "ask"],
     { method: "POST", body },
     settings,
   );
@@ -62,13 +70,19 @@ export function bytesOf(base64: string): Uint8Array {
 
 /** Asks the server to delete a run that has ended. Never throws. */
 export function deleteRun(run: string, settings: Settings): Promise<ServerAnswer> {
-  return tell("DELETE", [run], settings, { done: "Deleted", what: "delete" });
+  return tell("DELETE", placeOf(run), settings, { done: "Deleted", what: "delete" });
 }
 
 /** All runs of this user. Never throws. */
 export async function listRuns(settings: Settings): Promise<Fetched<RunList>> {
-  const found = await fetchJson<RunList>([], { method: "GET" }, settings);
+  const found = await fetchJson<RunList>(["runs"], { method: "GET" }, settings);
   return !found.ok && found.gone ? { ...found, text: OFF } : found;
+}
+
+/** The newest of this user's batches on the batch service, or those before a number. Never throws. */
+export function listBatches(before: number | null, settings: Settings): Promise<Fetched<ServicePage>> {
+  const query = before === null ? "" : `?before=${before}`;
+  return fetchJson<ServicePage>(["batches"], { method: "GET" }, settings, query);
 }
 
 /** One turn of the widget's conversation about a run. Never throws. */
@@ -79,7 +93,29 @@ export function converse(
   settings: Settings,
 ): Promise<Fetched<{ messages: Letter[] }>> {
   const body = JSON.stringify({ page, messages });
-  return fetchJson<{ messages: Letter[] }>([run, "feed"], { method: "POST", body }, settings);
+  return fetchJson<{ messages: Letter[] }>([...placeOf(run), "feed"], { method: "POST", body }, settings);
+}
+
+/** What batches are made with where nothing else is said. Never throws. */
+export function readDefaults(settings: Settings): Promise<Fetched<DefaultSettings>> {
+  return fetchJson<DefaultSettings>(["settings"], { method: "GET" }, settings);
+}
+
+/** Changes some of these; "" takes one out of the file. Never throws: why a value cannot be is in `text`. */
+export function changeDefaults(
+  wanted: Readonly<Record<string, string>>,
+  settings: Settings,
+): Promise<Fetched<DefaultSettings>> {
+  return fetchJson<DefaultSettings>(["settings"], { method: "POST", body: JSON.stringify(wanted) }, settings);
+}
+
+/** Makes a starter notebook in a folder of the server. Never throws. */
+export function makeStarter(folder: string, settings: Settings): Promise<Fetched<{ path: string }>> {
+  return fetchJson<{ path: string }>(
+    ["starter"],
+    { method: "POST", body: JSON.stringify({ folder }) },
+    settings,
+  );
 }
 
 async function tell(
@@ -102,21 +138,32 @@ async function fetchJson<T>(
   path: readonly string[],
   init: RequestInit,
   settings: Settings,
+  query = "",
 ): Promise<Fetched<T>> {
   try {
-    const response = await request(path, init, settings);
+    const response = await request(path, init, settings, query);
     const body = await response.text();
     if (response.ok) return { ok: true, value: JSON.parse(body) as T };
     const { text } = readAnswer(response.status, body, { done: "", what: "answer" });
-    return { ok: false, text, gone: response.status === 404 };
+    return { ok: false, text, gone: response.status === 404 || response.status === 409 };
   } catch {
     return { ok: false, text: SILENT, gone: false };
   }
 }
 
-function request(path: readonly string[], init: RequestInit, settings: Settings): Promise<Response> {
-  const url = URLExt.join(settings.baseUrl, ROOT, "runs", ...path.map(encodeURIComponent));
-  return ServerConnection.makeRequest(url, init, settings);
+function request(
+  path: readonly string[],
+  init: RequestInit,
+  settings: Settings,
+  query = "",
+): Promise<Response> {
+  const url = URLExt.join(settings.baseUrl, ROOT, ...path.map(encodeURIComponent));
+  return ServerConnection.makeRequest(url + query, init, settings);
+}
+
+/** Where the server answers about a run of this machine, or a batch of the service. */
+function placeOf(run: string): string[] {
+  return [/^[0-9]+$/.test(run) ? "batches" : "runs", run];
 }
 
 /** The server's own words when it has any (`text`, else `message`), else what its status means. */

@@ -90,7 +90,9 @@ describe("the panel", () => {
     notebook: note("notebook"),
     cancel: note("cancel"),
     remove: note("remove"),
+    retry: note("retry"),
     copy: note("copy"),
+    page: note("page"),
   };
   let panel: RunsPanel;
   let runs: Runs;
@@ -98,7 +100,7 @@ describe("the panel", () => {
   const show = async (...shown: RunRow[]): Promise<HTMLElement> => {
     rows = shown;
     runs = new Runs(fetchRuns, () => true);
-    panel = new RunsPanel(runs, deeds, () => document.createElement("i"), document.createElement("i"));
+    panel = new RunsPanel(runs, deeds, () => document.createElement("i"), []);
     Widget.attach(panel, document.body);
     await runs.refresh();
     return panel.node;
@@ -144,7 +146,12 @@ describe("the panel", () => {
 
     find(node, "[data-run=b] .hbj-row-open").dispatchEvent(new Event("pointerover", { bubbles: true }));
 
-    expect(labels()).toEqual(["Open the notebook s.ipynb", "Copy the run id of old", "Delete old"]);
+    expect(labels()).toEqual([
+      "Retry old",
+      "Open the notebook s.ipynb",
+      "Copy the run id of old",
+      "Delete old",
+    ]);
     find(node, "[data-run=b] [aria-label='Delete old']").click();
     find(node, "[data-run=b] .hbj-row-title").click();
     expect(asked).toEqual(["remove b", "open b"]);
@@ -189,6 +196,24 @@ describe("the panel", () => {
     refused = "The server is gone";
     await runs.refresh();
     expect(find(node, ".hbj-panel-message").textContent).toBe("The server is gone");
+  });
+
+  test("narrows the list to a state", async () => {
+    const node = await show(row({ run_id: "a", name: "now" }), row({ run_id: "b", name: "old", ...ended }));
+    const states = find(node, ".hbj-states") as HTMLSelectElement;
+    const choose = (state: string): void => {
+      states.value = state;
+      states.dispatchEvent(new Event("change"));
+    };
+
+    choose("Failed");
+    expect(titles()).toEqual(["old"]);
+    choose("Succeeded");
+    expect(find(node, ".hbj-panel-message").textContent).toBe(
+      "None of 2 batches is in the list “Succeeded”.",
+    );
+    choose("All");
+    expect(titles()).toEqual(["now", "old"]);
   });
 
   test("keeps the elements of rows that stay", async () => {

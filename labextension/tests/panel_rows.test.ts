@@ -5,10 +5,13 @@ import {
   ageOf,
   chipOfRow,
   endedSince,
+  factsOf,
   formatAgo,
+  isShown,
   matches,
   notebookName,
   progressText,
+  type ShownState,
 } from "../src/panel/rows";
 import { row } from "./rows";
 
@@ -50,15 +53,55 @@ describe("a row", () => {
   });
 });
 
+describe("what is shown", () => {
+  const done = { complete: true, ended_ms: 0 } as const;
+
+  test.each<[ShownState, string]>([
+    ["All", "running failing won lost broken dropped"],
+    ["Running", "running failing"],
+    ["Failed", "failing lost broken"],
+    ["Succeeded", "won"],
+    ["Cancelled", "dropped"],
+  ])("of the list %s is %s", (shown, names) => {
+    const rows = [
+      row({ name: "running" }),
+      row({ name: "failing", state: "failure" }),
+      row({ name: "won", state: "success", ...done }),
+      row({ name: "lost", state: "cancelled", lost: true, ...done }),
+      row({ name: "broken", state: "failure", ...done }),
+      row({ name: "dropped", state: "cancelled", ...done }),
+    ];
+
+    expect(
+      rows
+        .filter((one) => isShown(one, shown))
+        .map(({ name }) => name)
+        .join(" "),
+    ).toBe(names);
+  });
+
+  test("says what a batch cost when it cost something", () => {
+    expect(factsOf(row({ cost_usd: 1.5, backend: "service" }), 0)).toBe("1 of 3 · 0 s · $1.50 · service");
+    expect(factsOf(row({ cost_usd: 0 }), 0)).toBe("1 of 3 · 0 s · local");
+  });
+});
+
 describe("what has ended", () => {
+  test("is not what an older page has brought", () => {
+    const old = row({ run_id: "old", complete: true, ended_ms: 5, created_ms: 0 });
+
+    expect(endedSince([row({ run_id: "a" })], [old], 120_000)).toEqual([]);
+    expect(endedSince([row({ run_id: "a" })], [{ ...old, created_ms: 100_000 }], 120_000)).toHaveLength(1);
+  });
+
   const done = { complete: true, ended_ms: 20_000, state: "success" } as const;
 
   test("is none at the first look, then what ran or was not there before", () => {
     const now = [row({ run_id: "a", ...done }), row({ run_id: "b", ...done }), row({ run_id: "c", ...done })];
 
-    expect(endedSince(null, now)).toEqual([]);
+    expect(endedSince(null, now, 0)).toEqual([]);
     const before = [row({ run_id: "a" }), row({ run_id: "b", ...done })];
-    expect(endedSince(before, now).map(({ run_id }) => run_id)).toEqual(["a", "c"]);
+    expect(endedSince(before, now, 0).map(({ run_id }) => run_id)).toEqual(["a", "c"]);
   });
 
   test("is told one by one, short ones not at all", () => {

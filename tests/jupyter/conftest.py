@@ -13,7 +13,10 @@ from traitlets.config import Config
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.running import RunningBatch
+from tests.conftest import RUNS
+from tests.jupyter.jupyter_server import Server
 
 
 class ToldPort:
@@ -109,3 +112,25 @@ def cells(work: Path) -> Iterator[Cells]:
     load_ipython_extension(shell)
     yield made
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture(scope="module")
+def module_server(all_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Jupyter server of a module, with a folder of runs beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("server")
+        patch.setenv(RUNS, str(all_runs / folder.name))
+        made = Server(folder)
+    try:
+        yield made.wait()
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def server(module_server: Server, all_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The Jupyter server, whose runs this process makes and sees, too; there are none at first."""
+    monkeypatch.setenv(RUNS, str(all_runs / module_server.root.name))
+    for run in rundir.list_runs():
+        rundir.remove(run.directory)
+    return module_server

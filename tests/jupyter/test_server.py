@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,64 +15,12 @@ from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
-from tests.conftest import free_port, wait_until
+from tests.jupyter.jupyter_server import Server
 from tests.requirements import ROOT
 
-TOKEN = "token-of-this-test"
-
-
-class Server:
-    """A Jupyter server without kernels; only what is asked of it starts one."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}/base/"
-        port = self.url.split(":")[2].split("/")[0]
-        options = {"port": port, "base_url": "/base/", "root_dir": str(folder), "open_browser": "False", "allow_root": "True", "port_retries": "0"}
-        words = [f"--ServerApp.{name}={value}" for name, value in options.items()]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder)}
-        words += [f"--IdentityProvider.token={TOKEN}", "--ServerApp.jpserver_extensions=hail_batch_jupyter=True"]
-        command = [sys.executable, "-m", "jupyter_server", *words]
-        self.log = open(folder / "server.log", "wb")
-        self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=self.log, stderr=self.log)
-
-    def ask(self, path: str, method: str = "POST", token: str | None = TOKEN, body: object = None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON of an answer."""
-        headers = {"Authorization": f"token {token}"} if token else {}
-        data = json.dumps(body).encode() if body is not None else b"" if method == "POST" else None
-        request = urllib.request.Request(self.url + path, method=method, headers=headers, data=data)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                text = error.read()
-                return error.code, json.loads(text) if text.startswith(b"{") else {}
-
-    def answers(self) -> bool:
-        assert self.process.poll() is None, "the server ended"
-        try:
-            return self.ask("api", "GET")[0] == 200
-        except OSError:
-            return False
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
-
 
 @pytest.fixture
-def server(tmp_path: Path, runs: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
-    try:
-        wait_until(made.answers, story=(tmp_path / "server.log").read_text)
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
-def live_run(tmp_path: Path) -> Iterator[RunningBatch]:
+def live_run(server: Server, tmp_path: Path) -> Iterator[RunningBatch]:
     """A run that goes on until it is cancelled."""
     batch = Batch(name="live")
     batch.new_job(name="held").command(f"until [ -e {tmp_path}/gate ]; do sleep 0.02; done")
@@ -129,14 +74,14 @@ RUNS = "hail-batch-jupyter/runs"
 
 
 @pytest.fixture
-def ended_run(tmp_path: Path) -> RunningBatch:
+def ended_run(server: Server) -> RunningBatch:
     """A run of three jobs in a notebook of the server's folder, one of which failed."""
     batch = Batch(name="ended")
     first = batch.new_job(name="first").command("echo one line")
     batch.new_job(name="second").command("printf '%01000d' 7; exit 3").depends_on(first)
-    (tmp_path / "study.ipynb").touch()
+    (server.root / "study.ipynb").touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JPY_SESSION_NAME", str(tmp_path / "study.ipynb"))
+        patch.setenv("JPY_SESSION_NAME", str(server.root / "study.ipynb"))
         running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
     running.wait(30)
     return running
@@ -210,8 +155,8 @@ print(running.id)
 
 
 def test_a_run_and_a_single_job_of_it_are_retried_by_the_server(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "study.ipynb").touch()
-    environment = {**os.environ, "JPY_SESSION_NAME": str(tmp_path / "study.ipynb")}
+    (server.root / "study.ipynb").touch()
+    environment = {**os.environ, "JPY_SESSION_NAME": str(server.root / "study.ipynb"), "HAIL_BATCH_JUPYTER_CELL": "c-1"}
     made = subprocess.run([sys.executable, "-c", MAKE_A_RUN, str(tmp_path)], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
     run_id = made.stdout.strip()
     (tmp_path / "fixed").touch()
@@ -222,7 +167,8 @@ def test_a_run_and_a_single_job_of_it_are_retried_by_the_server(server: Server, 
     again = attach(answer["run"])
     again.wait(30)
     assert [job["state"] for job in again.jobs()] == ["Success", "Success", "Cancelled"]
-    assert (again.previous, rundir.info(rundir.find(answer["run"])).notebook) == (run_id, str(tmp_path / "study.ipynb"))
+    noted = rundir.info(rundir.find(answer["run"]))
+    assert (again.previous, noted.notebook, noted.cell) == (run_id, str(server.root / "study.ipynb"), "c-1")
 
     status, answer = server.ask(f"{RUNS}/{run_id}/retry")
 

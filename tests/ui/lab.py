@@ -24,6 +24,7 @@ class Lab:
     """The server.
 
     root   folder of its notebooks      runs   folder of the run directories that its kernels make
+    service_port, service_data   where its user has a batch service, as soon as a test starts one
     """
 
     def __init__(self, folder: Path, runs: Path) -> None:
@@ -31,6 +32,7 @@ class Lab:
         self.root.mkdir(parents=True)
         self.log = folder / "lab.log"
         self.port = free_port()
+        self.service_port, self.service_data = free_port(), folder / "service" / "data"
         self.url = f"http://127.0.0.1:{self.port}"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(self._command(), env=self._environment(folder), cwd=self.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -47,6 +49,10 @@ class Lab:
     def page_url(self, notebook: str) -> str:
         """Opens the notebook in a workspace of its own; the token lets the browser in."""
         return f"{self.url}/lab/workspaces/{Path(notebook).stem}/tree/{notebook}?token={self.token}"
+
+    def notebook_url(self, notebook: str) -> str:
+        """Opens the notebook in Notebook 7, which the same server serves."""
+        return f"{self.url}/notebooks/{notebook}?token={self.token}"
 
     def ask(self, method: str, path: str) -> Any:
         """The JSON answer of the server's REST interface, None for an empty one."""
@@ -89,6 +95,7 @@ class Lab:
             "ServerApp.port_retries": 0,
             "ServerApp.root_dir": self.root,
             "LabApp.expose_app_in_browser": True,
+            "JupyterNotebookApp.expose_app_in_browser": True,
         }
         as_root = ["--allow-root"] if os.geteuid() == 0 else []
         return [sys.executable, "-m", "jupyter", "lab", "--no-browser", *as_root, *(f"--{name}={value}" for name, value in options.items())]
@@ -105,8 +112,11 @@ class Lab:
             "JUPYTER_DATA_DIR": "data",
             "JUPYTER_RUNTIME_DIR": "runtime",
             "IPYTHONDIR": "ipython",
+            "XDG_CONFIG_HOME": "config-home",
         }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "PYTEST"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "PYTEST", "HAIL_"))}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         folders = {name: str(folder / stem) for name, stem in own.items()}
-        return {**inherited, **folders, RUNS: str(self.runs), "JUPYTER_TOKEN": self.token, "PATH": path, "PYTHONWARNINGS": "default"}
+        place = {"HAIL_TERRA": "1", "HAIL_LOCATION": "gce", "HAIL_DOMAIN": f"127.0.0.1:{self.service_port}"}
+        folders["HAIL_TOKENS_FILE"] = str(self.service_data / "tokens.json")
+        return {**inherited, **place, **folders, RUNS: str(self.runs), "JUPYTER_TOKEN": self.token, "PATH": path, "PYTHONWARNINGS": "default"}

@@ -1,4 +1,4 @@
-"""One notebook open in JupyterLab in a browser, and what a person does with it."""
+"""One notebook open in JupyterLab, or at another address of the server, in a browser, and what a person does with it."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ _IS_LIGHT = "(light) => document.body.dataset.jpThemeLight === light"
 class NotebookPage:
     """The page; `problems` are the errors that the browser told of, but for JupyterLab's own."""
 
-    def __init__(self, lab: Lab, context: BrowserContext, path: str) -> None:
+    def __init__(self, lab: Lab, context: BrowserContext, path: str, url: str | None = None) -> None:
         self.lab, self.path, self.context = lab, path, context
         self.problems: list[str] = []
         self.page: Page = context.new_page()
         self.page.on("console", self._on_console)
         self.page.on("pageerror", self._on_error)
-        self.page.goto(lab.page_url(path))
+        self.page.goto(url or lab.page_url(path))
         self.wait_for_kernel()
 
     @property

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import IPython
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -13,7 +19,9 @@ from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.conftest import wait_until
-from tests.requirements import requires
+from tests.requirements import ROOT, requires
+from tests.service.servers import Server as BatchService
+from tests.service.servers import job
 from tests.ui.conftest import VIEW, watched_runs
 from tests.ui.lab import Lab
 from tests.ui.notebook_page import LOADS_IN_MS, THEMES, Theme
@@ -23,6 +31,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front
 
 Submit = Callable[..., RunningBatch]
 _COMMAND = "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args); }"
+_PLACE = "() => { const { context, content } = window.jupyterapp.shell.currentWidget; return [context.path, content.activeCellIndex]; }"
 _IS_LIGHT = "(light) => document.body.dataset.jpThemeLight === light"
 VIOLATIONS = """async () => {
   const { violations } = await axe.run({ include: [["#hail-batch-jupyter-panel"], [".hbj-run-tab"], [".hbj-status-item"]] });
@@ -37,8 +46,9 @@ def submit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Submit]:
         for run in rundir.list_runs():
             rundir.remove(run.directory)
 
-        def start(name: str, *commands: str, notebook: str = "study.ipynb") -> RunningBatch:
-            monkeypatch.setenv("JPY_SESSION_NAME", str(write_notebook(lab.root / notebook, ["1 + 1"])))
+        def start(name: str, *commands: str, notebook: str = "study.ipynb", cell: int = 0) -> RunningBatch:
+            monkeypatch.setenv("JPY_SESSION_NAME", str(write_notebook(lab.root / notebook, ["1 + 1"] * (cell + 1))))
+            monkeypatch.setattr(IPython, "get_ipython", lambda: SimpleNamespace(parent_header={"metadata": {"cellId": f"cell-{cell}"}}))
             batch = Batch(name=name)
             job = None
             for number, command in enumerate(commands):
@@ -64,7 +74,8 @@ def page(browser: Browser, lab: Lab) -> Iterator[Page]:
     context.close()
     lab.end_kernels()
     lab.set_panel(notifications=False)
-    assert not problems
+    # A value that is refused is told in the page; the browser tells of the answer's status besides.
+    assert [problem for problem in problems if "400 (Bad Request)" not in problem] == []
 
 
 def execute(page: Page, command: str, **args: object) -> None:
@@ -153,8 +164,8 @@ def test_an_ended_run_is_deleted_when_that_is_confirmed(submit: Submit, page: Pa
     assert ended.directory and not ended.directory.exists()
 
 
-def test_the_id_is_copied_and_the_notebook_opened(submit: Submit, page: Page) -> None:
-    ended = submit("here", "true", notebook="made-here.ipynb")
+def test_the_id_is_copied_and_the_notebook_opened_at_the_cell_that_made_the_run(submit: Submit, page: Page) -> None:
+    ended = submit("here", "true", notebook="made-here.ipynb", cell=60)
     ended.wait(30)
     page.get_by_role("button", name="Refresh the list of batches").click()
 
@@ -163,7 +174,8 @@ def test_the_id_is_copied_and_the_notebook_opened(submit: Submit, page: Page) ->
     press(row_of(page, ended), "Open the notebook made-here.ipynb")
 
     expect(page.locator(".jp-NotebookPanel")).to_be_visible()
-    assert page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == "made-here.ipynb"
+    wait_until(lambda: page.evaluate(_PLACE) == ["made-here.ipynb", 60], story=lambda: page.evaluate(_PLACE))
+    expect(page.locator(".jp-NotebookPanel .jp-Cell.jp-mod-active")).to_be_in_viewport()
 
 
 def test_the_filter_keeps_what_has_the_words(submit: Submit, page: Page) -> None:
@@ -214,3 +226,91 @@ def test_nothing_is_told_when_the_settings_say_so(submit: Submit, page: Page, la
     expect(row_of(page, live)).to_contain_text("Succeeded")
     expect(page.get_by_text("quiet: succeeded")).to_have_count(0)
     assert page.evaluate("document.querySelectorAll('.Toastify__toast').length") == 0
+
+
+@pytest.fixture
+def batch_service(lab: Lab) -> Iterator[BatchService]:
+    """A batch service that the user of the Jupyter server has logged in to, for this test."""
+    lab.service_data.parent.mkdir()
+    made = BatchService(lab.service_data)
+    made.port = lab.service_port
+    yield made.start()
+    made.close()
+    shutil.rmtree(lab.service_data.parent)
+
+
+def test_batches_of_a_service_stand_among_the_runs_and_a_service_that_is_down_is_one_line(
+    submit: Submit, batch_service: BatchService, page: Page, gate: Path, screenshots: Path
+) -> None:
+    submit("of this machine", "true").wait(30)
+    batch_service.ended(batch_service.post(job(1, "exit 3"), attributes={"name": "broken there"}))
+    live = batch_service.post(job(1, "echo said"), job(2, f"until [ -e {gate} ]; do sleep 0.05; done", [1]), attributes={"name": "live there"})
+    page.get_by_role("button", name="Refresh the list of batches").click()
+    panel = page.locator("#hail-batch-jupyter-panel")
+    expect(panel.locator(".hbj-row-title")).to_have_text(["live there", "broken there", "of this machine"])
+    row = panel.locator(f".hbj-row[data-run='{live}']")
+    page.get_by_role("combobox", name="Show the batches in state").select_option("Failed")
+    expect(panel.locator(".hbj-row-title")).to_have_text(["broken there"])
+    page.get_by_role("combobox", name="Show the batches in state").select_option("All")
+
+    row.locator(".hbj-row-open").click()
+    tab = page.locator(".hbj-run-tab .hbj-root")
+    expect(tab.locator(".hbj-node").first).to_be_visible()
+    expect(tab.locator(".hbj-counts")).to_contain_text("1 of 2 done")
+    page.screenshot(path=screenshots / "panel-service.png", animations="disabled")
+    press(row, "Cancel live there")
+    page.get_by_role("button", name="Cancel the run").click()
+    expect(row).to_contain_text("Cancelled")
+    expect(tab.locator(".hbj-chip")).to_have_text("Cancelled")
+
+    batch_service.stop()
+    page.get_by_role("button", name="Refresh the list of batches").click()
+    expect(panel.locator(".hbj-panel-note")).to_contain_text("cannot be reached")
+    expect(panel.locator(".hbj-row")).to_have_count(3)
+
+
+def test_the_launcher_makes_a_starter_notebook_and_the_defaults_are_those_of_the_file(page: Page, lab: Lab, screenshots: Path) -> None:
+    page.locator(".jp-Launcher").get_by_text("Batch Notebook").scroll_into_view_if_needed()
+    page.screenshot(path=screenshots / "launcher.png", animations="disabled")
+    page.locator(".jp-LauncherCard", has_text="Batch Notebook").click()
+    expect(page.locator(".jp-NotebookPanel .jp-Cell").first).to_contain_text("A batch of your own")
+    assert (lab.root / "batch-starter.ipynb").exists()
+
+    page.get_by_role("button", name="Batch defaults").click()
+    page.get_by_label("Default backend").select_option("local")
+    page.get_by_label("Rate card").fill("hial")
+    page.screenshot(path=screenshots / "defaults.png", animations="disabled")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("hail")
+    page.get_by_label("Rate card").fill("hail")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
+    config = lab.root.parent / "config-home" / "hail" / "config.ini"
+    assert config.read_text().split() == ["[batch]", "backend", "=", "local", "rate_card", "=", "hail"]
+    config.unlink()
+
+
+FAILS_AT_FIRST = """
+import sys
+from hail_batch_jupyter.batch.batch import Batch
+from hail_batch_jupyter.core.ports import SubmitOptions
+batch = Batch(name="again")
+batch.new_job(name="fickle").command(f"test -e {sys.argv[1]}")
+batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True)).wait(30)
+"""
+
+
+def test_a_failed_run_is_retried_when_that_is_confirmed(submit: Submit, page: Page, lab: Lab, gate: Path) -> None:
+    subprocess.run([sys.executable, "-c", FAILS_AT_FIRST, str(gate)], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    [failed] = rundir.list_runs()
+    page.get_by_role("button", name="Refresh the list of batches").click()
+    row = page.locator(f"#hail-batch-jupyter-panel .hbj-row[data-run='{failed.run_id}']")
+    expect(row).to_contain_text("Failed")
+    gate.touch()
+
+    press(row, "Retry again")
+    page.locator(".jp-Dialog").get_by_role("button", name="Retry", exact=True).click()
+
+    expect(page.locator("#hail-batch-jupyter-panel .hbj-row[data-state=success]")).to_have_count(1)
+    assert [run.previous for run in rundir.list_runs()] == [failed.run_id, None]

@@ -155,3 +155,25 @@ def html_of(notebook: Path, folder: Path) -> Path:
     command = [sys.executable, "-m", "nbconvert", "--to", "html", "--output-dir", str(folder), str(notebook)]
     subprocess.run(command, check=True, capture_output=True)
     return folder / f"{notebook.stem}.html"
+
+
+def test_an_untrusted_notebook_shows_the_last_state_and_after_restart_and_run_all_the_live_run(open_notebook: OpenNotebook, gate: Path) -> None:
+    first = open_notebook(two_jobs(gate))
+    gate.touch()
+    first.run_all()
+    first.expect_run(4, "success")
+    wait_until(lambda: "2 of 2 jobs done in" in first.saved(), story=first.saved)
+    first.page.close()
+    first.lab.end_kernels()
+    text = first.file.read_text()
+    stranger = first.file.with_name(f"strange-{first.file.name}")
+    stranger.write_text(text.replace("2 of 2 jobs done in", "2 of 2 jobs done, somebody says, in"))
+
+    page = NotebookPage(first.lab, first.context, stranger.name)
+
+    expect(page.cell(4).locator(".jp-OutputArea-output")).to_contain_text("somebody says")
+    assert page.page.evaluate("window.jupyterapp.shell.currentWidget.content.model.cells.get(4).trusted") is False
+    page.page.evaluate("void window.jupyterapp.commands.execute('notebook:restart-run-all')")
+    page.page.get_by_role("dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+    widget = page.expect_run(4, "success")
+    expect(widget.locator(".hbj-counts")).to_contain_text("2 of 2 done")

@@ -2,15 +2,17 @@
 
 import type { RunRow } from "../contract";
 import { element, setAttribute, setHidden } from "../dom";
-import { notebookName, titleOf } from "./rows";
+import { isRetriable, notebookName, titleOf } from "./rows";
 
 /** What the buttons do; each asks first where something would be lost. */
 export interface Deeds {
   open(row: RunRow): void;
   notebook(row: RunRow): void;
   cancel(row: RunRow): void;
+  retry(row: RunRow): void;
   remove(row: RunRow): void;
   copy(row: RunRow): void;
+  page(row: RunRow): void;
 }
 
 export type DeedName = keyof Deeds;
@@ -19,7 +21,9 @@ export type MakeIcon = (name: DeedName) => Node;
 
 const WORDS: readonly [DeedName, (row: RunRow) => string, (row: RunRow) => boolean][] = [
   ["cancel", (row) => `Cancel ${titleOf(row)}`, (row) => !row.complete && !row.cancelling],
+  ["retry", (row) => `Retry ${titleOf(row)}`, isRetriable],
   ["notebook", (row) => `Open the notebook ${notebookName(row)}`, (row) => row.notebook_path !== ""],
+  ["page", (row) => `Open the page of ${titleOf(row)}`, (row) => row.url !== ""],
   ["copy", (row) => `Copy the run id of ${titleOf(row)}`, () => true],
   ["remove", (row) => `Delete ${titleOf(row)}`, (row) => row.complete],
 ];

@@ -1,45 +1,63 @@
 /** The side panel: a toolbar with a filter, and the list of all runs. */
 
 import { Widget } from "@lumino/widgets";
-import { element, setHidden, setText } from "../dom";
+import { element, setAttribute, setHidden, setText } from "../dom";
 import { type Deeds, type MakeIcon, RowActions } from "./actions";
 import { RunsView } from "./list";
-import { matches } from "./rows";
-import type { Runs } from "./runs";
+import { isShown, matches, SHOWN_STATES, type ShownState } from "./rows";
+import type { Listing } from "./runs";
 
 const AGE_MS = 1000;
 
+/** A button beside the heading. */
+export interface Tool {
+  label: string;
+  icon: Node;
+  press: () => void;
+}
+
 export class RunsPanel extends Widget {
-  private readonly runs: Runs;
+  private readonly runs: Listing;
   private readonly stop = new AbortController();
   private readonly view: RunsView;
   private readonly filter = element("input", "hbj-filter", {
     type: "search",
-    placeholder: "Filter by name, state, …",
+    placeholder: "Filter…",
     "aria-label": "Filter the batches",
   });
+  private readonly states = element(
+    "select",
+    "hbj-states",
+    { "aria-label": "Show the batches in state" },
+    ...SHOWN_STATES.map((state) => element("option", "", { value: state }, state)),
+  );
+  private readonly note = element("div", "hbj-panel-note", { role: "status" });
+  private readonly more = element("button", "hbj-more", { type: "button" }, "Show older batches");
   private readonly message = element("div", "hbj-panel-message", { role: "status" });
   private ticking: ReturnType<typeof setInterval> | undefined;
 
-  constructor(runs: Runs, deeds: Deeds, icon: MakeIcon, refreshIcon: Node) {
+  constructor(runs: Listing, deeds: Deeds, icon: MakeIcon, tools: readonly Tool[]) {
     super({ node: element("div", "", { role: "region", "aria-label": "Batches" }) });
     const { signal } = this.stop;
     this.runs = runs;
     this.addClass("hbj-root");
     this.addClass("hbj-panel");
     this.view = new RunsView(new RowActions(deeds, icon, signal), (row) => deeds.open(row), signal);
-    const refresh = element(
-      "button",
-      "hbj-row-action hbj-refresh",
-      { type: "button", title: "Refresh", "aria-label": "Refresh the list of batches" },
-      refreshIcon,
-    );
-    refresh.addEventListener("click", () => void runs.refresh(), { signal });
     this.filter.addEventListener("input", () => this.draw(), { signal });
+    this.states.addEventListener("change", () => this.draw(), { signal });
+    this.more.addEventListener("click", () => void runs.showMore(), { signal });
     const heading = element("h2", "hbj-panel-heading", {}, "Batches");
-    const toolbar = element("div", "hbj-panel-toolbar", {}, heading, refresh, this.filter);
-    const scroll = element("div", "hbj-panel-scroll", {}, this.message, this.view.element);
-    this.node.append(toolbar, scroll);
+    const toolbar = element(
+      "div",
+      "hbj-panel-toolbar",
+      {},
+      heading,
+      makeTools(tools, signal),
+      this.filter,
+      this.states,
+    );
+    const scroll = element("div", "hbj-panel-scroll", {}, this.message, this.view.element, this.more);
+    this.node.append(toolbar, scroll, this.note);
     const unsubscribe = runs.subscribe(() => this.draw());
     signal.addEventListener("abort", unsubscribe, { once: true });
     this.draw();
@@ -73,12 +91,21 @@ export class RunsPanel extends Widget {
   private draw(): void {
     // What nobody sees is drawn when it is shown: then the rows are fetched again anyway.
     if (!this.isVisible) return;
-    const { rows, trouble } = this.runs;
-    const shown = (rows ?? []).filter((row) => matches(row, this.filter.value));
+    const { rows, trouble, note, more } = this.runs;
+    const state = this.shownState;
+    const shown = (rows ?? []).filter((row) => isShown(row, state) && matches(row, this.filter.value));
     this.view.update(shown, this.runs.nowMs());
     const text = trouble || this.emptyText(shown.length);
     setText(this.message, text);
     setHidden(this.message, !text);
+    setText(this.note, note);
+    setAttribute(this.note, "title", note);
+    setHidden(this.note, !note);
+    setHidden(this.more, !more);
+  }
+
+  private get shownState(): ShownState {
+    return SHOWN_STATES[this.states.selectedIndex] ?? "All";
   }
 
   private emptyText(nShown: number): string {
@@ -86,6 +113,19 @@ export class RunsPanel extends Widget {
     if (!rows) return "Looking for batches…";
     if (rows.length === 0)
       return "No batches yet. %batch_run in a notebook, or run() in a script, makes one.";
-    return nShown === 0 ? `None of ${rows.length} batches has “${this.filter.value}” in it.` : "";
+    if (nShown > 0) return "";
+    const words = this.filter.value ? ` has “${this.filter.value}” in it` : "";
+    const state = this.shownState === "All" ? "" : ` is in the list “${this.shownState}”`;
+    return `None of ${rows.length} batches${[words, state].filter((part) => part).join(" and")}.`;
   }
+}
+
+function makeTools(tools: readonly Tool[], signal: AbortSignal): HTMLElement {
+  const buttons = tools.map(({ label, icon, press }) => {
+    const words = { type: "button", title: label, "aria-label": label };
+    const made = element("button", "hbj-row-action", words, icon);
+    made.addEventListener("click", press, { signal });
+    return made;
+  });
+  return element("div", "hbj-panel-tools", {}, ...buttons);
 }

@@ -1,17 +1,25 @@
 /** JupyterLab's side of the panel: the side bar, tabs, the status bar, notifications, commands and settings. */
 
-import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
+import {
+  ILabShell,
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin,
+} from "@jupyterlab/application";
 import { ICommandPalette, MainAreaWidget, Notification, WidgetTracker } from "@jupyterlab/apputils";
+import { ILauncher } from "@jupyterlab/launcher";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
-import { refreshIcon } from "@jupyterlab/ui-components";
+import { type LabIcon, refreshIcon, settingsIcon } from "@jupyterlab/ui-components";
 import { OPEN, SHOWN_EVENT } from "../contract";
-import { converse, listRuns } from "../request";
+import { converse, listBatches, listRuns } from "../request";
 import { makeDeeds, openRow } from "./deeds";
 import { batchesIcon, deedIcon } from "./icons";
 import { type Notice, noticesOf } from "./notices";
 import { RunsPanel } from "./panel";
 import { Runs } from "./runs";
+import { ServicePages, Sources } from "./sources";
+import { addStarter, DEFAULTS } from "./starter";
 import { RunsStatus } from "./status";
 import { RunTab } from "./tab";
 
@@ -32,33 +40,39 @@ export const panel: JupyterFrontEndPlugin<void> = {
   id: ID,
   description: "Lists the batches of every notebook, and opens, cancels and deletes them without a kernel.",
   autoStart: true,
-  optional: [ILayoutRestorer, ICommandPalette, IStatusBar, ISettingRegistry],
+  optional: [ILayoutRestorer, ICommandPalette, IStatusBar, ISettingRegistry, ILauncher, ILabShell],
   activate: (
     app: JupyterFrontEnd,
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     statusBar: IStatusBar | null,
     registry: ISettingRegistry | null,
+    launcher: ILauncher | null,
+    labShell: ILabShell | null,
   ) => {
     const { commands, shell, serviceManager } = app;
     const settings = serviceManager.serverSettings;
     const isSeen = (): boolean => view.isVisible && document.visibilityState === "visible";
-    const runs: Runs = new Runs(() => listRuns(settings), isSeen);
-    const deeds = makeDeeds(commands, settings, () => void runs.refresh());
-    const view: RunsPanel = new RunsPanel(
-      runs,
-      deeds,
-      deedIcon,
-      refreshIcon.element({ tag: "span", width: "16px" }),
+    const pages = new ServicePages((before) => listBatches(before, settings));
+    const runs = new Sources(
+      new Runs(() => listRuns(settings), isSeen),
+      new Runs(() => pages.read(), isSeen),
+      pages,
     );
+    const deeds = makeDeeds(commands, settings, () => void runs.refresh());
+    const view: RunsPanel = new RunsPanel(runs, deeds, deedIcon, [
+      { label: "Batch defaults", icon: icon(settingsIcon), press: () => void commands.execute(DEFAULTS) },
+      { label: "Refresh the list of batches", icon: icon(refreshIcon), press: () => void runs.refresh() },
+    ]);
     view.id = PANEL;
     view.title.icon = batchesIcon;
     view.title.caption = "Batches";
     shell.add(view, "left", { rank: RANK, type: CATEGORY });
     restorer?.add(view, PANEL);
 
-    addTabs(app, restorer);
+    addTabs(app, restorer, labShell ? "main" : "down");
     addCommands(app, palette, runs);
+    addStarter(app, palette, launcher, CATEGORY);
     if (statusBar) addStatus(app, statusBar, runs, isSeen);
     const chosen: Chosen = { notifications: true, notifyAfterSeconds: 10 };
     if (registry) void followSettings(registry, runs, chosen);
@@ -68,6 +82,10 @@ export const panel: JupyterFrontEndPlugin<void> = {
     lookWhenNeeded(app, runs);
   },
 };
+
+function icon(sign: LabIcon): HTMLElement {
+  return sign.element({ tag: "span", width: "16px", height: "16px" });
+}
 
 function notify({ commands }: JupyterFrontEnd, notices: readonly Notice[]): void {
   for (const { text, kind, row } of notices) {
@@ -79,16 +97,18 @@ function notify({ commands }: JupyterFrontEnd, notices: readonly Notice[]): void
 }
 
 /** The first look, and one whenever a run is shown in a notebook or the page comes back into sight. */
-function lookWhenNeeded(app: JupyterFrontEnd, runs: Runs): void {
+function lookWhenNeeded(app: JupyterFrontEnd, runs: Sources): void {
   const look = (): void => void runs.refresh();
   void app.restored.then(look);
   window.addEventListener(SHOWN_EVENT, look);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && look());
 }
 
+/** A tab for each run; Notebook 7 has room for one document only, so there it is below that. */
 function addTabs(
   { commands, shell, serviceManager }: JupyterFrontEnd,
   restorer: ILayoutRestorer | null,
+  area: "main" | "down",
 ): void {
   const tracker = new WidgetTracker<MainAreaWidget<RunTab>>({ namespace: PANEL });
   const tabOf = (run: string, name: string): MainAreaWidget<RunTab> => {
@@ -98,6 +118,7 @@ function addTabs(
     );
     const made = new MainAreaWidget({ content });
     made.toolbar.hide();
+    content.toggleClass("hbj-run-below", area === "down");
     made.id = `hail-batch-jupyter-run-${run}`;
     Object.assign(made.title, { label: name, caption: run, icon: batchesIcon, closable: true });
     return made;
@@ -117,7 +138,7 @@ function addTabs(
       if (!tab) {
         tab = tabOf(run, String(args.name ?? run));
         void tracker.add(tab);
-        shell.add(tab, "main");
+        shell.add(tab, area);
       }
       shell.activateById(tab.id);
       if (typeof args.job === "number") tab.content.openJob(args.job);
@@ -133,7 +154,7 @@ function addTabs(
 function addCommands(
   { commands, shell }: JupyterFrontEnd,
   palette: ICommandPalette | null,
-  runs: Runs,
+  runs: Sources,
 ): void {
   commands.addCommand(SHOW, {
     label: "Show Batches",
@@ -150,12 +171,17 @@ function addCommands(
   for (const command of [SHOW, REFRESH]) palette?.addItem({ command, category: CATEGORY });
 }
 
-function addStatus({ commands }: JupyterFrontEnd, bar: IStatusBar, runs: Runs, isSeen: () => boolean): void {
+function addStatus(
+  { commands }: JupyterFrontEnd,
+  bar: IStatusBar,
+  runs: Sources,
+  isSeen: () => boolean,
+): void {
   const item = new RunsStatus(runs, isSeen, () => void commands.execute(SHOW));
   bar.registerStatusItem("hail-batch-jupyter:status", { item, align: "left", rank: 20 });
 }
 
-async function followSettings(registry: ISettingRegistry, runs: Runs, chosen: Chosen): Promise<void> {
+async function followSettings(registry: ISettingRegistry, runs: Sources, chosen: Chosen): Promise<void> {
   const settings = await registry.load(ID);
   const take = (): void => {
     const { pollSeconds, notifications, notifyAfterSeconds } = settings.composite;

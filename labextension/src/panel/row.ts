@@ -3,7 +3,7 @@
 import type { RunRow } from "../contract";
 import { bar, element, glyph, setAttribute, setBar, setGlyph, setHidden, setText } from "../dom";
 import { segmentCounts } from "../states";
-import { ageOf, chipOfRow, doneOf, notebookName, progressText, titleOf } from "./rows";
+import { chipOfRow, doneOf, factsOf, notebookName, titleOf } from "./rows";
 
 export class RowView {
   row: RunRow;
@@ -42,7 +42,7 @@ export class RowView {
     setText(this.word, word);
     setAttribute(this.open, "title", `${row.run_id}\n${row.notebook}`.trim());
     this.updateBar(row);
-    setText(this.facts, [progressText(row), ageOf(row, nowMs), row.backend].join(" · "));
+    setText(this.facts, factsOf(row, nowMs));
     setText(this.notebook, notebookName(row));
     setHidden(this.notebook, !row.notebook);
   }

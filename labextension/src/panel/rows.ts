@@ -2,7 +2,11 @@
 
 import type { RunRow } from "../contract";
 import { formatCount, formatDuration } from "../format";
+import { formatUsd } from "../views/money";
 import { chipOf } from "../widget/header";
+
+/** Clocks of two machines may differ by so much. */
+const CLOCKS_DIFFER_MS = 60_000;
 
 export type Chip = ReturnType<typeof chipOf>;
 
@@ -14,6 +18,16 @@ export function chipOfRow(row: RunRow): Chip {
 /** The name that the user gave, else the id. */
 export function titleOf({ name, run_id }: RunRow): string {
   return name || run_id;
+}
+
+/** Whether it is a batch of the batch service, whose id is its number. */
+export function isOfService({ run_id }: RunRow): boolean {
+  return /^[0-9]+$/.test(run_id);
+}
+
+/** Whether something in it can be done again; a batch service does nothing again. */
+export function isRetriable(row: RunRow): boolean {
+  return row.complete && row.state !== "success" && !isOfService(row);
 }
 
 /** "study.ipynb" of its path, "" for a run that no notebook made. */
@@ -48,6 +62,25 @@ export function progressText(row: RunRow): string {
   return done === null ? `${total} jobs` : `${formatCount(done)} of ${total}`;
 }
 
+/** "2 of 3 · 1 min 05 s · $0.0123 · local". */
+export function factsOf(row: RunRow, nowMs: number): string {
+  const cost = row.cost_usd ? formatUsd(row.cost_usd) : "";
+  return [progressText(row), ageOf(row, nowMs), cost, row.backend].filter((part) => part).join(" · ");
+}
+
+/** What the panel may be narrowed to, in the words of its list. */
+export const SHOWN_STATES = ["All", "Running", "Failed", "Succeeded", "Cancelled"] as const;
+
+export type ShownState = (typeof SHOWN_STATES)[number];
+
+/** A batch that fails already is with the failed ones, though it still runs. */
+export function isShown(row: RunRow, shown: ShownState): boolean {
+  if (shown === "All") return true;
+  if (shown === "Running") return !row.complete;
+  if (shown === "Failed") return row.lost || row.state === "failure";
+  return row.complete && !row.lost && row.state === (shown === "Succeeded" ? "success" : "cancelled");
+}
+
 /** Every word must occur in its name, id, state, backend or notebook, in any case. */
 export function matches(row: RunRow, filter: string): boolean {
   const text = [row.name, row.run_id, chipOfRow(row).word, row.backend, row.notebook]
@@ -59,9 +92,16 @@ export function matches(row: RunRow, filter: string): boolean {
     .every((word) => text.includes(word));
 }
 
-/** Runs that went on, or were not there, at the last look and have ended now; none at the first look. */
-export function endedSince(before: readonly RunRow[] | null, now: readonly RunRow[]): RunRow[] {
+/** Runs that went on at the last look, or were made since, and have ended now; none at the first look. */
+export function endedSince(
+  before: readonly RunRow[] | null,
+  now: readonly RunRow[],
+  lookedMs: number,
+): RunRow[] {
   if (!before) return [];
-  const old = new Set(before.filter((row) => row.complete).map((row) => row.run_id));
-  return now.filter((row) => row.complete && row.ended_ms !== null && !old.has(row.run_id));
+  const old = new Map(before.map((row) => [row.run_id, row.complete]));
+  // A row that was not there may be an old one of a further page; a service's clock is its own.
+  const isNews = (row: RunRow): boolean =>
+    old.has(row.run_id) ? !old.get(row.run_id) : row.created_ms > lookedMs - CLOCKS_DIFFER_MS;
+  return now.filter((row) => row.complete && row.ended_ms !== null && isNews(row));
 }

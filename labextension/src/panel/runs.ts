@@ -4,17 +4,39 @@ import type { RunList, RunRow } from "../contract";
 import type { Fetched } from "../request";
 import { endedSince } from "./rows";
 
+export type Listener = (ended: readonly RunRow[]) => void;
+
+/** What the panel and the status bar show. */
+export interface Listing {
+  /** null until the first answer. */
+  readonly rows: readonly RunRow[] | null;
+  readonly running: readonly RunRow[];
+  /** Why the last look failed, or "". */
+  readonly trouble: string;
+  /** The same of what is there beside, which is said quietly. */
+  readonly note: string;
+  /** Whether there are older rows to ask for. */
+  readonly more: boolean;
+  nowMs(): number;
+  subscribe(listener: Listener): () => void;
+  refresh(): Promise<void>;
+  showMore(): Promise<void>;
+}
+
 /** Longest pause between two looks while the server does not answer, in ms. */
 const LONGEST_MS = 60_000;
 
-export class Runs {
+export class Runs implements Listing {
   rows: readonly RunRow[] | null = null;
-  /** Why the last look failed, or "". */
   trouble = "";
+  readonly note = "";
+  readonly more = false;
   private readonly fetch: () => Promise<Fetched<RunList>>;
-  private readonly listeners = new Set<(ended: readonly RunRow[]) => void>();
+  private readonly listeners = new Set<Listener>();
   private readonly isWanted: () => boolean;
   private offsetMs = 0;
+  /** The server's time at the last look. */
+  private lookedMs = 0;
   private nFailed = 0;
   private pollMs = 2000;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -37,7 +59,7 @@ export class Runs {
   }
 
   /** Calls `listener` after every look with the runs that have ended since the one before; gives what stops it. */
-  subscribe(listener: (ended: readonly RunRow[]) => void): () => void {
+  subscribe(listener: Listener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
@@ -54,6 +76,10 @@ export class Runs {
       this.plan();
     });
     return this.looking;
+  }
+
+  showMore(): Promise<void> {
+    return this.refresh();
   }
 
   dispose(): void {
@@ -73,7 +99,8 @@ export class Runs {
       this.rows = found.value.runs;
       this.offsetMs = found.value.now_ms - Date.now();
     }
-    const ended = found.ok ? endedSince(before, found.value.runs) : [];
+    const ended = found.ok ? endedSince(before, found.value.runs, this.lookedMs) : [];
+    if (found.ok) this.lookedMs = found.value.now_ms;
     for (const listener of this.listeners) listener(ended);
   }
 

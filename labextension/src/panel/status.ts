@@ -3,11 +3,11 @@
 import { Widget } from "@lumino/widgets";
 import type { RunRow } from "../contract";
 import { element, glyph, setHidden, setText } from "../dom";
-import type { Runs } from "./runs";
+import type { Listing } from "./runs";
 
 export class RunsStatus extends Widget {
   private readonly stop = new AbortController();
-  private readonly runs: Runs;
+  private readonly runs: Listing;
   private readonly isSeen: () => boolean;
   private readonly failed = new Set<string>();
   private readonly running = part("running");
@@ -15,7 +15,7 @@ export class RunsStatus extends Widget {
   private readonly button = element("button", "hbj-status", { type: "button" });
 
   /** `isSeen` tells whether the list of batches is looked at now, `show` opens it. */
-  constructor(runs: Runs, isSeen: () => boolean, show: () => void) {
+  constructor(runs: Listing, isSeen: () => boolean, show: () => void) {
     super();
     this.addClass("hbj-root");
     this.addClass("hbj-status-item");
