@@ -98,6 +98,7 @@ class Scale:
     store_files: int = 2000
     store_large_mb: int = 200
     log_mb: int = 1000
+    slurm_jobs: int = 300
 
 
 FULL = Scale()
@@ -122,4 +123,5 @@ QUICK = Scale(
     store_files=100,
     store_large_mb=80,
     log_mb=100,
+    slurm_jobs=40,
 )

@@ -28,6 +28,8 @@ _REFRESH_S = 2.0
 """So often the folder is touched, for the client of a network file system believes for half a minute what it has read."""
 _SILENT_S = 30.0
 """A job that Slurm says has ended, or does not know any more, may be slow to leave its word on a network file system."""
+_FORGOTTEN_S = 3.0
+"""What Slurm does not list may be on its way back into the queue."""
 _PLAIN = ("None", "Priority", "Resources", "")
 """Reasons to wait that need no telling."""
 _NAMED = 6
@@ -295,12 +297,12 @@ class SlurmExecutor:
         if line is not None and line.state in LIVE:
             self._live(one, line)
             return
-        end = end_of(one.word, line or Line("", ""), one.stopped, one.began)
+        one.silent_since = one.silent_since or now
+        known = line is not None or now - one.silent_since >= _FORGOTTEN_S
+        end = end_of(one.word, line or Line("", ""), one.stopped, one.began) if known else None
         if end is not None:
             self._end(one, end)
-            return
-        one.silent_since = one.silent_since or now
-        if now - one.silent_since >= _SILENT_S:
+        elif now - one.silent_since >= _SILENT_S:
             self._end(one, self._without_word(line))
         else:
             self._watch.soon(now, 1.0)

@@ -1,0 +1,62 @@
+"""This project, submitit and pybatch on the same private Slurm of four emulated nodes, which each sample has for itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.bounded import own_python, run_script
+from benchmarks.case import Case, NotAvailable, Scale, Values
+from benchmarks.environments import Environment
+
+SUBMITIT = Environment("submitit-1.5.4", (("submitit==1.5.4",),))
+PYBATCH = Environment("salome-pybatch-1.0", (("salome-pybatch==1.0",),))
+TOOL = "hail_batch_jupyter SlurmBackend"
+LIMIT_S = 300
+
+
+@contextmanager
+def private_slurm() -> Iterator[None]:
+    """A Slurm that $SLURM_CONF points to meanwhile; raises NotAvailable where its programs are not installed."""
+    from tests.requirements import COMPONENTS
+    from tests.slurm_cluster import SBIN, started, stop
+
+    if COMPONENTS["slurm"].find() is None:
+        raise NotAvailable(f"not available: Slurm is not installed, {COMPONENTS['slurm'].remedy}")
+    root = Path(tempfile.mkdtemp(prefix="hbj-slurm-"))
+    root.chmod(0o755)
+    before = dict(os.environ)
+    os.environ.update({"PATH": f"{before['PATH']}:{SBIN}", "SLURM_CONF": str(root / "etc" / "slurm.conf")})
+    try:
+        started(root)
+        yield
+    finally:
+        stop(root)
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def cases(scale: Scale) -> list[Case]:
+    """The same number of jobs, each `true` or as little as the tool can run."""
+    return [
+        _case("submitit-slurm", "submitit 1.5.4, map_array", "submitit", scale.slurm_jobs, "abs(i) in an interpreter each, the results read", SUBMITIT),
+        _case("pybatch-slurm", "pybatch 1.0, total_jobs", "pybatch", scale.slurm_jobs, "one log for all", PYBATCH),
+        _case("ours-slurm-unpacked", f"{TOOL}, pack=1", "ours-unpacked", scale.slurm_jobs, "a task each"),
+        _case("ours-slurm", TOOL, "ours", scale.slurm_jobs, "packed as they turn out short"),
+    ]
+
+
+def _case(name: str, tool: str, how: str, count: int, note: str, environment: Environment | None = None) -> Case:
+    def measure(directory: Path) -> Values:
+        python = own_python() if environment is None else environment.python
+        (directory / "work").mkdir()
+        with private_slurm():
+            return run_script(python, "slurm_jobs.py", directory, how, count, directory / "work", timeout_s=LIMIT_S)
+
+    case = Case(name, tool, "slurm", measure, note)
+    return case if environment is None else Case(name, tool, "slurm", measure, note, environment.ensure)
