@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,24 +18,15 @@ LIMIT_S = 300
 
 @contextmanager
 def private_slurm() -> Iterator[None]:
-    """A Slurm that $SLURM_CONF points to meanwhile; raises NotAvailable where its programs are not installed."""
+    """A Slurm with accounting, which pybatch needs, and $SLURM_CONF pointing to it; raises NotAvailable where its programs are not installed."""
     from tests.requirements import COMPONENTS
-    from tests.slurm_cluster import SBIN, started, stop
+    from tests.slurm_accounting import accounted
 
-    if COMPONENTS["slurm"].find() is None:
-        raise NotAvailable(f"not available: Slurm is not installed, {COMPONENTS['slurm'].remedy}")
-    root = Path(tempfile.mkdtemp(prefix="hbj-slurm-"))
-    root.chmod(0o755)
-    before = dict(os.environ)
-    os.environ.update({"PATH": f"{before['PATH']}:{SBIN}", "SLURM_CONF": str(root / "etc" / "slurm.conf")})
-    try:
-        started(root)
+    component = COMPONENTS["slurm accounting"]
+    if component.find() is None:
+        raise NotAvailable(f"not available: Slurm with accounting is not installed, {component.remedy}")
+    with accounted(4):
         yield
-    finally:
-        stop(root)
-        os.environ.clear()
-        os.environ.update(before)
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def cases(scale: Scale) -> list[Case]:

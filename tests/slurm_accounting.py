@@ -1,4 +1,4 @@
-"""A second private Slurm, as a larger site has it: one node that enforces memory, and accounting in MariaDB by slurmdbd.
+"""A second private Slurm, as a larger site has it: a node that enforces memory, and accounting in MariaDB by slurmdbd.
 
 Use it as `from tests.slurm_accounting import slurm_accounting  # noqa: F401 - a fixture`; tests that take it carry
 `@pytest.mark.requires("slurm accounting")`.
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,14 @@ ConstrainRAMSpace=yes
 
 @pytest.fixture(scope="module")
 def slurm_accounting() -> Iterator[SlurmCluster]:
-    """One for the tests of a module, and $SLURM_CONF pointing to it meanwhile; the account 'lab' is the user's, with five jobs at once in qos 'few'."""
+    """One for the tests of a module, and $SLURM_CONF pointing to it meanwhile."""
+    with accounted() as cluster:
+        yield cluster
+
+
+@contextmanager
+def accounted(nodes: int = 1) -> Iterator[SlurmCluster]:
+    """Such a Slurm; the account 'lab' is the user's, with five jobs at once in qos 'few'."""
     root = Path(tempfile.mkdtemp(prefix="hbj-slurmdbd-"))
     root.chmod(0o755)
     database: subprocess.Popen[bytes] | None = None
@@ -72,7 +80,7 @@ def slurm_accounting() -> Iterator[SlurmCluster]:
                 (root / name).mkdir()
             database, port = _database(root)
             dbd_port = _slurmdbd(root, port)
-            yield _with_accounts(_cluster(root, dbd_port))
+            yield _with_accounts(_cluster(root, dbd_port, nodes))
         finally:
             stop(root)
             end_process(_pid(root / "run" / "slurmdbd.pid"))
@@ -121,12 +129,12 @@ def _listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _cluster(root: Path, port: int) -> SlurmCluster:
+def _cluster(root: Path, port: int, nodes: int) -> SlurmCluster:
     settings = {"accounting": ACCOUNTING.format(root=root, port=port), "min_job_age": "3"}
     if COMPONENTS["memory control group"].find():
         (root / "etc" / "cgroup.conf").write_text(CGROUP)
         settings |= {"proctrack": "proctrack/cgroup", "task": "task/cgroup"}
-    return started(root, 1, **settings)
+    return started(root, nodes, **settings)
 
 
 def _with_accounts(cluster: SlurmCluster) -> SlurmCluster:
