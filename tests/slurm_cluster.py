@@ -84,6 +84,11 @@ class SlurmCluster(NamedTuple):
     root: Path
     conf: Path
 
+    @property
+    def login(self) -> str:
+        """What a login shell has to say so that Slurm's commands mean this one."""
+        return f"export SLURM_CONF={self.conf} PATH=$PATH:{SBIN}"
+
     def run(self, *command: str) -> str:
         """What a Slurm command prints, within ten seconds."""
         return subprocess.run(command, env={**os.environ, "SLURM_CONF": str(self.conf)}, check=True, capture_output=True, text=True, timeout=10).stdout

@@ -24,16 +24,16 @@ _STARTED: dict[int, int | None] = {}
 class Launch:
     """A runner that gets itself ready, which takes 35 ms, while its orders are made; without orders it ends with the `with` block.
 
-    It has the environment of the moment at which it was started.
+    It may be another `script` that takes orders so. It has the environment of the moment at which it was started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, script: Path = _RUNNER) -> None:
         _reap()
         reads, self._writes = os.pipe()
         self._words, words = os.pipe()
         env = encode(job_environment(os.environ, environment_at_start()))
         try:
-            self._pid = spawn([sys.executable, "-I", "-S", str(_RUNNER)], env, None, words, stdin=reads)
+            self._pid = spawn([sys.executable, "-I", "-S", str(script)], env, None, words, stdin=reads)
         finally:
             os.close(reads)
             os.close(words)

@@ -16,6 +16,7 @@ BACKENDS = {
     "service": "hail_batch_jupyter.backends.service:ServiceBackend",
 }
 HOOKS = {
+    "open_mirror": "hail_batch_jupyter.backends.mirror:open_mirror",
     "show_run": "hail_batch_jupyter.jupyter.display:show_run",
     "cost_frame": "hail_batch_jupyter.jupyter.costframe:cost_frame",
     "estimate_html": "hail_batch_jupyter.jupyter.costtable:estimate_html",

@@ -162,12 +162,12 @@ def main() -> None:
     """
     os.closerange(3, _DESCRIPTORS)  # whatever the maker had open: locks, pipes; the jobs must not hold it
     become_subreaper()  # before the first job, so that whatever leaves one comes to the runner or, after it, to the guard
-    line = _read_line(0)
+    line = read_line(0)
     if not line:
         return
     orders = json.loads(line)
     directory = Path(orders["directory"])
-    _speak_into(directory / "runner.log")
+    speak_into(directory / "runner.log")
     pid = os.fork()
     if pid:
         sys.exit(guard(directory, pid))
@@ -189,7 +189,7 @@ def _clean(directory: Path) -> None:
         sys.stderr.write(f"old runs were not removed: {error}\n")
 
 
-def _speak_into(path: Path) -> None:
+def speak_into(path: Path) -> None:
     """Both outputs go to the log of the run; until now they went to the maker, who may be gone."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     os.dup2(log, 1)
@@ -197,7 +197,7 @@ def _speak_into(path: Path) -> None:
     os.close(log)
 
 
-def _read_line(fd: int) -> bytes:
+def read_line(fd: int) -> bytes:
     """One line, read without a buffer so that nothing behind it is lost; b'' when the input ends before the line does."""
     data = b""
     while not data.endswith(b"\n"):

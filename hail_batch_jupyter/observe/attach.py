@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from hail_batch_jupyter.core.ports import SubmitOptions
-from hail_batch_jupyter.core.registry import backend_class
+from hail_batch_jupyter.core.registry import backend_class, hook
 from hail_batch_jupyter.core.spec import BatchSpec, from_json
 from hail_batch_jupyter.errors import RunLostError
 from hail_batch_jupyter.observe import owner, rundir
@@ -55,6 +55,8 @@ def _foreign_env(directory: Path) -> list[str]:
 
 def open_run(directory: Path, spec: BatchSpec, *, detach: bool | None = None) -> RunningBatch:
     """The handle on the run in that directory; `detach` as in `attach`."""
+    if (directory / rundir.ELSEWHERE).exists():
+        return cast(RunningBatch, hook("open_mirror")(directory, spec, detach=detach))
     facts = rundir.info(directory)
     scratch = Path(facts.scratch)
     running = RunningBatch(facts.run_id, spec, LocalPort(directory), directory=directory, scratch=scratch, kept=facts.kept, backend=facts.backend)

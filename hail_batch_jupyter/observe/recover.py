@@ -33,7 +33,7 @@ def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
     if note is None:
         return False
     try:
-        _write_end(directory, spec, scratch)
+        write_end(directory, spec, scratch)
     except OSError as error:
         os.replace(note, directory / "owner")
         words = f"the journal of run {directory.name} cannot be written ({error.strerror}); free space, then attach to the run again"
@@ -41,7 +41,8 @@ def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
     return True
 
 
-def _write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
+def write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
+    """Write the end of a run on which nobody works any more, as `close_dead_run` does."""
     path = directory / "events.jsonl"
     events = read_events(path)
     snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs]).after(events)

@@ -18,6 +18,10 @@ from hail_batch_jupyter.observe.scratch import is_scratch
 FORMAT = 1
 RUNS_VARIABLE = "HAIL_BATCH_JUPYTER_RUNS"
 _REMOVALS = 5
+ELSEWHERE = "elsewhere.json"
+"""In the directory of a run that lives on another machine: where that is."""
+PAUSED = "paused"
+"""In such a directory: why nothing is heard of the run now."""
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -59,13 +63,15 @@ def runs_folder() -> Path:
     return Path(state).expanduser() / "hail_batch_jupyter" / "runs"
 
 
-def create(name: str | None, description: dict[str, Any], place: Path | None = None) -> Path:
+def create(name: str | None, description: dict[str, Any], place: Path | None = None, run_id: str = "") -> Path:
     """A new run directory with its description; readable by its owner only. It lies in `place`, with a link to it among the others, or among these.
+
+    `run_id` is that of a run that has one already, on another machine.
 
     Raises SubmitError when the folder cannot be written.
     """
     stem = re.sub(r"[^A-Za-z0-9-]+", "-", name or "batch").strip("-")[:60] or "batch"
-    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}-{os.urandom(3).hex()}"
+    run_id = run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}-{os.urandom(3).hex()}"
     directory = (place or runs_folder()) / run_id
     try:
         runs_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,7 +140,8 @@ def _progress(directory: Path) -> tuple[str, str, Optional[int]]:
         with open(directory / "ended") as file:
             return "ended", file.read(40).strip(), int(os.fstat(file.fileno()).st_mtime * 1000)
     except FileNotFoundError:
-        return ("live" if owner.owner_alive(directory) else "dead"), "", None
+        lives = (directory / ELSEWHERE).exists() or owner.owner_alive(directory)  # what goes on elsewhere does not end with who follows it
+        return ("live" if lives else "dead"), "", None
 
 
 def mark_ended(directory: Path, outcome: str) -> None:

@@ -78,6 +78,11 @@ class RunningBatch(Awaiting, Looking):
         return self.spec.name or str(self.id)
 
     @property
+    def paused(self) -> str:
+        """Why nothing is heard of a run that lives on another machine; '' while all is well, and of any other run."""
+        return ""
+
+    @property
     def attributes(self) -> dict[str, str]:
         """The attributes of the batch."""
         return {**self.spec.attributes, **({"name": self.spec.name} if self.spec.name else {})}

@@ -15,8 +15,8 @@ from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
 from hail_batch_jupyter.cluster.protocols.paramiko import ParamikoProtocol
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
 from hail_batch_jupyter.cluster.protocols.ssh import SshProtocol
-from tests.cluster.conftest import SshServer
 from tests.cluster.connections import connected
+from tests.ssh_server import SshServer
 
 Any = LocalProtocol | ShelledProtocol
 NASTY = ["a b", "$HOME", "it's", "", "a;b", "x\ny", "`id`", '"q"', "~", "!", "*", "a&b|c<d>e", "\\", "ü"]
