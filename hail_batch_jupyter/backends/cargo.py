@@ -133,10 +133,22 @@ def _upload(missing: dict[str, str], site: Site, files: str) -> list[str]:
         staged = Path(folder) / token
         staged.mkdir()
         for name, path in missing.items():
-            (staged / name).symlink_to(os.path.realpath(path))
+            _stage(path, staged / name)
         site.protocol.upload([staged], site.own)
     broken: list[str] = site.hand("keep", {"folder": files, "parts": f"{site.own}/{token}", "digests": {name: name for name in missing}})["broken"]
     return broken
+
+
+def _stage(path: str, place: Path) -> None:
+    """Files as links to where they are, in real folders: not every copying program follows a link to a folder."""
+    if not os.path.isdir(path):
+        place.symlink_to(os.path.realpath(path))
+        return
+    for folder, _, names in os.walk(path, followlinks=True):
+        below = place / os.path.relpath(folder, path)
+        below.mkdir()
+        for name in names:
+            (below / name).symlink_to(os.path.realpath(os.path.join(folder, name)))
 
 
 def _belongs_here(dest: str, there: list[int]) -> bool:

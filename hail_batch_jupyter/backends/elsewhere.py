@@ -54,8 +54,8 @@ def opened(protocol: Protocol, work_directory: str, python: str, setup: str) -> 
         raise SubmitError(f"the cluster cannot be reached, nothing was started: {error}") from error
 
 
-def fitting_python(site: Site, login_setup: str) -> str:
-    """An interpreter there that can read functions of this one, and has dill.
+def fitting_python(site: Site, setup: str) -> str:
+    """An interpreter there, after the lines of `setup`, that can read functions of this one, and has dill.
 
     Raises SubmitError naming what was found.
     """
@@ -63,7 +63,7 @@ def fitting_python(site: Site, login_setup: str) -> str:
     seen = []
     for name in ("python3", f"python{version}"):
         try:
-            found = site.protocol.run(["bash", "-lc", f'{login_setup}\nexec "$@"', "bash", name, "-c", _DILL]).strip().splitlines()[-1]
+            found = site.protocol.run(["bash", "-lc", f'{setup}\nexec "$@"', "bash", name, "-c", _DILL]).strip().splitlines()[-1]
         except (ClusterError, IndexError):
             continue
         if found.split()[0] == version:
@@ -146,7 +146,9 @@ def _make_mirror(site: Site, run_id: str) -> None:
         raise RunLostError(
             f"there is no run {run_id!r} in {site.post.work!r} on {host_of(site.protocol)} ({error}); list_runs() lists those begun here"
         ) from error
-    description = {name: facts.get(name) for name in ("created_ms", "name", "lineage", "n_jobs", "kept", "previous", "notebook", "backend", "settings", "maker")}
+    description = {
+        name: facts.get(name) for name in ("created_ms", "name", "lineage", "n_jobs", "kept", "previous", "notebook", "backend", "settings", "maker")
+    }
     directory = rundir.create(spec.name, description, run_id=run_id)
     scratch = directory / "scratch"
     scratch.mkdir(mode=0o700)

@@ -24,7 +24,7 @@ from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.rundir import PAUSED
 
 _POLL_S, _POLL_MOST_S = 0.05, 2.0
-_TEND_S, _TEND_MOST_S = 15.0, 120.0
+_TEND_S, _TEND_MOST_S = 4.0, 120.0
 _AGAIN_S, _AGAIN_MOST_S = 1.0, 60.0
 _LOOK_S = 0.05
 _CHUNK = 1 << 22
@@ -152,9 +152,9 @@ class Follower:
                 self._rest(again_s)
                 again_s = min(again_s * 2, _AGAIN_MOST_S)
                 continue
+            (self._directory / PAUSED).unlink(missing_ok=True)
             if news is None:
                 return
-            (self._directory / PAUSED).unlink(missing_ok=True)
             again_s = _AGAIN_S
             poll_s = _POLL_S if news else min(poll_s * 1.3, _POLL_MOST_S)
             self._rest(poll_s)

@@ -33,7 +33,7 @@ esac
 umask 077
 if told=$(mkdir -p -- "$work/.hbj/files" 2>&1) && [ -w "$work" ]; then say work "$work"; else say refused "$work: ${told:-not writable}"; exit 0; fi
 [ ! -e "$work/.hbj/$file" ] || say shipped yes
-for command in sbatch squeue scancel scontrol; do command -v $command >/dev/null 2>&1 || say missing $command; done
+for command in sbatch squeue scancel scontrol; do command -v $command >/dev/null 2>&1 || { say missing $command; break; }; done
 for python in ${wanted:+"$wanted"} python3 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 /usr/libexec/platform-python; do
     if fits "$python"; then say python "$(command -v "$python")"; exit 0; fi
 done
@@ -99,11 +99,13 @@ def open_site(protocol: GenericProtocol, work_directory: str, python: str, setup
             f"the work directory cannot be made on {where} ({found['refused']}); name another work_directory that you may write and every node sees"
         )
     if "work" not in found:
-        raise SubmitError(f"the login shell of {where} ended before it said what is there; look at what its start files and `setup` do")
+        raise SubmitError(f"the login shell of {where} ended before it said what is there; look at what its start files and login_setup do")
     if "missing" in found:
-        raise SubmitError(f"Slurm's {found['missing']!r} is not on the PATH of {where}; name a login node, or give setup='module load slurm'")
+        raise SubmitError(f"Slurm's {found['missing']!r} is not on the PATH of {where}; name a login node, or give login_setup='module load slurm'")
     if "python" not in found:
-        raise SubmitError(f"no Python 3.9 or later is on {where}, on PATH or as a module; name one with python='/path/to/python3' or setup='module load …'")
+        raise SubmitError(
+            f"no Python 3.9 or later is on {where}, on PATH or as a module; name one with python='/path/to/python3' or login_setup='module load …'"
+        )
     work = found["work"]
     if "shipped" not in found:
         _send(protocol, f"{work}/{OWN}/{ship.name}", ship.data)

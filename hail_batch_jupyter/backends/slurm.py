@@ -153,7 +153,7 @@ class SlurmBackend(LocalBackend):
         containers = self._containers(spec)
         site = self._site()
         if self.settings.python is None and any(job.kind == "python" and job.image is None for job in spec.jobs):
-            self.settings = self.settings._replace(python=fitting_python(site, self.login_setup))
+            self.settings = self.settings._replace(python=fitting_python(site, "\n".join([self.login_setup, *self.settings.setup])))
         orders = {**self._orders(spec, self.capacity()), "sys_path": [], "containers": containers}
         directory = self._make_run(spec, options, None)
         job = None if self.runner == "login" else self.runner_words()
