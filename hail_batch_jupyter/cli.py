@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("hail-batch-jupyter", description="Batch jobs from notebooks.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_config(commands.add_parser("config", help="settings, in the same files as `hailctl config`"))
+    _add_cluster(commands.add_parser("cluster", help="connections to clusters by ssh"))
     _add_copy(commands.add_parser("copy", help="copy files and folders to, from and between object stores"))
     _add_serve(commands.add_parser("serve", help="a batch service of your own, on this machine"))
     _add_backup(commands.add_parser("backup", help="copy all that a batch service of your own keeps, while it works"))
@@ -61,6 +62,40 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     add("list", _list, "print all settings that have a value").add_argument("section", metavar="SECTION", nargs="?")
     add("config-location", _location, "print where the settings of the active profile are")
     _add_profiles(commands.add_parser("profile", help="settings under a name, which lie over the default ones"))
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    words = {"login": "open a connection, with a password or a code where it is asked for; batches and jobs use it from then on", "logout": "end it"}
+    for name, command in (("login", _login), ("logout", _logout)):
+        made = commands.add_parser(name, help=words[name])
+        made.add_argument("host", metavar="HOST", help="a name or address, or an alias of ~/.ssh/config")
+        made.add_argument("--user", help="who logs in; else as ~/.ssh/config says")
+        made.add_argument("--config", metavar="FILE", help="instead of ~/.ssh/config")
+        made.set_defaults(command=command)
+        if name == "login":
+            made.add_argument("--hours", type=float, default=12.0, help="how long it stays after it was used last (%(default)s)")
+
+
+def _ssh_words(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
+    if arguments.host.startswith("-"):
+        raise BatchException(f"host {arguments.host!r} is no name or address")
+    return (["-F", arguments.config] if arguments.config else []), [*(["-l", arguments.user] if arguments.user else []), arguments.host]
+
+
+def _login(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.cluster.protocols.login import log_in
+
+    opened = log_in(*_ssh_words(arguments), arguments.hours)
+    print(f"{'Connected' if opened else 'There is a connection already'} to {arguments.host}; hail-batch-jupyter cluster logout {arguments.host} ends it")
+    return 0
+
+
+def _logout(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.cluster.protocols.login import log_out
+
+    print("Logged out" if log_out(*_ssh_words(arguments)) else f"there was no connection to {arguments.host}")
+    return 0
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:

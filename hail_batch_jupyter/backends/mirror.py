@@ -34,6 +34,8 @@ _DELETE_S = 60.0
 _PAUSE_S = 0.05
 _FIND = 'for n in $(seq "$2" -1 "$6"); do f="$1.$n.$3.log"; [ ! -e "$f" ] || break; done; [ -e "$f" ] || exit 0'
 _PART = _FIND + '\nsize=$(wc -c < "$f"); start=$4; [ "$start" -ge 0 ] || start=$((size + start)); [ "$start" -ge 0 ] || start=0\n'
+_SIZE = _FIND + '\nwc -c < "$f"'
+"""Prints the size of such a log: the same arguments."""
 _READ = _PART + '{ if [ "$5" -ge 0 ]; then tail -c "+$((start + 1))" "$f" | head -c "$5"; else tail -c "+$((start + 1))" "$f"; fi; } | base64'
 """Prints a part of the log of the last attempt that has one: path to the job's number, attempt, container, start, length and the first attempt."""
 
@@ -118,13 +120,23 @@ class MirrorPort(LocalPort):
 
     def log(self, job_id: int, container: str = "main", attempt: int | None = None, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of a log there; where the cluster cannot be reached a line that says so."""
-        last = max((event.attempt for event in self.events(0, 0) if event.job_id == job_id), default=1) or 1
-        number, first = (last, 1) if attempt is None else (attempt, attempt)
-        asked = [number, container, start, -1 if length is None else length, first]
         try:
-            return base64.b64decode(self.site.protocol.run(shell_script(_READ, f"{self.elsewhere.directory}/logs/{job_id}", *map(str, asked))))
+            return base64.b64decode(self._of_log(_READ, job_id, container, attempt, start, -1 if length is None else length))
         except (ClusterError, OSError) as error:
             return f"the log is on {host_of(self.site.protocol)}, which cannot be reached now: {error}\n".encode()
+
+    def log_size(self, job_id: int, container: str, attempt: int | None) -> int:
+        """Bytes of a log there, 0 where it is not known."""
+        try:
+            return int(self._of_log(_SIZE, job_id, container, attempt, 0, -1).strip() or 0)
+        except (ClusterError, OSError):
+            return 0
+
+    def _of_log(self, script: str, job_id: int, container: str, attempt: int | None, start: int, length: int) -> str:
+        last = max((event.attempt for event in self.events(0, 0) if event.job_id == job_id), default=1) or 1
+        number, first = (last, 1) if attempt is None else (attempt, attempt)
+        asked = map(str, (number, container, start, length, first))
+        return self.site.protocol.run(shell_script(script, f"{self.elsewhere.directory}/logs/{job_id}", *asked))
 
     def delete(self) -> None:
         """Cancel, wait for the end, remove what is kept there and here."""
@@ -147,6 +159,11 @@ class MirroredRun(RunningBatch):
             return (self.directory / PAUSED).read_text()
         except OSError:
             return ""
+
+    def log_size(self, job_id: int, container: str = "main", attempt: int | None = None) -> int:
+        """Bytes of a log as it is now, 0 where there is none, or none can be asked for."""
+        assert isinstance(self._port, MirrorPort)
+        return self._port.log_size(job_id, container, attempt)
 
     def file(self, relative: str) -> Path:
         """The file at a path below scratch, fetched when it is first asked for.

@@ -188,7 +188,9 @@ def delete_run(run_id: str) -> Reply:
 
 def log_end(run_id: str, job_id: int, container: str, length: int) -> Reply:
     """The last bytes of a log as text; raises RunLostError when there is no such run."""
-    data = LocalPort(own_run(run_id)).log(job_id, container, None, -length, length) if length else b""
+    directory = own_run(run_id)
+    log = attach(run_id).log if (directory / rundir.ELSEWHERE).exists() else LocalPort(directory).log
+    data = log(job_id, container, start=-length, length=length) if length else b""
     return Reply(200, {"text": data.decode(errors="replace")})
 
 

@@ -138,7 +138,8 @@ def done_text(snapshot: BatchSnapshot) -> str:
 
 def progress_text(running: RunningBatch, snapshot: BatchSnapshot) -> str:
     """'quickstart: running, 12 of 26 jobs done after 31 s; 12 succeeded, 2 running, 12 waiting'."""
-    return f"{running.name}: {run_word(snapshot)}, {done_text(snapshot)}"
+    paused = f"; no news for now, but the run goes on: {running.paused}" if running.paused else ""
+    return f"{running.name}: {run_word(snapshot)}, {done_text(snapshot)}{paused}"
 
 
 def clock_text(time_ms: int) -> str:

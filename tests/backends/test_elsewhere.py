@@ -195,7 +195,7 @@ def test_why_nothing_is_heard_is_told(backend: SlurmBackend, sshd: SshServer, tm
     for pid in sshd.sessions():
         kill(pid)
 
-    assert "Failed to open ssh connection to node" in wait_until(lambda: running.paused)
+    wait_until(lambda: "Failed to open ssh connection to node" in running.paused)
     shutil.copy(sshd.config, config)
     gate.let_through()
     assert running.wait(LONG_S)["state"] == "success"
@@ -210,6 +210,7 @@ def test_a_run_is_found_on_the_cluster_from_another_machine(backend: SlurmBacken
 
     assert found.wait(LONG_S)["state"] == "success"
     assert main_log(found) == "here\n"
+    assert (found.log_size(1), found.log_size(1, attempt=2), found.log(1, start=-3, length=2)) == (5, 0, b"re")
     with pytest.raises(RunLostError, match="there is no run 'other' in"):
         backend.attach("other")
 

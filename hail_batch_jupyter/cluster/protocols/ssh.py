@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Union
 
 from hail_batch_jupyter.cluster.parameter import ConnectionParameters
+from hail_batch_jupyter.cluster.protocols.login import logged_in, login_socket
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
 from hail_batch_jupyter.cluster.shell import RemoteShell
 from hail_batch_jupyter.cluster.tools import run_check
@@ -47,6 +48,7 @@ class SshProtocol(ShelledProtocol):
     def _begin(self) -> None:
         super()._begin()
         self._sockets = ""
+        self._logged_in = False
         self._finalizer: weakref.finalize[[str], SshProtocol] | None = None
 
     def upload(self, local_entries: Iterable[Union[str, Path]], remote_path: str) -> None:
@@ -74,7 +76,7 @@ class SshProtocol(ShelledProtocol):
 
     def _options(self) -> list[str]:
         """For ssh and scp alike."""
-        options = ["-F", self.config_file] if self.config_file else []
+        options = self._config()
         if self.params.gss_auth:
             options += ["-o", "GSSAPIAuthentication=yes", "-o", "GSSAPIDelegateCredentials=yes"]
         if self.accept_unknown_hosts:
@@ -84,15 +86,20 @@ class SshProtocol(ShelledProtocol):
         return [*options, "-o", "ServerAliveInterval=15", *self._sharing()]
 
     def _sharing(self) -> list[str]:
-        """How later calls use the first connection; that of the user's own configuration is left as it is."""
+        """How later calls use the first connection; that of the user's own configuration, or one that the user opened, is left as it is."""
         if not self._sockets:
             self._sockets = self._users_sockets() or self._own_sockets()
         if self._sockets == "configured":
             return []
+        if self._logged_in:
+            return ["-o", "ControlMaster=no", "-o", f"ControlPath={login_socket()}"]
         return ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._sockets}/%C", "-o", "ControlPersist=60"]
 
+    def _config(self) -> list[str]:
+        return ["-F", self.config_file] if self.config_file else []
+
     def _users_sockets(self) -> str:
-        told = run_check(["ssh", "-G", *(["-F", self.config_file] if self.config_file else []), *self._target()]).stdout
+        told = run_check(["ssh", "-G", *self._config(), *self._target()]).stdout
         return "configured" if re.search(r"^controlpath (?!none$)", told, re.MULTILINE) else ""
 
     def _own_sockets(self) -> str:
@@ -108,6 +115,7 @@ class SshProtocol(ShelledProtocol):
 
     def _shell(self) -> RemoteShell:
         """A new shell; raises ClusterError with what ssh said."""
+        self._logged_in = logged_in(self._config(), self._target())  # since the last time the user may have done so, or it may have expired
         try:
             stream = PipeStream(["ssh", "-T", *self._options(), *self._target(), "exec /bin/sh"])
             return RemoteShell(stream)
@@ -196,7 +204,8 @@ def advice(told: str) -> str:
     if "Host key verification failed" in told:
         return "\n  Log in once by `ssh` to look at the host's key and accept it, or pass accept_unknown_hosts=True."
     if "Permission denied" in told:
-        return "\n  Is there a key or an agent for this host? `ssh HOST true` shows what it takes; ParamikoProtocol can use a password."
+        words = "\n  Is there a key or an agent for this host? `ssh HOST true` shows what it takes. Where it asks for a password or a code,"
+        return f"{words} `hail-batch-jupyter cluster login HOST` on this machine opens a connection that is used then; ParamikoProtocol can use a password."
     return ""
 
 
