@@ -65,7 +65,7 @@ class SlurmBackend(LocalBackend):
         *,
         runner: str | None = None,
         runner_options: Sequence[str] = (),
-        login_setup: str = "",
+        login_setup: str | None = None,
         partition: str | None = None,
         account: str | None = None,
         qos: str | None = None,
@@ -88,7 +88,7 @@ class SlurmBackend(LocalBackend):
         super().__init__(parallelism=max_jobs)
         if pack is not None and pack < 1:
             raise ValueError(f"pack {pack} is not a number of jobs; use 1 for a task each, or None for as many as their time allows")
-        self._choose_runner(protocol, runner, runner_options, login_setup)
+        self._choose_runner(protocol, configured("slurm", "runner", runner), runner_options, configured("slurm", "login_setup", login_setup, fallback=""))
         self.work_directory = None if work_directory is None else Path(work_directory)
         if self.work_directory is not None and self.runner == "here":
             self.work_directory = self.work_directory.expanduser().absolute()
@@ -106,9 +106,9 @@ class SlurmBackend(LocalBackend):
             "pool_workers": pool_workers,
             "pool_by_files": pool_by_files,
             "container_engine": container_engine,
-            "runner": runner,
+            "runner": self.runner,
             "runner_options": self.runner_options,
-            "login_setup": login_setup,
+            "login_setup": self.login_setup,
         }
         if container_engine is not None and container_engine not in ENGINES:
             raise ValueError(f"container_engine {container_engine!r} is none that nodes run; use one of {', '.join(ENGINES)}")
@@ -125,9 +125,12 @@ class SlurmBackend(LocalBackend):
 
     def _choose_runner(self, protocol: Protocol | ConnectionParameters | None, runner: str | None, options: Sequence[str], login_setup: str) -> None:
         from hail_batch_jupyter.backends.elsewhere import protocol_of
+        from hail_batch_jupyter.cluster.parameter import ConnectionParameters
         from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
+        from hail_batch_jupyter.cluster.protocols.ssh import SshProtocol
 
-        self.protocol = protocol_of(protocol)
+        host = configured("slurm", "host") if protocol is None and runner != "here" else None
+        self.protocol = protocol_of(protocol) if host is None else SshProtocol(ConnectionParameters(host))
         near = self.protocol is None or isinstance(self.protocol, LocalProtocol)
         self.runner = runner or ("here" if near else "login")
         self.runner_options = (options,) if isinstance(options, str) else tuple(options)
