@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ JOB_NAME = "hbj-runner-"
 _ORDERS = "orders"
 _JOB = "runner-job"
 _FOR_US = 0o077
+_DAY_S = 86_400.0
 _OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_ORIGINAL_COMMAND")
 """Where these are, bash takes itself for a login by ssh and reads the user's start file; jobs are none."""
 
@@ -105,6 +107,7 @@ def begin(asked: dict[str, Any]) -> dict[str, Any]:
     place, run_id = Path(asked["place"]), asked["description"]["run_id"]
     os.environ[rundir.RUNS_VARIABLE] = str(place)
     directory = place / run_id
+    _sweep(place / ".hbj")
     with _alone(place / ".hbj" / f"{run_id}.lock"):
         if not ((directory / "owner").exists() or (directory / _JOB).exists()):
             shutil.rmtree(directory, ignore_errors=True)
@@ -115,6 +118,15 @@ def begin(asked: dict[str, Any]) -> dict[str, Any]:
                 shutil.rmtree(directory, ignore_errors=True)
                 raise
     return {"directory": str(directory)}
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what connections that were cut have left; what is on its way now is younger than a day."""
+    oldest = time.time() - _DAY_S
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another one does the same
+            if path.name != "files" and path.suffix != ".pyz" and path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextlib.contextmanager

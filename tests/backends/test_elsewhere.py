@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,31 @@ def test_files_of_this_machine_are_sent_once_and_outputs_come_back(backend: Slur
     assert dest.read_text() == "input\ninside\n"
     kept = tmp_path / "work" / ".hbj"
     assert len(list((kept / "files").iterdir())) == 2
+    assert sorted(path.suffix for path in kept.iterdir()) == ["", ".pyz"]
+
+
+def test_an_upload_that_is_cut_starts_nothing_and_is_not_used(backend: SlurmBackend, laptop: Path, sshd: SshServer, tmp_path: Path) -> None:
+    with open(laptop / "large", "wb") as file:
+        file.truncate(80_000_000)
+    job = bash(1, "stat -Lc %s ../inputs/x/large", **read(laptop / "large", "large"))
+    kept = tmp_path / "work" / ".hbj"
+
+    def cut() -> None:
+        wait_until(lambda: [path for path in kept.glob("*/*") if path.parent.name != "files" and path.stat().st_size])
+        for pid in sshd.sessions():
+            os.kill(pid, signal.SIGKILL)
+
+    with ThreadPoolExecutor(1) as thread:
+        cutting = thread.submit(cut)
+        with pytest.raises(SubmitError, match="failed before the run began, nothing was started"):
+            submit(job, backend=backend)
+        cutting.result()
+    assert rundir.list_runs() == []
+    assert list((kept / "files").iterdir()) == []
+    for path in kept.iterdir():
+        os.utime(path, (0, 0))
+
+    assert main_log(run(job, backend=backend)) == "80000000\n"
     assert sorted(path.suffix for path in kept.iterdir()) == ["", ".pyz"]
 
 
