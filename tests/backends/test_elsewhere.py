@@ -30,6 +30,7 @@ from hail_batch_jupyter.observe.running import RunningBatch
 from tests.cluster.connections import connected
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, gone, main_log, output, run, states, submit
+from tests.engine.killing import maker
 from tests.slurm_cluster import SlurmCluster
 from tests.ssh_server import SshServer
 
@@ -239,6 +240,31 @@ def test_a_run_is_found_on_the_cluster_from_another_machine(backend: SlurmBacken
     assert (found.log_size(1), found.log_size(1, attempt=2), found.log(1, start=-3, length=2)) == (5, 0, b"re")
     with pytest.raises(RunLostError, match="there is no run 'other' in"):
         backend.attach("other")
+
+
+def test_a_run_is_tried_again_where_it_ran_and_takes_over_what_succeeded(backend: SlurmBackend, tmp_path: Path) -> None:
+    script = f"[ -e {tmp_path}/mended ]"
+    jobs = [bash(1, f"echo x >> {tmp_path}/ran; echo made > made", promises=("d1/made",)), bash(2, script, [1], needs=("d1/made",))]
+    first = run(*jobs, backend=backend, keep_files=True)
+    (tmp_path / "mended").touch()
+
+    again = attach(str(first.id)).retry()
+    again.wait(LONG_S)
+
+    assert (states(first), states(again)) == ("SF", "SS")
+    assert (tmp_path / "ran").read_text() == "x\n"
+
+
+def test_the_end_of_a_script_ends_the_run_that_it_waits_for(slurm: SlurmCluster, tmp_path: Path) -> None:
+    made = "__import__('hail_batch_jupyter').SlurmBackend(__import__('hail_batch_jupyter.cluster.protocols.local', fromlist=['x']).LocalProtocol(),"
+    made += f" {str(tmp_path / 'work')!r}, runner='login', login_setup={slurm.login!r})"
+    with maker(f"bash(1, {'echo here; ' + HOLD!r}), backend={made}", detach=False) as (process, running):
+        wait_until(lambda: main_log(running) == "here\n")
+        process.kill()
+        process.wait()
+        wait_until(lambda: running.status()["complete"])
+
+    assert states(running) == "K"
 
 
 def test_a_deleted_run_is_gone_on_both_sides(backend: SlurmBackend, tmp_path: Path) -> None:
