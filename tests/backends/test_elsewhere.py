@@ -321,6 +321,7 @@ def test_a_run_begins_once_however_often_it_is_told_to(backend: SlurmBackend, tm
         if "begin" in command:
             told.append(command[-1])
             if len(told) == 1:
+                wait_until((tmp_path / "ran").exists)
                 self.close()
                 raise hb.cluster.PybatchException("the connection was lost")
         return answer
