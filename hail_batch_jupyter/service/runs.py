@@ -32,6 +32,7 @@ from hail_batch_jupyter.service.worker import Worker
 _LIVE_S = 0.05
 _TROUBLE_S = 5.0
 _LIMITS_EVERY_S = 1.0
+_GRACE_S = 3.0
 _KEPT = 64
 """So many batches without a live run stay in memory."""
 _log = logging.getLogger(__name__)
@@ -61,22 +62,22 @@ class Runs:
         self.lock = threading.RLock()
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._wake = threading.Event()
-        self._stopped = False
+        self._stopped = threading.Event()
         self._limits_s = 0.0
         self._remove_unknown()
         self._unsettled = set(store.unsettled())
-        self._thread = threading.Thread(target=self._work, name="runs")
+        self._thread = threading.Thread(target=self._work, name="runs", daemon=True)
 
     def begin(self) -> None:
         """Start working."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop working; the runs go on."""
-        self._stopped = True
+        """Stop working; the runs go on. One that is still being written is left as if the service had been killed, and begins at the next start."""
+        self._stopped.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_GRACE_S)
         self._callbacks.close()
         self._worker.close()
 
@@ -149,18 +150,18 @@ class Runs:
         return Known(batch, self._store.jobs(batch_id), runs, self._store.groups.committed(batch), self._pricing.card_of(batch.card_id))
 
     def _remove_unknown(self) -> None:
-        """Runs that were written down and not noted any more: nothing of them has started."""
+        """Runs that were written down and got no orders, noted or not: nothing of them has started, and nobody will start it."""
         known = self._store.run_ids()
         runs = [run for run in rundir.list_runs() if run.backend == Worker.name]
         for run in runs:
-            if run.run_id not in known:
+            if run.run_id not in known or _never_began(run.directory):
                 rundir.remove(run.directory)
         self._worker.clear_all_but({run.lineage for run in runs if run.run_id in known and run.state != "ended"})
 
     # the thread
 
     def _work(self) -> None:
-        while not self._stopped:
+        while not self._stopped.is_set():
             pause_s: float | None = None
             with self.lock:
                 unsettled = sorted(self._unsettled)
@@ -168,6 +169,8 @@ class Runs:
                 try:
                     goes_on = self._settle(batch_id)
                 except (BatchException, OSError, sqlite3.Error):
+                    if self._stopped.is_set():
+                        return
                     _log.exception("batch %d cannot be worked on now, trying again", batch_id)
                     pause_s = pause_s or _TROUBLE_S
                     continue
@@ -336,6 +339,11 @@ def _end_parts(known: Known, run_id: str, group_id: int) -> None:
         return
     rows = [row for row in known.rows if row.run_id == run_id and known.inside(row.group_id, group_id) and not row.facts.always_run]
     request_parts(directory, [row.number for row in rows if row.number is not None])
+
+
+def _never_began(directory: Path) -> bool:
+    """Whether no runner has the run: who gives the orders writes down to whom, before."""
+    return not (directory / "owner").exists() and not any(directory.glob("owner.dead.*")) and not (directory / "ended").exists()
 
 
 def _tried(run: RunningBatch, row: JobRow) -> bool:
