@@ -91,7 +91,7 @@ class Runs:
     def totals(self) -> tuple[dict[str, int], dict[str, int]]:
         """Jobs of the batches that go on by state, and batches that go on or have ended."""
         with self.lock:
-            going = [self._loaded(batch_id) for batch_id in sorted(self._unsettled)]
+            going = [self.known(batch_id) for batch_id in sorted(self._unsettled)]
         jobs: Counter[str] = Counter()
         for known in going:
             jobs.update({state.value: count for state, count in known.counts().items()})
