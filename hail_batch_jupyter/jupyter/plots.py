@@ -46,7 +46,7 @@ def plot_run(running: RunningBatch, kind: str = "timeline", ax: Any = None) -> A
         try:
             from matplotlib import pyplot
         except ImportError as error:
-            raise MissingPackageError("run.plot() draws with matplotlib, which is not installed; pip install matplotlib") from error
+            raise MissingPackageError("run.plot() draws with matplotlib, which is not installed; pip install 'hail-batch-jupyter[plot]'") from error
         ax = pyplot.subplots(figsize=_SIZE_INCHES, layout="constrained")[1]
     snapshot = running.snapshot()
     _KINDS[kind](ax, running, snapshot)

@@ -81,5 +81,5 @@ def test_another_kind_names_those_there_are(told_run: Told) -> None:
 def test_without_matplotlib_one_sentence_says_so(told_run: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
-    with pytest.raises(MissingPackageError, match=r"^run\.plot\(\) draws with matplotlib, which is not installed; pip install matplotlib$"):
+    with pytest.raises(MissingPackageError, match=r"^run\.plot\(\) draws with matplotlib, which is not installed; pip install 'hail-batch-jupyter\[plot\]'$"):
         told_run(("load", ()))[0].plot()
