@@ -152,7 +152,7 @@ def _make_mirror(site: Site, run_id: str) -> None:
     directory = rundir.create(spec.name, description, run_id=run_id)
     scratch = directory / "scratch"
     scratch.mkdir(mode=0o700)
-    rundir.write_private(directory / "run.json", json.dumps({**json.loads((directory / "run.json").read_text()), "scratch": str(scratch)}, indent=1))
+    rundir.describe(directory, {**json.loads((directory / "run.json").read_text()), "scratch": str(scratch)})
     rundir.write_private(directory / "spec.json", json.dumps(to_json(spec), separators=(",", ":")))
     fetches = facts.get("fetches", ()) if facts.get("made_on") == procfs.host() else ()  # what was to come to another machine is fetched by that
     note(directory, Elsewhere(know(site.protocol), there, site.post, tuple(Fetch(*one) for one in fetches)))

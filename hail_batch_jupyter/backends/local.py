@@ -156,8 +156,7 @@ class LocalBackend(Backend[RunningBatch]):
         }
         directory = rundir.create(spec.name, description, self._place())
         scratch = directory / "scratch" if scratch_parent is None else scratch_parent / secrets.token_hex(3)
-        text = (directory / "run.json").read_text()
-        rundir.write_private(directory / "run.json", json.dumps({**json.loads(text), "scratch": str(scratch)}, indent=1))
+        rundir.describe(directory, {**json.loads((directory / "run.json").read_text()), "scratch": str(scratch)})
         return directory
 
     def _scratch_parent(self, options: SubmitOptions) -> Path | None:

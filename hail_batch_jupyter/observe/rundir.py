@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from hail_batch_jupyter.observe.scratch import is_scratch
 FORMAT = 1
 RUNS_VARIABLE = "HAIL_BATCH_JUPYTER_RUNS"
 _REMOVALS = 5
+_LAST = ("ended", "run.json")
+"""Files that are removed after all others, in this order."""
 ELSEWHERE = "elsewhere.json"
 """In the directory of a run that lives on another machine: where that is."""
 PAUSED = "paused"
@@ -79,14 +82,20 @@ def create(name: str | None, description: dict[str, Any], place: Path | None = N
         if place is not None:
             os.symlink(directory, runs_folder() / run_id)
         (directory / "logs").mkdir(mode=0o700)
-        facts = {"format": FORMAT, "run_id": run_id, "created_ms": int(time.time() * 1000), **description}
-        write_private(directory / "run.json", json.dumps(facts, indent=1))
+        describe(directory, {"format": FORMAT, "run_id": run_id, "created_ms": int(time.time() * 1000), **description})
     except OSError as error:
-        _remove_tree(directory)
+        remove_rest(directory)
         raise SubmitError(
             f"the run directory {str(directory)!r} cannot be written ({error.strerror}); free space or set {RUNS_VARIABLE} to a folder that can"
         ) from error
     return directory
+
+
+def describe(directory: Path, facts: dict[str, Any]) -> None:
+    """Write the description of a run, or another one in its place: who is killed meanwhile leaves the one or the other, never a part."""
+    temporary = directory / f"run.json.{os.getpid()}"
+    write_private(temporary, json.dumps(facts, indent=1))
+    os.replace(temporary, directory / "run.json")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -128,6 +137,7 @@ def info(directory: Path) -> RunInfo:
         state, outcome, ended_ms = _progress(directory)
         own: dict[str, Any] = {"state": state, "outcome": outcome, "ended_ms": ended_ms, "directory": directory, "backend": facts.get("backend") or "local"}
         own["cell"] = facts.get("cell") or ""
+        own["scratch"] = facts.get("scratch") or str(directory / "scratch")  # a run that is just being made is described before that is chosen
         fields = {name: facts.get(name) for name in RunInfo._fields if name not in own}
         return RunInfo(**fields, **own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -210,22 +220,45 @@ def request_cancel(directory: Path, reason: str) -> None:
 
 
 def remove(directory: Path) -> None:
-    """Remove what is kept of a run; its intermediate files first, so that an interrupted removal leaves a readable rest."""
+    """Remove what is kept of a run: its intermediate files first and what describes it last, so that an interrupted removal can be done again.
+
+    Raises RunLostError when the description is gone or unreadable; see `remove_rest`.
+    """
     scratch = Path(info(directory).scratch)
     if is_scratch(scratch):
         _remove_tree(scratch)
-    _remove_tree(directory)
+    remove_rest(directory)
 
 
-def _remove_tree(path: Path) -> None:
+def remove_rest(directory: Path) -> None:
+    """Remove a run directory whether or not it can be read."""
+    folder = directory.resolve()
+    _empty(folder)
+    for name in _LAST:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+    _remove_tree(folder)
+    link = runs_folder() / directory.name
+    if link.is_symlink():
+        link.unlink()
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but what says that here is a run and that it has ended."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                _remove_tree(Path(entry.path))
+            elif entry.name not in _LAST:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _remove_tree(folder: Path) -> None:
     """Somebody may put a note into a folder while it is being emptied, which then stays: so it is done again."""
     import shutil
 
-    folder = path.resolve()
     for _ in range(_REMOVALS):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             break
-    link = runs_folder() / path.name
-    if link.is_symlink():
-        link.unlink()

@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import BROKEN, JobState
-from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.errors import BatchException, RunLostError
-from hail_batch_jupyter.observe import rundir
-from hail_batch_jupyter.observe.attach import open_run, read_spec
+from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe.attach import open_run
 from hail_batch_jupyter.observe.cancelling import request_parts
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.service.callbacks import Callbacks
-from hail_batch_jupyter.service.known import Known, is_lost
+from hail_batch_jupyter.service.known import Known
+from hail_batch_jupyter.service.leftovers import never_began, silenced, unfinished
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.store.billing import Charge
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
@@ -150,12 +150,21 @@ class Runs:
         return Known(batch, self._store.jobs(batch_id), runs, self._store.groups.committed(batch), self._pricing.card_of(batch.card_id))
 
     def _remove_unknown(self) -> None:
-        """Runs that were written down and got no orders, noted or not: nothing of them has started, and nobody will start it."""
+        """Runs that were written down and got no orders, noted or not: nothing of them has started, and nobody will start it.
+
+        What cannot be read is the rest of a run that was not yet written or already being removed; one that is noted is left to be looked at, as lost.
+        """
         known = self._store.run_ids()
         runs = [run for run in rundir.list_runs() if run.backend == Worker.name]
         for run in runs:
-            if run.run_id not in known or _never_began(run.directory):
+            if run.run_id not in known or never_began(run.directory):
                 rundir.remove(run.directory)
+        for run_id in set(rundir.run_ids()) - {run.run_id for run in runs}:
+            directory = rundir.runs_folder() / run_id
+            if run_id in known:
+                _log.warning("run %s cannot be read and is taken for lost; what is left of it is in %s", run_id, directory)
+            elif not owner.owner_alive(directory):
+                rundir.remove_rest(directory)
         self._worker.clear_all_but({run.lineage for run in runs if run.run_id in known and run.state != "ended"})
 
     # the thread
@@ -228,6 +237,8 @@ class Runs:
 
     def _ended(self, batch_id: int, run_id: str, run: RunningBatch | None) -> bool:
         """Whether a run has ended, which is noted; one whose runner was killed is closed first, which ends what it left."""
+        if run is None and not silenced(rundir.runs_folder() / run_id):
+            return False
         if run is not None and not run.close_if_dead() and not (run.directory is not None and (run.directory / "ended").exists()):
             return False
         self._end(batch_id, run_id, run)
@@ -235,7 +246,7 @@ class Runs:
 
     def _end(self, batch_id: int, run_id: str, run: RunningBatch | None) -> None:
         """Jobs that the run did not finish are in none again."""
-        again = set() if run is None else _unfinished(run)
+        again = set() if run is None else unfinished(run)
         with self.lock:
             known = self.known(batch_id)
             rows = [row for row in known.rows if row.run_id == run_id and row.number is not None]
@@ -341,11 +352,6 @@ def _end_parts(known: Known, run_id: str, group_id: int) -> None:
     request_parts(directory, [row.number for row in rows if row.number is not None])
 
 
-def _never_began(directory: Path) -> bool:
-    """Whether no runner has the run: who gives the orders writes down to whom, before."""
-    return not (directory / "owner").exists() and not any(directory.glob("owner.dead.*")) and not (directory / "ended").exists()
-
-
 def _tried(run: RunningBatch, row: JobRow) -> bool:
     return bool(run.snapshot().jobs[(row.number or 1) - 1].attempts)
 
@@ -359,30 +365,3 @@ def opened(directory: Path) -> RunningBatch:
 @lru_cache(maxsize=16)
 def _numbered(n_jobs: int) -> tuple[JobSpec, ...]:
     return tuple(JobSpec(number, "", None, "bash", (), "") for number in range(1, n_jobs + 1))
-
-
-def _unfinished(run: RunningBatch) -> set[int]:
-    """Numbers of the jobs that a killed runner did not finish.
-
-    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to.
-    """
-    snapshot = run.snapshot()
-    found = {view.job_id for view in snapshot.jobs if is_lost(view)}
-    events = run.events()
-    closed = max((event.seq for event in events if event.phase == "lost" and not event.job_id), default=None)
-    if closed is not None:
-        late = [event for event in events if event.seq > closed and event.state is JobState.SUCCESS]
-        if late and run.directory is not None:
-            spec = read_spec(run.directory)
-            found.update(event.job_id for event in late if not _copied(run, spec.job(event.job_id)))
-    return found
-
-
-def _copied(run: RunningBatch, job: JobSpec) -> bool:
-    """Whether the outputs of a job are where they belong, after copying what is missing."""
-    localizer = Localizer(str(run.scratch))
-    try:
-        localizer.copy_out(localizer.written_out(job.outputs))
-    except OSError:
-        return False
-    return True

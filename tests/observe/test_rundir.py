@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,6 +197,50 @@ def test_removing_a_run_removes_its_scratch_too(place: str, tmp_path: Path) -> N
 
     assert not directory.exists()
     assert not scratch.exists()
+
+
+@pytest.mark.parametrize("kept", [{"run.json"}, {"run.json", "ended"}, {"run.json", "logs", "ended"}])
+def test_an_interrupted_removal_can_be_done_again(kept: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make()
+    (directory / "ended").write_text("success")
+    (directory / "logs" / "1.main").write_text("x")
+    removed = os.unlink
+
+    def killed(path: Any, **how: Any) -> None:
+        if {entry.name for entry in directory.iterdir()} == kept:
+            raise KeyboardInterrupt
+        removed(path, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rundir.remove(directory)
+    assert {entry.name for entry in directory.iterdir()} == kept
+    assert rundir.info(directory).run_id == directory.name
+
+    rundir.remove(directory)
+
+    assert not directory.exists()
+
+
+def test_a_run_that_is_described_and_no_more_is_read_and_removed() -> None:
+    directory = rundir.create("fit", dict(FACTS))
+
+    assert rundir.info(directory).scratch == str(directory / "scratch")
+    rundir.remove(directory)
+
+    assert not directory.exists()
+
+
+def test_what_is_left_of_a_run_without_a_description_is_removed_too() -> None:
+    directory = make()
+    (directory / "run.json").write_text("")
+    with pytest.raises(RunLostError, match="cannot be read"):
+        rundir.remove(directory)
+
+    rundir.remove_rest(directory)
+
+    assert not directory.exists()
 
 
 def test_removing_a_run_never_removes_a_folder_that_is_no_scratch(tmp_path: Path) -> None:

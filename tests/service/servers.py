@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 
 import requests
 
-from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.errors import RunLostError
+from hail_batch_jupyter.observe import owner, rundir
 from tests.conftest import wait_until
 from tests.requirements import ROOT
 
@@ -92,10 +94,13 @@ class Server:
         """Stop it, and all that its runs still do."""
         if self.process is not None and self.process.poll() is None:
             self.stop()
-        for directory in (self.data / "runs").glob("*"):
-            if rundir.info(directory).state == "live":
+        for directory in self._live():
+            with contextlib.suppress(RunLostError):  # it has ended and is removed meanwhile
                 rundir.request_cancel(directory, "the test has ended")
-        wait_until(lambda: all(rundir.info(directory).state != "live" for directory in (self.data / "runs").glob("*")))
+        wait_until(lambda: not self._live())
+
+    def _live(self) -> list[Path]:
+        return [directory for directory in (self.data / "runs").glob("*") if owner.owner_alive(directory)]
 
     @property
     def token(self) -> str:

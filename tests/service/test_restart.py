@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from hail_batch_jupyter.backends.service import ServiceBackend
 from hail_batch_jupyter.batch import Batch
-from hail_batch_jupyter.observe import owner
+from hail_batch_jupyter.observe import owner, rundir
 from tests.conftest import wait_until
 from tests.engine.jobs import LONG_S, Gate
 from tests.service.servers import Server, job
@@ -127,3 +128,31 @@ def test_it_ends_when_it_is_asked_to_and_keeps_its_token(own_server: Server) -> 
 
     assert own_server.token == token
     assert own_server.ended(batch_id)["state"] == "success"
+
+
+def test_a_service_starts_whatever_a_killed_one_left_of_its_runs(own_server: Server, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    first = own_server.post(job(1, f"echo first >> {ran}"))
+    own_server.ended(first)
+    gate = Gate(tmp_path / "gate")
+    second = own_server.post(job(1, f"echo second >> {ran}; if [ -e {tmp_path}/again ]; then exit 0; fi; {gate.shell}"))
+    gate.reached()
+    folder = own_server.data / "runs"
+    noted = max(folder.iterdir(), key=lambda directory: directory.stat().st_ctime_ns)
+    own_server.kill()
+    kill_runners(own_server)
+    (tmp_path / "again").touch()
+    (noted / "run.json").unlink()
+    described = {"format": rundir.FORMAT, "run_id": "described", "created_ms": 1, "name": "", "lineage": "x", "n_jobs": 1, "kept": True, "backend": "service"}
+    for name, text in (("empty", None), ("cut", ""), ("described", json.dumps(described))):
+        (folder / name).mkdir()
+        if text is not None:
+            (folder / name / "run.json").write_text(text)
+
+    own_server.start()
+
+    assert own_server.ended(first)["state"] == "success"
+    assert own_server.ended(second)["state"] == "success"
+    assert lines(ran) == ["first", "second", "second"]
+    assert not {path.name for path in folder.iterdir()} & {"empty", "cut", "described"}
+    assert f"run {noted.name} cannot be read and is taken for lost" in (own_server.data / "service.log").read_text()

@@ -1,0 +1,54 @@
+"""Run directories after something was killed: what never began, what may still go on, and what was not finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hail_batch_jupyter.core.spec import JobSpec
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.engine.localize import Localizer
+from hail_batch_jupyter.observe import owner
+from hail_batch_jupyter.observe.attach import read_spec
+from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.observe.sweep import sweep
+from hail_batch_jupyter.service.known import is_lost
+
+
+def never_began(directory: Path) -> bool:
+    """Whether no runner has the run: who gives the orders writes down to whom, before."""
+    return not (directory / "owner").exists() and not any(directory.glob("owner.dead.*")) and not (directory / "ended").exists()
+
+
+def silenced(directory: Path) -> bool:
+    """Whether nothing of a run that cannot be read runs any more, so that its jobs may begin again; what a dead runner left is ended."""
+    if owner.owner_alive(directory) or owner.guard_alive(directory):
+        return False
+    sweep(directory)
+    return True
+
+
+def unfinished(run: RunningBatch) -> set[int]:
+    """Numbers of the jobs that a killed runner did not finish.
+
+    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to.
+    """
+    snapshot = run.snapshot()
+    found = {view.job_id for view in snapshot.jobs if is_lost(view)}
+    events = run.events()
+    closed = max((event.seq for event in events if event.phase == "lost" and not event.job_id), default=None)
+    if closed is not None:
+        late = [event for event in events if event.seq > closed and event.state is JobState.SUCCESS]
+        if late and run.directory is not None:
+            spec = read_spec(run.directory)
+            found.update(event.job_id for event in late if not _copied(run, spec.job(event.job_id)))
+    return found
+
+
+def _copied(run: RunningBatch, job: JobSpec) -> bool:
+    """Whether the outputs of a job are where they belong, after copying what is missing."""
+    localizer = Localizer(str(run.scratch))
+    try:
+        localizer.copy_out(localizer.written_out(job.outputs))
+    except OSError:
+        return False
+    return True
