@@ -121,7 +121,7 @@ class LocalBackend(Backend[RunningBatch]):
         spec = with_card(spec, self.name)
         capacity = self.capacity()
         self._check(spec, capacity)
-        remote = versions_of(spec)
+        remote = self._versions(spec)
         containers = self._containers(spec)
         scratch_parent = self._scratch_parent(options)
         directory = self._make_run(spec, options, scratch_parent)
@@ -188,6 +188,10 @@ class LocalBackend(Backend[RunningBatch]):
         from hail_batch_jupyter.backends.containers import local_containers
 
         return local_containers(job, self.extra_docker_run_flags, self.gsa_key_file)
+
+    def _versions(self, spec: BatchSpec) -> dict[str, str]:
+        """What tells whether inputs in object stores have changed; raises SubmitError for one that is not there."""
+        return versions_of(spec)
 
     def _gpus(self, spec: BatchSpec) -> list[Gpu]:
         """The devices of this machine, which are asked for only if a job wants some."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hail_batch_jupyter.client.session import Service
-from hail_batch_jupyter.core.answers import exit_code_of
+from hail_batch_jupyter.core.answers import exit_code_of, reason_of
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe.running import CONTAINERS
 
@@ -19,7 +19,7 @@ class ServiceJob(dict[str, Any]):
     """The dict that the service answered when the job was asked for; each method asks the service anew."""
 
     def __init__(self, service: Service, answer: Mapping[str, Any]) -> None:
-        super().__init__({"attributes": {}, **answer})
+        super().__init__({"attributes": {}, "reason": reason_of(answer), **answer})
         self._service = service
 
     @property

@@ -58,8 +58,15 @@ class ServiceRun(RunningBatch):
         return dict(self._status) if self._status else self.status()
 
     def jobs(self, q: str | None = None, version: int | None = None, last_job_id: int | None = None) -> Iterator[dict[str, Any]]:
-        """One dict a job of the batch; `q` is a query in the service's language of that version (1)."""
-        return self._service.jobs(self.id, q or "", version or 1, last_job_id)
+        """One dict a job of the batch; `q` is a query in the service's language of that version (1).
+
+        A service lists no attributes, so they are there for jobs of this submission, and empty for others.
+        """
+        first = self.spec.jobs[0].job_id if self.spec.jobs else 1
+        for entry in self._service.jobs(self.id, q or "", version or 1, last_job_id):
+            place = entry["job_id"] - first
+            own = self.spec.jobs[place] if 0 <= place < len(self.spec.jobs) else None
+            yield {"attributes": {**own.attributes, "name": own.display_name} if own is not None else {}, **entry}
 
     def get_job(self, job_id: int) -> ServiceJob:
         """All that the service knows of a job: a dict that can also be asked again.
@@ -71,7 +78,7 @@ class ServiceRun(RunningBatch):
         except ServiceError as error:
             if error.status != 404:
                 raise
-            raise BatchException(f"batch {self.id} has no job {job_id}; its jobs are numbered from 1, see jobs()") from error
+            raise BatchException(f"batch {self.id} has no job {job_id}; its jobs are 1 to {self.status()['n_jobs']}") from error
 
     def get_job_log(self, job_id: int) -> dict[str, str]:
         """Container name -> the whole log as text."""

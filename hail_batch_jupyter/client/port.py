@@ -77,6 +77,8 @@ class ServicePort:
         """Cancel the whole batch. Raises CapabilityError for a part of it."""
         if jobs is not None or group is not None:
             raise CapabilityError("a batch service cancels whole batches; cancel() without jobs and group does that")
+        if self._known.ended_ms is not None and self._service.batch(self._batch_id)["complete"]:
+            return  # a service would call a batch cancelled that has succeeded
         self._service.cancel(self._batch_id)
         self._due = 0.0
 

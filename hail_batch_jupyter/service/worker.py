@@ -18,6 +18,7 @@ from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
 from hail_batch_jupyter.service.api.resources import REGION, request_of
 from hail_batch_jupyter.service.store.rows import JobRow
+from hail_batch_jupyter.storage.tools import own_tool
 
 _INSIDE = re.compile(r"(?<![\w.~/}$-])/io(?=[/\s\"';:,)]|$)")
 """The folder of a job's files, where it is the beginning of a path."""
@@ -48,6 +49,10 @@ class Worker(LocalBackend):
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
         """Nothing: a file may be made by a job before it is read, and a job larger than the machine runs alone."""
 
+    def _versions(self, spec: BatchSpec) -> dict[str, str]:
+        """Nothing, for the same reason; no job is taken over from an earlier run here."""
+        return {}
+
     def _env(self, job: JobSpec) -> dict[str, str]:
         """All of it: the client said where the files of a job are."""
         return dict(job.env)
@@ -72,16 +77,17 @@ class Worker(LocalBackend):
     def _job(self, batch_id: int, row: JobRow, spec: Mapping[str, Any], numbers: Mapping[int, int], io: Path) -> JobSpec:
         number = numbers[row.job_id]
         own = str(io / str(number))
+        tool = own_tool(spec["process"]["command"])
         env = {pair["name"]: _moved(pair["value"], own) for pair in spec["env"]}
         return JobSpec(
             number,
             "",
             row.facts.name,
             "bash",
-            tuple(_moved(word, own) for word in spec["process"]["command"]),
+            tool or tuple(_moved(word, own) for word in spec["process"]["command"]),
             f"w{number}",
             env={**env, **_told(batch_id, row)},
-            image=(spec["process"]["image"] or None) if self.images else None,
+            image=(spec["process"]["image"] or None) if self.images and not tool else None,
             inputs=tuple(Transfer(pair["from"], _moved(pair["to"], own)) for pair in spec.get("input_files", ())),
             outputs=tuple(Transfer(_moved(pair["from"], own), pair["to"]) for pair in spec.get("output_files", ())),
             parents=tuple(Edge(numbers.get(parent, -parent)) for parent in row.facts.parents),

@@ -89,7 +89,7 @@ def test_an_empty_batch_is_a_success_at_once(server: Server) -> None:
         ({"regions": []}, "regions must not be an empty array"),
         ({"env": [{"name": "A=B", "value": ""}]}, "has a variable 'A=B'"),
         ({"env": [{"name": "A", "value": "a\0b"}]}, "has a NUL"),
-        ({"input_files": [{"from": "gs://b/x", "to": "/io/x"}]}, "name a file:///"),
+        ({"input_files": [{"from": "s3://b/x", "to": "/io/x"}]}, "name one of file:///"),
         ({"input_files": [{"from": "file:///x", "to": "/io/../etc/x"}]}, "has no '..'"),
         ({"output_files": [{"from": "/etc/passwd", "to": "file:///x"}]}, "begins with /io/"),
         ({"attributes": {"name": 1}}, "jobs[0].attributes.name is not <class 'str'>."),

@@ -12,8 +12,10 @@ from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.api.resources import REGION, granted
 from hail_batch_jupyter.service.pricing import grant_text
 from hail_batch_jupyter.service.store.rows import JobFacts, NewJob
+from hail_batch_jupyter.storage.uris import shown
 
 _INSIDE = "/io/"
+_OUTSIDE = ("file:///", "gs://", "https://")
 _NOT_HERE = {
     "cloudfuse": "mounts no buckets",
     "gcsfuse": "mounts no buckets",
@@ -101,8 +103,9 @@ def _check_copies(posted: Mapping[str, Any], who: str) -> None:
     for inside, outside in pairs:
         if not inside.startswith(_INSIDE) or ".." in inside.split("/") or "\0" in inside:
             raise Refusal(400, f"job {who} copies to or from {inside!r}; the path of a file in a job begins with {_INSIDE} and has no '..'")
-        if not outside.startswith("file:///") or "\0" in outside:
-            raise Refusal(400, f"job {who} copies to or from {outside!r}, and this service reaches files of its machine only; name a file:///… address")
+        if not outside.startswith(_OUTSIDE) or "\0" in outside:
+            known = ", ".join(f"{scheme}…" for scheme in _OUTSIDE)
+            raise Refusal(400, f"job {who} copies to or from {shown(outside)!r}, which this service does not reach; name one of {known}")
 
 
 def _parents(posted: Mapping[str, Any], who: str, start_job_id: int, committed: Collection[int]) -> tuple[int, ...]:

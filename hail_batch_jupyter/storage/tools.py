@@ -1,0 +1,52 @@
+"""The commands that clients' own jobs run in the image of Hail's tools, to write inputs out and to clear shared folders, done by this package.
+
+A service of ours so needs neither that image nor credentials inside of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.storage.files import Files
+
+_MODULES = {"hailtop.aiotools.delete": "delete", "hailtop.aiotools.copy": "copy"}
+_STORES = ("gs://", "https://")
+
+
+def own_tool(command: Sequence[str]) -> tuple[str, ...]:
+    """The command that does the same as `python3 -m hailtop.aiotools.…` here; () for every other one.
+
+    Only addresses in object stores are taken: what is done outside of a container must not reach files of the machine.
+    """
+    if len(command) < 4 or tuple(command[:2]) != ("python3", "-m") or command[2] not in _MODULES:
+        return ()
+    what = _MODULES[command[2]]
+    try:
+        addresses = command[3:] if what == "delete" else [pair[end] for pair in json.loads(command[-1]) for end in ("from", "to")]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    if not all(isinstance(address, str) and address.startswith(_STORES) for address in addresses):
+        return ()
+    return (sys.executable, "-m", __name__, what, *(command[3:] if what == "delete" else command[-1:]))
+
+
+def main(words: Sequence[str]) -> int:
+    """Run `delete ADDRESS…` or `copy JSON`; gives the exit status."""
+    files = Files()
+    try:
+        if words[0] == "delete":
+            for address in words[1:]:
+                files.remove(address)
+        else:
+            files.copy([(pair["from"], pair["to"]) for pair in json.loads(words[1])])
+    except BatchException as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
