@@ -24,21 +24,21 @@ export class Run {
   clock: Clock;
   failures: readonly Failure[];
   /** The kernel's clock minus this one's, in ms. */
-  private offsetMs: number;
-  private readonly nameBytes: Uint8Array;
-  private names: string[] | null = null;
+  #offsetMs: number;
+  readonly #nameBytes: Uint8Array;
+  #names: string[] | null = null;
 
   private constructor(snapshot: Snapshot, body: Body, nowMs: number) {
     this.head = snapshot.run;
     this.n = snapshot.n;
     this.stages = snapshot.stages;
-    ({ src: this.src, dst: this.dst, stage: this.stage, state: this.state, names: this.nameBytes } = body);
+    ({ src: this.src, dst: this.dst, stage: this.stage, state: this.state, names: this.#nameBytes } = body);
     this.seq = snapshot.seq;
     this.clock = snapshot.run.clock;
-    this.offsetMs = this.clock.now_ms - nowMs;
+    this.#offsetMs = this.clock.now_ms - nowMs;
     this.failures = snapshot.failures;
     this.stageCounts = new Uint32Array(N_STATES * this.stages.length);
-    for (let job = 0; job < this.n; job++) this.count(job, 1);
+    for (let job = 0; job < this.n; job++) this.#count(job, 1);
   }
 
   /** The run of an inflated snapshot; throws RangeError when the bytes do not fit it. */
@@ -50,10 +50,10 @@ export class Run {
   apply(changes: Changes, bytes: Uint8Array, nowMs = Date.now()): Outcome {
     if (changes.seq <= this.seq) return "old";
     if (changes.from !== this.seq) return "gap";
-    eachChange(changes, bytes, (job, code) => this.set(job, code));
+    eachChange(changes, bytes, (job, code) => this.#set(job, code));
     this.seq = changes.seq;
     this.clock = changes.clock;
-    this.offsetMs = changes.clock.now_ms - nowMs;
+    this.#offsetMs = changes.clock.now_ms - nowMs;
     this.failures = changes.failures;
     return "applied";
   }
@@ -68,8 +68,8 @@ export class Run {
   }
 
   name(job: number): string {
-    this.names ??= new TextDecoder().decode(this.nameBytes).split("\n");
-    return this.names[job] || `job ${job + 1}`;
+    this.#names ??= new TextDecoder().decode(this.#nameBytes).split("\n");
+    return this.#names[job] || `job ${job + 1}`;
   }
 
   stateOf(job: number): StateName {
@@ -84,7 +84,7 @@ export class Run {
 
   /** The kernel's time now, or that of the run's end, in ms since 1970. */
   nowMs(nowMs = Date.now()): number {
-    return this.clock.ended_ms ?? nowMs + this.offsetMs;
+    return this.clock.ended_ms ?? nowMs + this.#offsetMs;
   }
 
   /** Same jobs, stages and edges as another run: what is drawn may stay where it is. */
@@ -96,18 +96,18 @@ export class Run {
       equal(this.stage, other.stage) &&
       equal(this.src, other.src) &&
       equal(this.dst, other.dst) &&
-      equal(this.nameBytes, other.nameBytes)
+      equal(this.#nameBytes, other.#nameBytes)
     );
   }
 
-  private set(job: number, code: number): void {
+  #set(job: number, code: number): void {
     if (job >= this.n) return;
-    this.count(job, -1);
+    this.#count(job, -1);
     this.state[job] = code;
-    this.count(job, 1);
+    this.#count(job, 1);
   }
 
-  private count(job: number, step: 1 | -1): void {
+  #count(job: number, step: 1 | -1): void {
     const index = stateIndex(this.state[job] ?? 0);
     const at = N_STATES * (this.stage[job] ?? 0) + index;
     this.counts[index] = (this.counts[index] ?? 0) + step;

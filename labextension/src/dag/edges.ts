@@ -10,25 +10,25 @@ const MAX_CURVES = 1500;
 
 export class EdgeCurves {
   readonly element: SVGElement;
-  private readonly edges: Edges;
-  private readonly curves: SVGElement[];
+  readonly #edges: Edges;
+  readonly #curves: SVGElement[];
 
   constructor(edges: Edges, layout: Layout) {
-    this.edges = edges;
+    this.#edges = edges;
     const many = layout.paths.length > MAX_CURVES;
     const paths = many ? [layout.paths.join("")] : layout.paths;
     const made = paths.map((d) => svg("path", { class: "hbj-edge", d }));
-    this.curves = many ? [] : made;
+    this.#curves = many ? [] : made;
     const size = { width: Math.ceil(layout.width), height: Math.ceil(layout.height) };
     this.element = svg("svg", { class: "hbj-edges", "aria-hidden": "true", ...size }, ...made);
   }
 
   paint(stateOf: (node: number) => StateName): void {
-    this.curves.forEach((curve, e) => {
+    this.#curves.forEach((curve, e) => {
       setAttribute(
         curve,
         "data-flow",
-        flow(stateOf(this.edges.src[e] ?? 0), stateOf(this.edges.dst[e] ?? 0)),
+        flow(stateOf(this.#edges.src[e] ?? 0), stateOf(this.#edges.dst[e] ?? 0)),
       );
     });
   }

@@ -27,15 +27,15 @@ export function nodeBox(node: VisibleNode, measure: Measure): Box {
 export class NodeElement {
   readonly element: HTMLElement;
   state: StateName = "pending";
-  private readonly node: VisibleNode;
-  private readonly glyph = glyph("pending");
-  private readonly bar: HTMLElement | null;
-  private painted = "";
+  readonly #node: VisibleNode;
+  readonly #glyph = glyph("pending");
+  readonly #bar: HTMLElement | null;
+  #painted = "";
 
   constructor(node: VisibleNode) {
-    this.node = node;
+    this.#node = node;
     const stack = node.kind !== "job";
-    this.bar = stack ? bar("hbj-mini") : null;
+    this.#bar = stack ? bar("hbj-mini") : null;
     this.element = element("div", "hbj-node", {
       role: "button",
       tabindex: -1,
@@ -44,9 +44,9 @@ export class NodeElement {
       [stack ? "data-stage" : "data-job"]: stack ? (node.stages[0] ?? 0) : node.job,
     });
     if (stack) this.element.setAttribute("aria-expanded", "false");
-    this.element.append(this.glyph, element("span", "hbj-label", {}, node.label));
-    if (this.bar)
-      this.element.append(element("span", "hbj-times", {}, `×${formatCount(node.count)}`), this.bar);
+    this.element.append(this.#glyph, element("span", "hbj-label", {}, node.label));
+    if (this.#bar)
+      this.element.append(element("span", "hbj-times", {}, `×${formatCount(node.count)}`), this.#bar);
   }
 
   place(left: number, top: number, width: number, height: number): void {
@@ -61,20 +61,20 @@ export class NodeElement {
   /** Shows `counts`, the jobs of this node in each state. */
   paint(counts: Uint32Array): void {
     const painted = counts.join();
-    if (painted === this.painted) return;
-    this.painted = painted;
+    if (painted === this.#painted) return;
+    this.#painted = painted;
     this.state = rollUp(counts);
     this.element.dataset.state = this.state;
-    setGlyph(this.glyph, this.state);
-    const label = this.describe(counts);
+    setGlyph(this.#glyph, this.state);
+    const label = this.#describe(counts);
     setAttribute(this.element, "aria-label", label);
     setAttribute(this.element, "title", label);
-    if (this.bar) setBar(this.bar, segmentCounts(counts));
+    if (this.#bar) setBar(this.#bar, segmentCounts(counts));
   }
 
-  private describe(counts: Uint32Array): string {
-    const { label, count } = this.node;
-    if (!this.bar) return `${label}, ${WORDS[this.state]}`;
+  #describe(counts: Uint32Array): string {
+    const { label, count } = this.#node;
+    if (!this.#bar) return `${label}, ${WORDS[this.state]}`;
     return `${label}, ${plural(count, "job")}, ${WORDS[this.state]}: ${countSentence(counts)}`;
   }
 }

@@ -17,57 +17,57 @@ export interface Renderers {
 }
 
 export class RunOutput extends Panel implements IRenderMime.IRenderer {
-  private readonly renderers: Renderers;
-  private readonly context: SessionContext;
-  private model: IRenderMime.IMimeModel | null = null;
+  readonly #renderers: Renderers;
+  readonly #context: SessionContext;
+  #model: IRenderMime.IMimeModel | null = null;
   /** The widget that is shown, "" while it is the HTML. */
-  private liveId = "";
+  #liveId = "";
 
   constructor(renderers: Renderers, context: SessionContext) {
     super();
-    this.renderers = renderers;
-    this.context = context;
-    context.kernelChanged.connect(this.onKernel, this);
+    this.#renderers = renderers;
+    this.#context = context;
+    context.kernelChanged.connect(this.#onKernel, this);
     window.dispatchEvent(new Event(SHOWN_EVENT));
   }
 
   override dispose(): void {
-    this.context.kernelChanged.disconnect(this.onKernel, this);
+    this.#context.kernelChanged.disconnect(this.#onKernel, this);
     super.dispose();
   }
 
   /** Called again when the output is brought up to date; a live widget needs nothing then. */
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    this.model = model;
+    this.#model = model;
     const id = widgetId(model);
-    if (id && id === this.liveId) return;
-    if (id && hasWidget(this.context, id)) {
-      await this.showLive(model, id);
+    if (id && id === this.#liveId) return;
+    if (id && hasWidget(this.#context, id)) {
+      await this.#showLive(model, id);
       return;
     }
-    await this.showStill(model);
-    const found = id !== "" && (await findWidget(this.context, id));
-    const asked = this.model === model && !this.isDisposed && this.liveId !== id;
-    if (found && asked && this.renderers.getFactory(WIDGET_TYPE)) await this.showLive(model, id);
+    await this.#showStill(model);
+    const found = id !== "" && (await findWidget(this.#context, id));
+    const asked = this.#model === model && !this.isDisposed && this.#liveId !== id;
+    if (found && asked && this.#renderers.getFactory(WIDGET_TYPE)) await this.#showLive(model, id);
   }
 
-  private onKernel(): void {
-    if (this.model && !this.liveId) void this.renderModel(this.model);
+  #onKernel(): void {
+    if (this.#model && !this.#liveId) void this.renderModel(this.#model);
   }
 
-  private async showLive(model: IRenderMime.IMimeModel, id: string): Promise<void> {
-    this.liveId = id;
-    await this.put(WIDGET_TYPE, model);
+  async #showLive(model: IRenderMime.IMimeModel, id: string): Promise<void> {
+    this.#liveId = id;
+    await this.#put(WIDGET_TYPE, model);
   }
 
-  private async showStill(model: IRenderMime.IMimeModel): Promise<void> {
-    this.liveId = "";
-    await this.put(STILL_TYPE, model);
+  async #showStill(model: IRenderMime.IMimeModel): Promise<void> {
+    this.#liveId = "";
+    await this.#put(STILL_TYPE, model);
   }
 
-  private async put(type: string, model: IRenderMime.IMimeModel): Promise<void> {
+  async #put(type: string, model: IRenderMime.IMimeModel): Promise<void> {
     for (const old of [...this.widgets]) old.dispose();
-    const renderer = this.renderers.createRenderer(type);
+    const renderer = this.#renderers.createRenderer(type);
     this.addWidget(renderer);
     await renderer.renderModel(copyOf(model));
   }

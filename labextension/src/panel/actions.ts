@@ -30,21 +30,21 @@ const WORDS: readonly [DeedName, (row: RunRow) => string, (row: RunRow) => boole
 
 export class RowActions {
   readonly element = element("div", "hbj-row-actions");
-  private readonly buttons: { made: HTMLButtonElement; entry: (typeof WORDS)[number] }[];
-  private row: RunRow | null = null;
+  readonly #buttons: { made: HTMLButtonElement; entry: (typeof WORDS)[number] }[];
+  #row: RunRow | null = null;
 
   constructor(deeds: Deeds, icon: MakeIcon, signal: AbortSignal) {
-    this.buttons = WORDS.map((entry) => {
+    this.#buttons = WORDS.map((entry) => {
       const made = element("button", "hbj-row-action", { type: "button" }, icon(entry[0]));
-      made.addEventListener("click", () => this.row && deeds[entry[0]](this.row), { signal });
+      made.addEventListener("click", () => this.#row && deeds[entry[0]](this.#row), { signal });
       return { made, entry };
     });
-    this.element.append(...this.buttons.map(({ made }) => made));
+    this.element.append(...this.#buttons.map(({ made }) => made));
   }
 
   show(row: RunRow): void {
-    this.row = row;
-    for (const { made, entry } of this.buttons) {
+    this.#row = row;
+    for (const { made, entry } of this.#buttons) {
       const [, words, allowed] = entry;
       setAttribute(made, "aria-label", words(row));
       setAttribute(made, "title", words(row));

@@ -14,7 +14,7 @@ const TITLES: Readonly<Record<string, string>> = {
 
 /** A form of the settings; `getValue` gives what was changed. */
 export class DefaultsForm extends Widget {
-  private readonly fields: readonly {
+  readonly #fields: readonly {
     setting: DefaultSetting;
     field: HTMLInputElement | HTMLSelectElement;
   }[];
@@ -26,11 +26,11 @@ export class DefaultsForm extends Widget {
     trouble = "",
   ) {
     super({ node: element("div", "hbj-defaults") });
-    this.fields = settings.map((setting) => ({
+    this.#fields = settings.map((setting) => ({
       setting,
       field: makeField(setting, said[setting.name] ?? setting.value),
     }));
-    const rows = this.fields.map(({ setting, field }) => makeRow(setting, field));
+    const rows = this.#fields.map(({ setting, field }) => makeRow(setting, field));
     const where = element(
       "p",
       "hbj-defaults-file",
@@ -44,7 +44,7 @@ export class DefaultsForm extends Widget {
   }
 
   getValue(): Record<string, string> {
-    const changed = this.fields.filter(({ setting, field }) => field.value.trim() !== setting.value);
+    const changed = this.#fields.filter(({ setting, field }) => field.value.trim() !== setting.value);
     return Object.fromEntries(changed.map(({ setting, field }) => [setting.name, field.value.trim()]));
   }
 }

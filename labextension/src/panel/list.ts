@@ -9,101 +9,101 @@ type Group = { element: HTMLElement; heading: HTMLElement; list: HTMLElement; or
 
 export class RunsView {
   readonly element: HTMLElement;
-  private readonly views = new Map<string, RowView>();
-  private readonly running = makeGroup();
-  private readonly ended = makeGroup();
-  private readonly actions: Actions;
-  private active: RowView | null = null;
+  readonly #views = new Map<string, RowView>();
+  readonly #running = makeGroup();
+  readonly #ended = makeGroup();
+  readonly #actions: Actions;
+  #active: RowView | null = null;
 
   constructor(actions: Actions, open: (row: RunRow) => void, signal: AbortSignal) {
-    this.actions = actions;
-    this.element = element("div", "hbj-groups", {}, this.running.element, this.ended.element);
-    const activate = (event: Event): void => this.activate(this.viewAt(event.target));
+    this.#actions = actions;
+    this.element = element("div", "hbj-groups", {}, this.#running.element, this.#ended.element);
+    const activate = (event: Event): void => this.#activate(this.#viewAt(event.target));
     this.element.addEventListener("pointerover", activate, { signal });
     this.element.addEventListener("focusin", activate, { signal });
     const onClick = ({ target }: Event): void => {
-      const view = this.viewAt(target);
+      const view = this.#viewAt(target);
       if (view && target instanceof Node && view.open.contains(target)) open(view.row);
     };
     this.element.addEventListener("click", onClick, { signal });
-    this.element.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    this.element.addEventListener("keydown", (event) => this.#onKey(event), { signal });
   }
 
   update(rows: readonly RunRow[], nowMs: number): void {
     const known = new Set(rows.map((row) => row.run_id));
-    this.forgetBut(known);
+    this.#forgetBut(known);
     const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
-    const views = rows.map((row) => this.view(row, nowMs));
+    const views = rows.map((row) => this.#view(row, nowMs));
     const [running, ended] = [
       views.filter(({ row }) => !row.complete),
       views.filter(({ row }) => row.complete),
     ];
-    fill(this.running, "Running", running);
-    fill(this.ended, "Ended", ended);
+    fill(this.#running, "Running", running);
+    fill(this.#ended, "Ended", ended);
     // An element that moves loses the focus.
     if (focused instanceof HTMLElement && focused !== document.activeElement) focused.focus();
-    if (this.active) this.actions.show(this.active.row);
-    else this.activate(this.order()[0] ?? null);
+    if (this.#active) this.#actions.show(this.#active.row);
+    else this.#activate(this.#order()[0] ?? null);
   }
 
-  private view(row: RunRow, nowMs: number): RowView {
-    let view = this.views.get(row.run_id);
+  #view(row: RunRow, nowMs: number): RowView {
+    let view = this.#views.get(row.run_id);
     if (!view) {
       view = new RowView(row);
-      this.views.set(row.run_id, view);
+      this.#views.set(row.run_id, view);
     }
     view.update(row, nowMs);
     return view;
   }
 
   /** Takes away the rows that are gone; the focus goes to the nearest one that stays. */
-  private forgetBut(known: ReadonlySet<string>): void {
-    const { active } = this;
+  #forgetBut(known: ReadonlySet<string>): void {
+    const active = this.#active;
     if (active && !known.has(active.row.run_id)) {
-      const order = this.order();
+      const order = this.#order();
       const at = order.indexOf(active);
       const stays = (view: RowView): boolean => known.has(view.row.run_id);
       const next = order.slice(at).find(stays) ?? order.slice(0, at).reverse().find(stays) ?? null;
       const had = active.element.contains(document.activeElement);
-      this.active = null;
-      this.activate(next);
+      this.#active = null;
+      this.#activate(next);
       if (had) next?.open.focus();
     }
-    for (const [id, view] of this.views) {
+    for (const [id, view] of this.#views) {
       if (known.has(id)) continue;
-      this.views.delete(id);
+      this.#views.delete(id);
       view.element.remove();
     }
   }
 
-  private viewAt(target: EventTarget | null): RowView | null {
+  #viewAt(target: EventTarget | null): RowView | null {
     const item = target instanceof Element ? target.closest<HTMLElement>(".hbj-row") : null;
-    return this.views.get(item?.dataset.run ?? "") ?? null;
+    return this.#views.get(item?.dataset.run ?? "") ?? null;
   }
 
   /** Tab reaches one row of the list, and there its actions. */
-  private activate(view: RowView | null): void {
-    if (!view || view === this.active) return;
-    if (this.active) this.active.open.tabIndex = -1;
-    this.active = view;
+  #activate(view: RowView | null): void {
+    if (!view || view === this.#active) return;
+    if (this.#active) this.#active.open.tabIndex = -1;
+    this.#active = view;
     view.open.tabIndex = 0;
-    this.actions.show(view.row);
-    view.element.append(this.actions.element);
+    this.#actions.show(view.row);
+    view.element.append(this.#actions.element);
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const order = this.order();
-    const at = this.active ? order.indexOf(this.active) : -1;
+    const order = this.#order();
+    const at = this.#active ? order.indexOf(this.#active) : -1;
     const next = event.key === "Home" ? 0 : event.key === "End" ? order.length - 1 : step ? at + step : -1;
     if (event.ctrlKey || event.metaKey || event.altKey || !order[next]) return;
     event.preventDefault();
     order[next].open.focus();
   }
 
-  private order(): RowView[] {
+  #order(): RowView[] {
     const items = this.element.querySelectorAll<HTMLElement>(".hbj-row");
-    return [...items].flatMap((item) => this.views.get(item.dataset.run ?? "") ?? []);
+    return [...items].flatMap((item) => this.#views.get(item.dataset.run ?? "") ?? []);
   }
 }
 

@@ -17,35 +17,35 @@ export interface Tool {
 }
 
 export class RunsPanel extends Widget {
-  private readonly runs: Listing;
-  private readonly stop = new AbortController();
-  private readonly view: RunsView;
-  private readonly filter = element("input", "hbj-filter", {
+  readonly #runs: Listing;
+  readonly #stop = new AbortController();
+  readonly #view: RunsView;
+  readonly #filter = element("input", "hbj-filter", {
     type: "search",
     placeholder: "Filter…",
     "aria-label": "Filter the batches",
   });
-  private readonly states = element(
+  readonly #states = element(
     "select",
     "hbj-states",
     { "aria-label": "Show the batches in state" },
     ...SHOWN_STATES.map((state) => element("option", "", { value: state }, state)),
   );
-  private readonly note = element("div", "hbj-panel-note", { role: "status" });
-  private readonly more = element("button", "hbj-more", { type: "button" }, "Show older batches");
-  private readonly message = element("div", "hbj-panel-message", { role: "status" });
-  private ticking: ReturnType<typeof setInterval> | undefined;
+  readonly #note = element("div", "hbj-panel-note", { role: "status" });
+  readonly #more = element("button", "hbj-more", { type: "button" }, "Show older batches");
+  readonly #message = element("div", "hbj-panel-message", { role: "status" });
+  #ticking: ReturnType<typeof setInterval> | undefined;
 
   constructor(runs: Listing, deeds: Deeds, icon: MakeIcon, tools: readonly Tool[]) {
     super({ node: element("div", "", { role: "region", "aria-label": "Batches" }) });
-    const { signal } = this.stop;
-    this.runs = runs;
+    const { signal } = this.#stop;
+    this.#runs = runs;
     this.addClass("hbj-root");
     this.addClass("hbj-panel");
-    this.view = new RunsView(new RowActions(deeds, icon, signal), (row) => deeds.open(row), signal);
-    this.filter.addEventListener("input", () => this.draw(), { signal });
-    this.states.addEventListener("change", () => this.draw(), { signal });
-    this.more.addEventListener("click", () => void runs.showMore(), { signal });
+    this.#view = new RunsView(new RowActions(deeds, icon, signal), (row) => deeds.open(row), signal);
+    this.#filter.addEventListener("input", () => this.#draw(), { signal });
+    this.#states.addEventListener("change", () => this.#draw(), { signal });
+    this.#more.addEventListener("click", () => void runs.showMore(), { signal });
     const heading = element("h2", "hbj-panel-heading", {}, "Batches");
     const toolbar = element(
       "div",
@@ -53,19 +53,19 @@ export class RunsPanel extends Widget {
       {},
       heading,
       makeTools(tools, signal),
-      this.filter,
-      this.states,
+      this.#filter,
+      this.#states,
     );
-    const scroll = element("div", "hbj-panel-scroll", {}, this.message, this.view.element, this.more);
-    this.node.append(toolbar, scroll, this.note);
-    const unsubscribe = runs.subscribe(() => this.draw());
+    const scroll = element("div", "hbj-panel-scroll", {}, this.#message, this.#view.element, this.#more);
+    this.node.append(toolbar, scroll, this.#note);
+    const unsubscribe = runs.subscribe(() => this.#draw());
     signal.addEventListener("abort", unsubscribe, { once: true });
-    this.draw();
+    this.#draw();
   }
 
   override dispose(): void {
-    clearInterval(this.ticking);
-    this.stop.abort();
+    clearInterval(this.#ticking);
+    this.#stop.abort();
     super.dispose();
   }
 
@@ -74,48 +74,48 @@ export class RunsPanel extends Widget {
   }
 
   protected override onAfterShow(): void {
-    this.draw();
-    void this.runs.refresh();
-    clearInterval(this.ticking);
-    this.ticking = setInterval(() => this.draw(), AGE_MS);
+    this.#draw();
+    void this.#runs.refresh();
+    clearInterval(this.#ticking);
+    this.#ticking = setInterval(() => this.#draw(), AGE_MS);
   }
 
   protected override onAfterHide(): void {
-    clearInterval(this.ticking);
+    clearInterval(this.#ticking);
   }
 
   protected override onActivateRequest(): void {
-    this.filter.focus();
+    this.#filter.focus();
   }
 
-  private draw(): void {
+  #draw(): void {
     // What nobody sees is drawn when it is shown: then the rows are fetched again anyway.
     if (!this.isVisible) return;
-    const { rows, trouble, note, more } = this.runs;
-    const state = this.shownState;
-    const shown = (rows ?? []).filter((row) => isShown(row, state) && matches(row, this.filter.value));
-    this.view.update(shown, this.runs.nowMs());
-    const text = trouble || this.emptyText(shown.length);
-    setText(this.message, text);
-    setHidden(this.message, !text);
-    setText(this.note, note);
-    setAttribute(this.note, "title", note);
-    setHidden(this.note, !note);
-    setHidden(this.more, !more);
+    const { rows, trouble, note, more } = this.#runs;
+    const state = this.#shownState;
+    const shown = (rows ?? []).filter((row) => isShown(row, state) && matches(row, this.#filter.value));
+    this.#view.update(shown, this.#runs.nowMs());
+    const text = trouble || this.#emptyText(shown.length);
+    setText(this.#message, text);
+    setHidden(this.#message, !text);
+    setText(this.#note, note);
+    setAttribute(this.#note, "title", note);
+    setHidden(this.#note, !note);
+    setHidden(this.#more, !more);
   }
 
-  private get shownState(): ShownState {
-    return SHOWN_STATES[this.states.selectedIndex] ?? "All";
+  get #shownState(): ShownState {
+    return SHOWN_STATES[this.#states.selectedIndex] ?? "All";
   }
 
-  private emptyText(nShown: number): string {
-    const { rows } = this.runs;
+  #emptyText(nShown: number): string {
+    const { rows } = this.#runs;
     if (!rows) return "Looking for batches…";
     if (rows.length === 0)
       return "No batches yet. %batch_run in a notebook, or run() in a script, makes one.";
     if (nShown > 0) return "";
-    const words = this.filter.value ? ` has “${this.filter.value}” in it` : "";
-    const state = this.shownState === "All" ? "" : ` is in the list “${this.shownState}”`;
+    const words = this.#filter.value ? ` has “${this.#filter.value}” in it` : "";
+    const state = this.#shownState === "All" ? "" : ` is in the list “${this.#shownState}”`;
     return `None of ${rows.length} batches${[words, state].filter((part) => part).join(" and")}.`;
   }
 }

@@ -9,25 +9,25 @@ export class RowView {
   row: RunRow;
   readonly element: HTMLElement;
   readonly open: HTMLButtonElement;
-  private readonly sign = glyph("pending");
-  private readonly title = element("span", "hbj-row-title");
-  private readonly word = element("span", "hbj-row-word");
-  private readonly bar = bar("hbj-row-bar");
-  private readonly facts = element("span", "hbj-row-facts");
-  private readonly notebook = element("span", "hbj-row-notebook");
+  readonly #sign = glyph("pending");
+  readonly #title = element("span", "hbj-row-title");
+  readonly #word = element("span", "hbj-row-word");
+  readonly #bar = bar("hbj-row-bar");
+  readonly #facts = element("span", "hbj-row-facts");
+  readonly #notebook = element("span", "hbj-row-notebook");
 
   constructor(row: RunRow) {
     this.row = row;
-    const head = element("span", "hbj-row-head", {}, this.sign, this.title, this.word);
-    this.bar.setAttribute("aria-hidden", "true");
+    const head = element("span", "hbj-row-head", {}, this.#sign, this.#title, this.#word);
+    this.#bar.setAttribute("aria-hidden", "true");
     this.open = element(
       "button",
       "hbj-row-open",
       { type: "button", tabindex: -1 },
       head,
-      this.bar,
-      this.facts,
-      this.notebook,
+      this.#bar,
+      this.#facts,
+      this.#notebook,
     );
     this.element = element("li", "hbj-row", { "data-run": row.run_id }, this.open);
   }
@@ -37,18 +37,18 @@ export class RowView {
     const { state, glyph: shape, word } = chipOfRow(row);
     setAttribute(this.element, "data-state", state);
     setAttribute(this.element, "data-complete", String(row.complete));
-    setGlyph(this.sign, shape);
-    setText(this.title, titleOf(row));
-    setText(this.word, word);
+    setGlyph(this.#sign, shape);
+    setText(this.#title, titleOf(row));
+    setText(this.#word, word);
     setAttribute(this.open, "title", `${row.run_id}\n${row.notebook}`.trim());
-    this.updateBar(row);
-    setText(this.facts, factsOf(row, nowMs));
-    setText(this.notebook, notebookName(row));
-    setHidden(this.notebook, !row.notebook);
+    this.#updateBar(row);
+    setText(this.#facts, factsOf(row, nowMs));
+    setText(this.#notebook, notebookName(row));
+    setHidden(this.#notebook, !row.notebook);
   }
 
-  private updateBar(row: RunRow): void {
-    setHidden(this.bar, doneOf(row) === null || row.n_jobs === 0);
-    if (row.counts) setBar(this.bar, segmentCounts(Uint32Array.from(row.counts)));
+  #updateBar(row: RunRow): void {
+    setHidden(this.#bar, doneOf(row) === null || row.n_jobs === 0);
+    if (row.counts) setBar(this.#bar, segmentCounts(Uint32Array.from(row.counts)));
   }
 }

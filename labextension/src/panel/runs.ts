@@ -31,27 +31,27 @@ export class Runs implements Listing {
   trouble = "";
   readonly note = "";
   readonly more = false;
-  private readonly fetch: () => Promise<Fetched<RunList>>;
-  private readonly listeners = new Set<Listener>();
-  private readonly isWanted: () => boolean;
-  private offsetMs = 0;
+  readonly #fetch: () => Promise<Fetched<RunList>>;
+  readonly #listeners = new Set<Listener>();
+  readonly #isWanted: () => boolean;
+  #offsetMs = 0;
   /** The server's time at the last look. */
-  private lookedMs = 0;
-  private nFailed = 0;
-  private pollMs = 2000;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private looking: Promise<void> | null = null;
-  private disposed = false;
+  #lookedMs = 0;
+  #nFailed = 0;
+  #pollMs = 2000;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #looking: Promise<void> | null = null;
+  #disposed = false;
 
   /** `isWanted` tells whether somebody looks at the rows; while a run goes on they are fetched anyway. */
   constructor(fetch: () => Promise<Fetched<RunList>>, isWanted: () => boolean) {
-    this.fetch = fetch;
-    this.isWanted = isWanted;
+    this.#fetch = fetch;
+    this.#isWanted = isWanted;
   }
 
   /** The server's time. */
   nowMs(): number {
-    return Date.now() + this.offsetMs;
+    return Date.now() + this.#offsetMs;
   }
 
   get running(): readonly RunRow[] {
@@ -60,22 +60,22 @@ export class Runs implements Listing {
 
   /** Calls `listener` after every look with the runs that have ended since the one before; gives what stops it. */
   subscribe(listener: Listener): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   setPoll(seconds: number): void {
-    this.pollMs = 1000 * seconds;
-    this.plan();
+    this.#pollMs = 1000 * seconds;
+    this.#plan();
   }
 
   /** Looks now; two calls at a time are one look. */
   refresh(): Promise<void> {
-    this.looking ??= this.look().finally(() => {
-      this.looking = null;
-      this.plan();
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+      this.#plan();
     });
-    return this.looking;
+    return this.#looking;
   }
 
   showMore(): Promise<void> {
@@ -83,32 +83,32 @@ export class Runs implements Listing {
   }
 
   dispose(): void {
-    this.disposed = true;
-    clearTimeout(this.timer);
-    this.listeners.clear();
+    this.#disposed = true;
+    clearTimeout(this.#timer);
+    this.#listeners.clear();
   }
 
-  private async look(): Promise<void> {
-    clearTimeout(this.timer);
-    const found = await this.fetch();
-    if (this.disposed) return;
+  async #look(): Promise<void> {
+    clearTimeout(this.#timer);
+    const found = await this.#fetch();
+    if (this.#disposed) return;
     const before = this.rows;
-    this.nFailed = found.ok ? 0 : this.nFailed + 1;
+    this.#nFailed = found.ok ? 0 : this.#nFailed + 1;
     this.trouble = found.ok ? "" : found.text;
     if (found.ok) {
       this.rows = found.value.runs;
-      this.offsetMs = found.value.now_ms - Date.now();
+      this.#offsetMs = found.value.now_ms - Date.now();
     }
-    const ended = found.ok ? endedSince(before, found.value.runs, this.lookedMs) : [];
-    if (found.ok) this.lookedMs = found.value.now_ms;
-    for (const listener of this.listeners) listener(ended);
+    const ended = found.ok ? endedSince(before, found.value.runs, this.#lookedMs) : [];
+    if (found.ok) this.#lookedMs = found.value.now_ms;
+    for (const listener of this.#listeners) listener(ended);
   }
 
   /** The next look is a pause away, when anybody wants it. */
-  private plan(): void {
-    clearTimeout(this.timer);
-    if (this.disposed || this.looking || (!this.isWanted() && this.running.length === 0)) return;
-    const pauseMs = Math.min(this.pollMs * 2 ** this.nFailed, Math.max(LONGEST_MS, this.pollMs));
-    this.timer = setTimeout(() => void this.refresh(), pauseMs);
+  #plan(): void {
+    clearTimeout(this.#timer);
+    if (this.#disposed || this.#looking || (!this.#isWanted() && this.running.length === 0)) return;
+    const pauseMs = Math.min(this.#pollMs * 2 ** this.#nFailed, Math.max(LONGEST_MS, this.#pollMs));
+    this.#timer = setTimeout(() => void this.refresh(), pauseMs);
   }
 }

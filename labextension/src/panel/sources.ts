@@ -8,65 +8,65 @@ import type { Listener, Listing, Runs } from "./runs";
 const RARER = 5;
 
 export class Sources implements Listing {
-  private readonly machine: Runs;
-  private readonly service: Runs;
-  private readonly pages: ServicePages;
+  readonly #machine: Runs;
+  readonly #service: Runs;
+  readonly #pages: ServicePages;
 
   constructor(machine: Runs, service: Runs, pages: ServicePages) {
-    [this.machine, this.service, this.pages] = [machine, service, pages];
+    [this.#machine, this.#service, this.#pages] = [machine, service, pages];
   }
 
   /** Newest first. */
   get rows(): readonly RunRow[] | null {
-    const [here, there] = [this.machine.rows, this.service.rows];
-    if (!there?.length) return here ?? (this.machine.trouble ? there : null);
+    const [here, there] = [this.#machine.rows, this.#service.rows];
+    if (!there?.length) return here ?? (this.#machine.trouble ? there : null);
     return [...(here ?? []), ...there].sort((left, right) => right.created_ms - left.created_ms);
   }
 
   get trouble(): string {
-    return this.machine.trouble;
+    return this.#machine.trouble;
   }
 
   get note(): string {
-    return this.service.trouble;
+    return this.#service.trouble;
   }
 
   get more(): boolean {
-    return this.pages.more;
+    return this.#pages.more;
   }
 
   get running(): readonly RunRow[] {
-    return [...this.machine.running, ...this.service.running];
+    return [...this.#machine.running, ...this.#service.running];
   }
 
   nowMs(): number {
-    return this.machine.nowMs();
+    return this.#machine.nowMs();
   }
 
   subscribe(listener: Listener): () => void {
-    const stops = [this.machine, this.service].map((runs) => runs.subscribe(listener));
+    const stops = [this.#machine, this.#service].map((runs) => runs.subscribe(listener));
     return () => {
       for (const stop of stops) stop();
     };
   }
 
   setPoll(seconds: number): void {
-    this.machine.setPoll(seconds);
-    this.service.setPoll(RARER * seconds);
+    this.#machine.setPoll(seconds);
+    this.#service.setPoll(RARER * seconds);
   }
 
   async refresh(): Promise<void> {
-    await Promise.all([this.machine.refresh(), this.service.refresh()]);
+    await Promise.all([this.#machine.refresh(), this.#service.refresh()]);
   }
 
   async showMore(): Promise<void> {
-    this.pages.wanted++;
-    await this.service.refresh();
+    this.#pages.wanted++;
+    await this.#service.refresh();
   }
 
   dispose(): void {
-    this.machine.dispose();
-    this.service.dispose();
+    this.#machine.dispose();
+    this.#service.dispose();
   }
 }
 
@@ -75,10 +75,10 @@ export class ServicePages {
   wanted = 1;
   /** Whether the service has still older batches. */
   more = false;
-  private readonly fetchPage: (before: number | null) => Promise<Fetched<ServicePage>>;
+  readonly #fetchPage: (before: number | null) => Promise<Fetched<ServicePage>>;
 
   constructor(fetchPage: (before: number | null) => Promise<Fetched<ServicePage>>) {
-    this.fetchPage = fetchPage;
+    this.#fetchPage = fetchPage;
   }
 
   /** All wanted pages as one list; a Jupyter server without these routes has none. */
@@ -86,7 +86,7 @@ export class ServicePages {
     const runs: RunRow[] = [];
     let [now_ms, before]: [number, number | null] = [Date.now(), null];
     for (let page = 0; page < this.wanted; page++) {
-      const found = await this.fetchPage(before);
+      const found = await this.#fetchPage(before);
       if (!found.ok) return found.gone ? { ok: true, value: { now_ms, runs } } : found;
       const { trouble, service, next } = found.value;
       if (trouble) return { ok: false, text: service ? `${service}: ${trouble}` : trouble, gone: false };

@@ -20,55 +20,59 @@ export interface Series {
 
 export class Chart {
   readonly element: HTMLElement;
-  private readonly title: string;
-  private readonly format: (value: number) => string;
-  private readonly legend = element("span", "hbj-legend");
-  private readonly top = element("span", "hbj-chart-top");
-  private readonly right = element("span");
-  private readonly drawing = svg("svg", {
+  readonly #title: string;
+  readonly #format: (value: number) => string;
+  readonly #legend = element("span", "hbj-legend");
+  readonly #top = element("span", "hbj-chart-top");
+  readonly #right = element("span");
+  readonly #drawing = svg("svg", {
     class: "hbj-chart-drawing",
     viewBox: `0 0 ${BINS} ${HEIGHT}`,
     preserveAspectRatio: "none",
     role: "img",
   });
 
-  private readonly unit: number;
+  readonly #unit: number;
 
   /** The axis ends at a round number of `unit`. */
   constructor(title: string, format: (value: number) => string, unit = 1) {
-    this.title = title;
-    this.unit = unit;
-    this.format = format;
+    this.#title = title;
+    this.#unit = unit;
+    this.#format = format;
     const head = element(
       "div",
       "hbj-chart-head",
       {},
       element("span", "hbj-section-title", {}, title),
-      this.legend,
+      this.#legend,
     );
-    const axis = element("div", "hbj-chart-axis", {}, element("span", "", {}, "0 s"), this.right);
-    const plot = element("div", "hbj-chart-plot", {}, this.top);
-    plot.append(this.drawing);
+    const axis = element("div", "hbj-chart-axis", {}, element("span", "", {}, "0 s"), this.#right);
+    const plot = element("div", "hbj-chart-plot", {}, this.#top);
+    plot.append(this.#drawing);
     this.element = element("div", "hbj-chart", {}, head, plot, axis);
   }
 
   /** Each series has BINS values over `spanMs`. */
   update(series: readonly Series[], spanMs: number): void {
     const largest = series.reduce((most, { values }) => values.reduce((a, b) => Math.max(a, b), most), 0);
-    const top = roundTop(largest / this.unit) * this.unit;
-    this.drawing.replaceChildren(
+    const top = roundTop(largest / this.#unit) * this.#unit;
+    this.#drawing.replaceChildren(
       ...series.map(({ form, values, shade = 0 }) =>
         svg("path", { class: `hbj-${form}`, "data-shade": shade, d: path(values, top, form) }),
       ),
     );
-    this.legend.replaceChildren(...series.filter(({ form }) => form !== "layer").map(legendItem));
-    setText(this.top, this.format(top));
-    setText(this.right, formatTook(spanMs));
+    this.#legend.replaceChildren(...series.filter(({ form }) => form !== "layer").map(legendItem));
+    setText(this.#top, this.#format(top));
+    setText(this.#right, formatTook(spanMs));
     const said = series.map(
       ({ name, values, own }) =>
-        `${name} up to ${this.format(own ?? values.reduce((a, b) => Math.max(a, b), 0))}`,
+        `${name} up to ${this.#format(own ?? values.reduce((a, b) => Math.max(a, b), 0))}`,
     );
-    setAttribute(this.drawing, "aria-label", `${this.title} over ${formatTook(spanMs)}: ${said.join(", ")}`);
+    setAttribute(
+      this.#drawing,
+      "aria-label",
+      `${this.#title} over ${formatTook(spanMs)}: ${said.join(", ")}`,
+    );
   }
 }
 

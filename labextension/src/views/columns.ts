@@ -31,91 +31,93 @@ export class Columns {
   version = 0;
   /** "" when all is well. */
   trouble = "";
-  private readonly host: Host;
-  private readonly told: () => void;
-  private readonly known = new Map<ColumnName, Float64Array>();
-  private readonly wanted: ColumnName[] = [];
+  readonly #host: Host;
+  readonly #told: () => void;
+  readonly #known = new Map<ColumnName, Float64Array>();
+  readonly #wanted: ColumnName[] = [];
   /** State of each job when it was asked for. */
-  private readonly seen: Uint8Array;
-  private run: Run;
-  private missing: { names: ColumnName[]; first: number } | null = null;
-  private forget: (() => void) | null = null;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private askedMs = Number.NEGATIVE_INFINITY;
+  readonly #seen: Uint8Array;
+  #run: Run;
+  #missing: { names: ColumnName[]; first: number } | null = null;
+  #forget: (() => void) | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #askedMs = Number.NEGATIVE_INFINITY;
 
   /** `told` is called after each answer. */
   constructor(host: Host, run: Run, told: () => void, signal: AbortSignal) {
-    this.host = host;
-    this.told = told;
-    this.run = run;
-    this.seen = new Uint8Array(run.n).fill(UNSEEN);
-    signal.addEventListener("abort", () => this.stop(), { once: true });
+    this.#host = host;
+    this.#told = told;
+    this.#run = run;
+    this.#seen = new Uint8Array(run.n).fill(UNSEEN);
+    signal.addEventListener("abort", () => this.#stop(), { once: true });
   }
 
   /** NaN for a job of which it is not known (yet). */
   value(name: ColumnName, job: number): number {
-    return this.known.get(name)?.[job] ?? Number.NaN;
+    return this.#known.get(name)?.[job] ?? Number.NaN;
   }
 
   /** Whether every job has been asked for its `names` at least once. */
   has(names: readonly ColumnName[]): boolean {
-    return names.every((name) => this.known.has(name) && !this.missing?.names.includes(name));
+    return names.every((name) => this.#known.has(name) && !this.#missing?.names.includes(name));
   }
 
   /** Called with each new state of the run by the view that is shown: asks for what it needs and what moved. */
   update(run: Run, names: readonly ColumnName[]): void {
-    this.run = run;
-    for (const name of names) if (!this.wanted.includes(name)) this.wanted.push(name);
-    if (this.forget) return;
-    const lacking = this.wanted.filter((name) => !this.known.has(name));
-    if (lacking.length > 0) this.begin(lacking);
-    else if (this.missing) this.askWindow();
-    else this.askMoved();
+    this.#run = run;
+    for (const name of names) if (!this.#wanted.includes(name)) this.#wanted.push(name);
+    if (this.#forget) return;
+    const lacking = this.#wanted.filter((name) => !this.#known.has(name));
+    if (lacking.length > 0) this.#begin(lacking);
+    else if (this.#missing) this.#askWindow();
+    else this.#askMoved();
   }
 
-  private begin(names: ColumnName[]): void {
-    for (const name of names) this.known.set(name, new Float64Array(this.run.n).fill(Number.NaN));
-    this.missing = { names: this.missing ? [...this.wanted] : names, first: 0 };
-    this.askWindow();
+  #begin(names: ColumnName[]): void {
+    for (const name of names) this.#known.set(name, new Float64Array(this.#run.n).fill(Number.NaN));
+    this.#missing = { names: this.#missing ? [...this.#wanted] : names, first: 0 };
+    this.#askWindow();
   }
 
-  private askWindow(): void {
-    const { missing, run } = this;
+  #askWindow(): void {
+    const missing = this.#missing;
+    const run = this.#run;
     if (!missing) return;
     const { names, first } = missing;
-    this.seen.set(run.state.subarray(first), first);
-    this.ask({ kind: "columns", names, first, count: run.n - first }, (answer, bytes) => {
-      this.take(answer, bytes, (index) => first + index);
+    this.#seen.set(run.state.subarray(first), first);
+    this.#ask({ kind: "columns", names, first, count: run.n - first }, (answer, bytes) => {
+      this.#take(answer, bytes, (index) => first + index);
       missing.first = first + Math.max(1, answer.count);
-      if (missing.first >= run.n) this.missing = null;
-      else this.askWindow();
+      if (missing.first >= run.n) this.#missing = null;
+      else this.#askWindow();
     });
   }
 
-  private askMoved(): void {
-    const jobs = this.moved();
+  #askMoved(): void {
+    const jobs = this.#moved();
     if (jobs.length === 0) return;
-    const waitMs = this.askedMs + AGAIN_MS - Date.now();
+    const waitMs = this.#askedMs + AGAIN_MS - Date.now();
     if (waitMs > 0) {
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.update(this.run, []), waitMs);
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.update(this.#run, []), waitMs);
       return;
     }
     if (jobs.length > MAX_SINGLE) {
-      this.missing = { names: [...this.wanted], first: 0 };
-      this.askWindow();
+      this.#missing = { names: [...this.#wanted], first: 0 };
+      this.#askWindow();
       return;
     }
-    for (const job of jobs) this.seen[job] = this.run.state[job] ?? 0;
-    this.ask({ kind: "columns", names: [...this.wanted], jobs }, (answer, bytes) => {
-      this.take(answer, bytes, (index) => jobs[index] ?? 0);
-      for (const job of jobs.slice(answer.count)) this.seen[job] = UNSEEN;
+    for (const job of jobs) this.#seen[job] = this.#run.state[job] ?? 0;
+    this.#ask({ kind: "columns", names: [...this.#wanted], jobs }, (answer, bytes) => {
+      this.#take(answer, bytes, (index) => jobs[index] ?? 0);
+      for (const job of jobs.slice(answer.count)) this.#seen[job] = UNSEEN;
     });
   }
 
   /** Jobs in another state than when they were asked for, and those that run. */
-  private moved(): number[] {
-    const { run, seen } = this;
+  #moved(): number[] {
+    const run = this.#run;
+    const seen = this.#seen;
     const jobs: number[] = [];
     const watched = (run.counts[RUNNING] ?? 0) <= MAX_WATCHED && !run.clock.complete;
     for (let job = 0; job < run.n; job++) {
@@ -125,21 +127,21 @@ export class Columns {
     return jobs;
   }
 
-  private ask(question: Question, hear: (answer: ColumnsAnswer, bytes: Uint8Array) => void): void {
-    this.askedMs = Date.now();
-    this.forget = this.host.ask(question, (reply: Reply, bytes) => {
-      this.forget = null;
+  #ask(question: Question, hear: (answer: ColumnsAnswer, bytes: Uint8Array) => void): void {
+    this.#askedMs = Date.now();
+    this.#forget = this.#host.ask(question, (reply: Reply, bytes) => {
+      this.#forget = null;
       this.trouble = reply.kind === "columns" ? "" : "The kernel does not know these columns; restart it.";
       if (reply.kind === "columns") hear(reply, bytes);
       this.version++;
-      this.told();
+      this.#told();
     });
   }
 
-  private take(answer: ColumnsAnswer, bytes: Uint8Array, jobAt: (index: number) => number): void {
+  #take(answer: ColumnsAnswer, bytes: Uint8Array, jobAt: (index: number) => number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     answer.names.forEach((name, at) => {
-      const column = this.known.get(name);
+      const column = this.#known.get(name);
       const read = reader(name, answer.base_ms);
       if (!column) return;
       for (let index = 0; index < answer.count; index++) {
@@ -148,9 +150,9 @@ export class Columns {
     });
   }
 
-  private stop(): void {
-    clearTimeout(this.timer);
-    this.forget?.();
+  #stop(): void {
+    clearTimeout(this.#timer);
+    this.#forget?.();
   }
 }
 

@@ -14,69 +14,69 @@ const SLOW_MS = 1500;
 
 export class JobSheet implements Panel {
   readonly element = element("div", "hbj-job", {}, "Asking the kernel…");
-  private readonly host: Host;
-  private readonly job: number;
-  private readonly facts = element("div");
-  private readonly rest = element("div");
-  private readonly deeds: DeedRow;
-  private readonly signal: AbortSignal;
-  private log: LogView | null = null;
-  private forget: () => void = () => {};
-  private slow: ReturnType<typeof setTimeout> | undefined;
-  private askedFor = "";
+  readonly #host: Host;
+  readonly #job: number;
+  readonly #facts = element("div");
+  readonly #rest = element("div");
+  readonly #deeds: DeedRow;
+  readonly #signal: AbortSignal;
+  #log: LogView | null = null;
+  #forget: () => void = () => {};
+  #slow: ReturnType<typeof setTimeout> | undefined;
+  #askedFor = "";
 
   constructor(host: Host, job: number, signal: AbortSignal) {
-    this.host = host;
-    this.job = job;
-    this.signal = signal;
-    this.deeds = new DeedRow(host, job, signal);
-    signal.addEventListener("abort", () => this.stop(), { once: true });
+    this.#host = host;
+    this.#job = job;
+    this.#signal = signal;
+    this.#deeds = new DeedRow(host, job, signal);
+    signal.addEventListener("abort", () => this.#stop(), { once: true });
   }
 
   /** Asks again whenever the job has another state, or the run has ended. */
   update(run: Run): void {
-    this.deeds.update(run);
-    const as = `${run.stateOf(this.job)} ${run.clock.complete}`;
-    if (as === this.askedFor) return;
-    this.askedFor = as;
-    this.stop();
-    this.forget = this.host.ask({ kind: "job", job: this.job }, (reply) => {
-      clearTimeout(this.slow);
-      if (reply.kind === "job") this.show(reply.detail);
-      else if (!this.log && reply.kind === "answer") this.element.textContent = reply.text;
+    this.#deeds.update(run);
+    const as = `${run.stateOf(this.#job)} ${run.clock.complete}`;
+    if (as === this.#askedFor) return;
+    this.#askedFor = as;
+    this.#stop();
+    this.#forget = this.#host.ask({ kind: "job", job: this.#job }, (reply) => {
+      clearTimeout(this.#slow);
+      if (reply.kind === "job") this.#show(reply.detail);
+      else if (!this.#log && reply.kind === "answer") this.element.textContent = reply.text;
     });
-    this.slow = setTimeout(() => this.explain(), SLOW_MS);
+    this.#slow = setTimeout(() => this.#explain(), SLOW_MS);
   }
 
-  private stop(): void {
-    this.forget();
-    clearTimeout(this.slow);
+  #stop(): void {
+    this.#forget();
+    clearTimeout(this.#slow);
   }
 
-  private explain(): void {
-    if (!this.log)
+  #explain(): void {
+    if (!this.#log)
       this.element.textContent = "The kernel is busy; the details come when the running cell ends.";
   }
 
-  private show(detail: JobDetail): void {
-    if (!this.log) {
-      this.log = new LogView(this.host, this.job, detail.name, this.signal);
-      this.element.replaceChildren(this.facts, this.deeds.element, this.log.element, this.rest);
+  #show(detail: JobDetail): void {
+    if (!this.#log) {
+      this.#log = new LogView(this.#host, this.#job, detail.name, this.#signal);
+      this.element.replaceChildren(this.#facts, this.#deeds.element, this.#log.element, this.#rest);
     }
-    this.deeds.show(detail);
-    this.facts.replaceChildren(...facts(detail));
-    this.rest.replaceChildren(...this.attempts(detail), ...command(detail), files(detail));
-    this.log.update(detail.logs, detail.state === "Running");
+    this.#deeds.show(detail);
+    this.#facts.replaceChildren(...facts(detail));
+    this.#rest.replaceChildren(...this.#attempts(detail), ...command(detail), files(detail));
+    this.#log.update(detail.logs, detail.state === "Running");
   }
 
   /** Where there was more than one, each with its own log. */
-  private attempts({ attempts, logs }: JobDetail): HTMLElement[] {
+  #attempts({ attempts, logs }: JobDetail): HTMLElement[] {
     if (attempts.length < 2) return [];
     const written = new Set(logs.map(([attempt]) => attempt));
     const rows = attempts.map((attempt) => {
       const row = attemptRow(attempt);
       const cell = element("td");
-      if (written.has(attempt.number)) cell.append(this.logButton(attempt.number));
+      if (written.has(attempt.number)) cell.append(this.#logButton(attempt.number));
       row.append(cell);
       return row;
     });
@@ -92,14 +92,14 @@ export class JobSheet implements Panel {
     return [block("attempts", table)];
   }
 
-  private logButton(attempt: number): HTMLElement {
+  #logButton(attempt: number): HTMLElement {
     const made = element(
       "button",
       "hbj-button",
       { type: "button", "aria-label": `Log of attempt ${attempt}` },
       "Log",
     );
-    made.addEventListener("click", () => this.log?.showAttempt(attempt), { signal: this.signal });
+    made.addEventListener("click", () => this.#log?.showAttempt(attempt), { signal: this.#signal });
     return made;
   }
 }

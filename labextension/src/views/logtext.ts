@@ -18,18 +18,18 @@ const CAPITALS = /[A-Z]+/g;
 export class LogText {
   /** Of the whole log, as last heard. */
   size = 0;
-  private list: Piece[] = [];
+  #list: Piece[] = [];
 
   get pieces(): readonly Piece[] {
-    return this.list;
+    return this.#list;
   }
 
   get start(): number {
-    return this.list[0]?.start ?? 0;
+    return this.#list[0]?.start ?? 0;
   }
 
   get end(): number {
-    const last = this.list.at(-1);
+    const last = this.#list.at(-1);
     return last ? last.start + last.bytes.length : 0;
   }
 
@@ -40,13 +40,13 @@ export class LogText {
   /** Takes what was read: joins it to what is there, or stands in its place where it does not touch it. */
   take(start: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    if (this.list.length > 0 && start === this.end) this.append(bytes);
-    else if (this.list.length > 0 && start + bytes.length === this.start) this.prepend(start, bytes);
-    else this.list = [fromLine(start, bytes)];
+    if (this.#list.length > 0 && start === this.end) this.#append(bytes);
+    else if (this.#list.length > 0 && start + bytes.length === this.start) this.#prepend(start, bytes);
+    else this.#list = [fromLine(start, bytes)];
   }
 
   clear(): void {
-    this.list = [];
+    this.#list = [];
     this.size = 0;
   }
 
@@ -54,7 +54,7 @@ export class LogText {
   find(text: string, from: number, back: boolean): number | null {
     const wanted = letters(new TextEncoder().encode(text));
     const folds = wanted === fold(wanted);
-    const all = this.list.map(({ bytes }) => letters(bytes)).join("");
+    const all = this.#list.map(({ bytes }) => letters(bytes)).join("");
     const within = folds ? fold(all) : all;
     const at = from - this.start;
     const found = back
@@ -65,17 +65,17 @@ export class LogText {
     return found < 0 ? null : this.start + found;
   }
 
-  private append(bytes: Uint8Array): void {
-    const last = this.list.at(-1);
+  #append(bytes: Uint8Array): void {
+    const last = this.#list.at(-1);
     if (last && last.bytes.length + bytes.length <= JOIN_BYTES) {
-      this.list[this.list.length - 1] = { start: last.start, bytes: joined(last.bytes, bytes) };
-    } else this.list.push({ start: this.end, bytes });
-    while (this.list.length > 1 && this.loaded > MAX_BYTES) this.list.shift();
+      this.#list[this.#list.length - 1] = { start: last.start, bytes: joined(last.bytes, bytes) };
+    } else this.#list.push({ start: this.end, bytes });
+    while (this.#list.length > 1 && this.loaded > MAX_BYTES) this.#list.shift();
   }
 
-  private prepend(start: number, bytes: Uint8Array): void {
-    this.list.unshift(fromLine(start, bytes));
-    while (this.list.length > 1 && this.loaded > MAX_BYTES) this.list.pop();
+  #prepend(start: number, bytes: Uint8Array): void {
+    this.#list.unshift(fromLine(start, bytes));
+    while (this.#list.length > 1 && this.loaded > MAX_BYTES) this.#list.pop();
   }
 }
 

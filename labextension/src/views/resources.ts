@@ -22,30 +22,30 @@ const HOUR_MS = 3_600_000;
 
 export class Resources implements Panel {
   readonly element: HTMLElement;
-  private readonly columns: Columns;
-  private readonly facts = element("dl", "hbj-pairs hbj-totals");
-  private readonly cores = new Chart("Cores", (value) => formatCount(value));
-  private readonly memory = new Chart("Memory", formatBytes, 2 ** 30);
-  private readonly cost = new Chart("Cost by stage", formatUsd);
-  private readonly hours = new Chart("Core-hours by stage", formatHours);
-  private readonly heads = element("tr");
-  private readonly body = element("tbody");
-  private readonly rest = element("div", "hbj-rest");
-  private readonly resting: Rest;
-  private run: Run;
+  readonly #columns: Columns;
+  readonly #facts = element("dl", "hbj-pairs hbj-totals");
+  readonly #cores = new Chart("Cores", (value) => formatCount(value));
+  readonly #memory = new Chart("Memory", formatBytes, 2 ** 30);
+  readonly #cost = new Chart("Cost by stage", formatUsd);
+  readonly #hours = new Chart("Core-hours by stage", formatHours);
+  readonly #heads = element("tr");
+  readonly #body = element("tbody");
+  readonly #rest = element("div", "hbj-rest");
+  readonly #resting: Rest;
+  #run: Run;
 
   constructor(run: Run, columns: Columns, signal: AbortSignal) {
-    this.run = run;
-    this.columns = columns;
-    this.resting = new Rest(() => this.update(this.run), REST_MS, signal);
+    this.#run = run;
+    this.#columns = columns;
+    this.#resting = new Rest(() => this.update(this.#run), REST_MS, signal);
     const caption = element("caption", "hbj-spoken", {}, `What the stages of ${run.title} used`);
     const table = element(
       "table",
       "hbj-stages",
       {},
       caption,
-      element("thead", "", {}, this.heads),
-      this.body,
+      element("thead", "", {}, this.#heads),
+      this.#body,
     );
     const scroll = element(
       "div",
@@ -57,38 +57,38 @@ export class Resources implements Panel {
       "div",
       "hbj-charts",
       {},
-      this.cores.element,
-      this.memory.element,
-      this.cost.element,
-      this.hours.element,
+      this.#cores.element,
+      this.#memory.element,
+      this.#cost.element,
+      this.#hours.element,
     );
-    this.element = element("div", "hbj-resources", {}, this.facts, charts, scroll, this.rest);
+    this.element = element("div", "hbj-resources", {}, this.#facts, charts, scroll, this.#rest);
   }
 
   update(run: Run): void {
-    this.columns.update(run, NEEDS);
-    this.run = run;
-    this.resting.work(`${run.seq} ${this.columns.version}`, () => this.make(run));
+    this.#columns.update(run, NEEDS);
+    this.#run = run;
+    this.#resting.work(`${run.seq} ${this.#columns.version}`, () => this.#make(run));
   }
 
-  private make(run: Run): void {
+  #make(run: Run): void {
     const nowMs = run.nowMs();
-    const [whole, ...stages] = totals(run, this.columns, nowMs);
+    const [whole, ...stages] = totals(run, this.#columns, nowMs);
     if (!whole) return;
-    this.facts.replaceChildren(...factsOf(run, whole).map(([term, value]) => pair(term, value)));
-    const layers = this.drawCharts(run, whole, nowMs);
+    this.#facts.replaceChildren(...factsOf(run, whole).map(([term, value]) => pair(term, value)));
+    const layers = this.#drawCharts(run, whole, nowMs);
     const heads = whole.costUsd > 0 ? [...HEADS, "Cost"] : HEADS;
-    this.heads.replaceChildren(...heads.map((head) => element("th", "", { scope: "col" }, head)));
-    this.body.replaceChildren(
+    this.#heads.replaceChildren(...heads.map((head) => element("th", "", { scope: "col" }, head)));
+    this.#body.replaceChildren(
       ...stages.slice(0, MAX_STAGES).map((total) => stageRow(run, total, whole, layers)),
     );
-    setHidden(this.rest, stages.length <= MAX_STAGES && stages.length > 0);
+    setHidden(this.#rest, stages.length <= MAX_STAGES && stages.length > 0);
     const more = `The ${MAX_STAGES} stages that took most core time, of ${formatCount(stages.length)}.`;
-    setText(this.rest, stages.length === 0 ? "No job has begun yet." : more);
+    setText(this.#rest, stages.length === 0 ? "No job has begun yet." : more);
   }
 
-  private drawCharts(run: Run, whole: Total, nowMs: number): Layer[] {
-    const { columns } = this;
+  #drawCharts(run: Run, whole: Total, nowMs: number): Layer[] {
+    const columns = this.#columns;
     const fromMs = run.clock.started_ms ?? nowMs;
     const spanMs = Math.max(1, nowMs - fromMs);
     const over = (amount: Amount): Float64Array =>
@@ -100,7 +100,7 @@ export class Resources implements Panel {
       const busy: Amount = (job, tookMs) => (1000 * columns.value("cpu", job)) / tookMs;
       cores.push({ name: "used", form: "line", values: over(busy) });
     }
-    this.cores.update(cores, spanMs);
+    this.#cores.update(cores, spanMs);
     const memory: Series[] = [];
     if (whole.askedBytes > 0) {
       memory.push({
@@ -116,23 +116,23 @@ export class Resources implements Panel {
         values: over((job) => 1024 * columns.value("rss", job)),
       });
     }
-    this.memory.update(memory, spanMs);
-    setHidden(this.memory.element, memory.length === 0);
-    return this.drawSums(run, whole, fromMs, nowMs);
+    this.#memory.update(memory, spanMs);
+    setHidden(this.#memory.element, memory.length === 0);
+    return this.#drawSums(run, whole, fromMs, nowMs);
   }
 
   /** What came together, by stage: dollars, or core-hours where nothing is charged. */
-  private drawSums(run: Run, { costUsd, grantedMs }: Total, fromMs: number, nowMs: number): Layer[] {
-    const { columns } = this;
+  #drawSums(run: Run, { costUsd, grantedMs }: Total, fromMs: number, nowMs: number): Layer[] {
+    const columns = this.#columns;
     const charged = costUsd > 0;
     const amount: Amount = charged
       ? (job) => columns.value("cost", job)
       : (job, tookMs) => (coresOf(columns, job) * tookMs) / HOUR_MS;
-    const chart = charged ? this.cost : this.hours;
+    const chart = charged ? this.#cost : this.#hours;
     const layers = layersOf(run, columns, amount, [fromMs, nowMs], BINS);
     chart.update(stacked(layers), Math.max(1, nowMs - fromMs));
-    setHidden(this.cost.element, !charged);
-    setHidden(this.hours.element, charged || grantedMs === 0);
+    setHidden(this.#cost.element, !charged);
+    setHidden(this.#hours.element, charged || grantedMs === 0);
     return layers;
   }
 }

@@ -8,15 +8,15 @@ export const ROW_PX = 26;
 
 class Row {
   readonly element = element("div", "hbj-tr", { role: "row", tabindex: -1 });
-  private readonly cells = FIELDS.map(({ name }) =>
+  readonly #cells = FIELDS.map(({ name }) =>
     element("span", `hbj-td hbj-f-${name}`, { role: name === "name" ? "rowheader" : "gridcell" }),
   );
-  private readonly sign = glyph("pending");
-  private readonly word = document.createTextNode("");
+  readonly #sign = glyph("pending");
+  readonly #word = document.createTextNode("");
 
   constructor() {
-    this.element.append(...this.cells);
-    this.cells[FIELDS.findIndex(({ name }) => name === "state")]?.append(this.sign, this.word);
+    this.element.append(...this.#cells);
+    this.#cells[FIELDS.findIndex(({ name }) => name === "state")]?.append(this.#sign, this.#word);
   }
 
   paint(index: number, job: number, source: Source): void {
@@ -28,11 +28,11 @@ class Row {
     setAttribute(this.element, "aria-rowindex", String(index + 2));
     const state = source.run.stateOf(job);
     if (dataset.state !== state) dataset.state = state;
-    setGlyph(this.sign, state);
+    setGlyph(this.#sign, state);
     FIELDS.forEach((field, at) => {
-      const cell = this.cells[at];
+      const cell = this.#cells[at];
       const text = field.text(source, job);
-      if (field.name === "state") this.word.data = text;
+      if (field.name === "state") this.#word.data = text;
       else if (cell) setText(cell, text);
     });
   }
@@ -40,7 +40,7 @@ class Row {
 
 export class RowViews {
   readonly element = element("div", "hbj-trs", { role: "rowgroup" });
-  private readonly rows = new Map<number, Row>();
+  readonly #rows = new Map<number, Row>();
 
   /** Shows these rows and no others; `current` is the one that the tab key leads to, `marked` the job whose details are shown. */
   paint(
@@ -50,11 +50,11 @@ export class RowViews {
     current: number,
     marked: number | null,
   ): void {
-    const spare = [...this.rows].filter(([index]) => index < first || index >= end);
-    for (const [index] of spare) this.rows.delete(index);
+    const spare = [...this.#rows].filter(([index]) => index < first || index >= end);
+    for (const [index] of spare) this.#rows.delete(index);
     for (let index = first; index < end; index++) {
-      const row = this.rows.get(index) ?? spare.pop()?.[1] ?? new Row();
-      this.rows.set(index, row);
+      const row = this.#rows.get(index) ?? spare.pop()?.[1] ?? new Row();
+      this.#rows.set(index, row);
       if (!row.element.isConnected) this.element.append(row.element);
       row.paint(index, jobs[index] ?? 0, source);
       row.element.toggleAttribute("data-marked", jobs[index] === marked);
@@ -65,6 +65,6 @@ export class RowViews {
   }
 
   focus(index: number): void {
-    this.rows.get(index)?.element.focus({ preventScroll: true });
+    this.#rows.get(index)?.element.focus({ preventScroll: true });
   }
 }

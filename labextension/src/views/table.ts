@@ -19,181 +19,189 @@ const REST_MS = 900;
 
 export class JobsTable implements Panel {
   readonly element: HTMLElement;
-  private readonly host: Host;
-  private readonly columns: Columns;
-  private readonly rows = new RowViews();
-  private readonly head = element("div", "hbj-tr hbj-th", { role: "row", "aria-rowindex": 1 });
-  private readonly grid = element("div", "hbj-table", { role: "grid", "aria-label": "Jobs of the run" });
-  private readonly search = element("input", "hbj-input", {
+  readonly #host: Host;
+  readonly #columns: Columns;
+  readonly #rows = new RowViews();
+  readonly #head = element("div", "hbj-tr hbj-th", { role: "row", "aria-rowindex": 1 });
+  readonly #grid = element("div", "hbj-table", { role: "grid", "aria-label": "Jobs of the run" });
+  readonly #search = element("input", "hbj-input", {
     type: "search",
     placeholder: "Filter by name",
     "aria-label": "Filter jobs by name",
   });
-  private readonly states = element("select", "hbj-input", { "aria-label": "Show jobs in state" });
-  private readonly groups: GroupFilter;
-  private readonly said = element("span", "hbj-muted", { role: "status" });
-  private readonly nothing = element("div", "hbj-rest", {}, "No job matches.");
-  private source: Source;
-  private jobs: Uint32Array = new Uint32Array();
-  private ranks: Float64Array | null = null;
-  private sortedBy: { field: Field; descending: boolean };
-  private current = 0;
-  private marked: number | null = null;
+  readonly #states = element("select", "hbj-input", { "aria-label": "Show jobs in state" });
+  readonly #groups: GroupFilter;
+  readonly #said = element("span", "hbj-muted", { role: "status" });
+  readonly #nothing = element("div", "hbj-rest", {}, "No job matches.");
+  #source: Source;
+  #jobs: Uint32Array = new Uint32Array();
+  #ranks: Float64Array | null = null;
+  #sortedBy: { field: Field; descending: boolean };
+  #current = 0;
+  #marked: number | null = null;
   /** The marked job is still to be brought into sight: not before there is something to see, as in a tab that is closed. */
-  private toShow = false;
-  private readonly resting: Rest;
+  #toShow = false;
+  readonly #resting: Rest;
 
   constructor(host: Host, run: Run, columns: Columns, signal: AbortSignal) {
-    this.host = host;
-    this.columns = columns;
-    this.source = { run, columns, nowMs: run.nowMs() };
-    this.resting = new Rest(() => this.update(this.source.run), REST_MS, signal);
-    this.sortedBy = { field: fieldOf("number"), descending: false };
-    this.groups = new GroupFilter(host, columns, () => this.again(), signal);
-    const tools = element("div", "hbj-tools", {}, this.search, this.states, this.groups.element, this.said);
-    this.states.append(...["", ...SEGMENTS.map(({ name }) => name)].map(option));
-    this.head.append(...FIELDS.map((field) => this.headCell(field, signal)));
-    this.grid.append(element("div", "", { role: "rowgroup" }, this.head), this.rows.element);
-    setAttribute(this.grid, "aria-colcount", String(FIELDS.length));
-    this.element = element("div", "hbj-jobs", {}, tools, this.grid, this.nothing);
-    this.listen(signal);
+    this.#host = host;
+    this.#columns = columns;
+    this.#source = { run, columns, nowMs: run.nowMs() };
+    this.#resting = new Rest(() => this.update(this.#source.run), REST_MS, signal);
+    this.#sortedBy = { field: fieldOf("number"), descending: false };
+    this.#groups = new GroupFilter(host, columns, () => this.#again(), signal);
+    const tools = element(
+      "div",
+      "hbj-tools",
+      {},
+      this.#search,
+      this.#states,
+      this.#groups.element,
+      this.#said,
+    );
+    this.#states.append(...["", ...SEGMENTS.map(({ name }) => name)].map(option));
+    this.#head.append(...FIELDS.map((field) => this.#headCell(field, signal)));
+    this.#grid.append(element("div", "", { role: "rowgroup" }, this.#head), this.#rows.element);
+    setAttribute(this.#grid, "aria-colcount", String(FIELDS.length));
+    this.element = element("div", "hbj-jobs", {}, tools, this.#grid, this.#nothing);
+    this.#listen(signal);
   }
 
   update(run: Run): void {
-    this.columns.update(run, this.groups.any ? GROUPED_COLUMNS : TABLE_COLUMNS);
-    this.groups.update(run);
-    this.source = { run, columns: this.columns, nowMs: run.nowMs() };
-    this.resting.work(`${run.seq} ${this.columns.version}`, () => this.arrange());
-    this.paint();
+    this.#columns.update(run, this.#groups.any ? GROUPED_COLUMNS : TABLE_COLUMNS);
+    this.#groups.update(run);
+    this.#source = { run, columns: this.#columns, nowMs: run.nowMs() };
+    this.#resting.work(`${run.seq} ${this.#columns.version}`, () => this.#arrange());
+    this.#paint();
   }
 
   mark(job: number | null): void {
-    this.marked = job;
-    this.toShow = job !== null;
-    this.paint();
+    this.#marked = job;
+    this.#toShow = job !== null;
+    this.#paint();
   }
 
   /** Filters and sorts again. */
-  private arrange(): void {
-    const { run } = this.source;
-    this.jobs = filterJobs(run, this.search.value, this.segment(), (job) => this.groups.has(job));
-    const { field, descending } = this.sortedBy;
-    if (field.name !== "number" || descending) sortByNumber(this.jobs, this.keys(field), descending);
-    const all = this.jobs.length === run.n;
+  #arrange(): void {
+    const { run } = this.#source;
+    this.#jobs = filterJobs(run, this.#search.value, this.#segment(), (job) => this.#groups.has(job));
+    const { field, descending } = this.#sortedBy;
+    if (field.name !== "number" || descending) sortByNumber(this.#jobs, this.#keys(field), descending);
+    const all = this.#jobs.length === run.n;
     setText(
-      this.said,
-      all ? plural(run.n, "job") : `${formatCount(this.jobs.length)} of ${plural(run.n, "job")}`,
+      this.#said,
+      all ? plural(run.n, "job") : `${formatCount(this.#jobs.length)} of ${plural(run.n, "job")}`,
     );
-    setHidden(this.nothing, this.jobs.length > 0);
-    setAttribute(this.grid, "aria-rowcount", String(this.jobs.length + 1));
-    this.rows.element.style.height = `${this.jobs.length * ROW_PX}px`;
-    this.current = Math.max(0, Math.min(this.current, this.jobs.length - 1));
+    setHidden(this.#nothing, this.#jobs.length > 0);
+    setAttribute(this.#grid, "aria-rowcount", String(this.#jobs.length + 1));
+    this.#rows.element.style.height = `${this.#jobs.length * ROW_PX}px`;
+    this.#current = Math.max(0, Math.min(this.#current, this.#jobs.length - 1));
   }
 
-  private keys(field: Field): Float64Array {
-    const { run } = this.source;
+  #keys(field: Field): Float64Array {
+    const { run } = this.#source;
     if (field.name === "name") {
-      this.ranks ??= nameRanks(run.n, (job) => run.name(job));
-      return this.ranks;
+      this.#ranks ??= nameRanks(run.n, (job) => run.name(job));
+      return this.#ranks;
     }
     const keys = new Float64Array(run.n);
-    for (const job of this.jobs) keys[job] = field.key(this.source, job);
+    for (const job of this.#jobs) keys[job] = field.key(this.#source, job);
     return keys;
   }
 
-  private paint(): void {
-    if (this.toShow && this.grid.clientHeight) {
-      this.toShow = false;
-      this.show(Math.max(0, this.jobs.indexOf(this.marked ?? 0)));
+  #paint(): void {
+    if (this.#toShow && this.#grid.clientHeight) {
+      this.#toShow = false;
+      this.#show(Math.max(0, this.#jobs.indexOf(this.#marked ?? 0)));
     }
-    const height = Math.min(MAX_HEIGHT_PX, this.grid.clientHeight || MAX_HEIGHT_PX);
-    const sight = rowsInSight(this.grid.scrollTop, height, ROW_PX, this.jobs.length);
-    this.rows.paint(sight, this.jobs, this.source, this.current, this.marked);
+    const height = Math.min(MAX_HEIGHT_PX, this.#grid.clientHeight || MAX_HEIGHT_PX);
+    const sight = rowsInSight(this.#grid.scrollTop, height, ROW_PX, this.#jobs.length);
+    this.#rows.paint(sight, this.#jobs, this.#source, this.#current, this.#marked);
   }
 
-  private segment(): SegmentName | "" {
-    return SEGMENTS.find(({ name }) => name === this.states.value)?.name ?? "";
+  #segment(): SegmentName | "" {
+    return SEGMENTS.find(({ name }) => name === this.#states.value)?.name ?? "";
   }
 
-  private headCell(field: Field, signal: AbortSignal): HTMLElement {
+  #headCell(field: Field, signal: AbortSignal): HTMLElement {
     const sort = element("button", "hbj-sort", { type: "button" }, field.title);
-    sort.addEventListener("click", () => this.sortBy(field), { signal });
+    sort.addEventListener("click", () => this.#sortBy(field), { signal });
     const role = { role: "columnheader", "data-field": field.name, "aria-sort": "none" };
     const cell = element("span", `hbj-td hbj-f-${field.name}`, role, sort);
     if (field.name === "number") cell.setAttribute("aria-sort", "ascending");
     return cell;
   }
 
-  private sortBy(field: Field): void {
-    const again = this.sortedBy.field === field;
+  #sortBy(field: Field): void {
+    const again = this.#sortedBy.field === field;
     const first = field.number && field.name !== "number";
-    this.sortedBy = { field, descending: again ? !this.sortedBy.descending : first };
-    for (const cell of this.head.children) {
+    this.#sortedBy = { field, descending: again ? !this.#sortedBy.descending : first };
+    for (const cell of this.#head.children) {
       const mine = cell.getAttribute("data-field") === field.name;
-      const order = this.sortedBy.descending ? "descending" : "ascending";
+      const order = this.#sortedBy.descending ? "descending" : "ascending";
       setAttribute(cell, "aria-sort", mine ? order : "none");
     }
-    this.again();
+    this.#again();
   }
 
-  private again(): void {
-    this.resting.forget();
-    this.grid.scrollTop = 0;
-    this.current = 0;
-    this.update(this.source.run);
+  #again(): void {
+    this.#resting.forget();
+    this.#grid.scrollTop = 0;
+    this.#current = 0;
+    this.update(this.#source.run);
   }
 
-  private listen(signal: AbortSignal): void {
-    this.search.addEventListener("input", () => this.again(), { signal });
-    this.states.addEventListener("change", () => this.again(), { signal });
-    this.grid.addEventListener("scroll", () => this.paint(), { signal, passive: true });
-    this.grid.addEventListener("click", (event) => this.onClick(event), { signal });
-    this.grid.addEventListener("keydown", (event) => this.onKey(event), { signal });
-    const resized = new ResizeObserver(() => this.paint());
-    resized.observe(this.grid);
+  #listen(signal: AbortSignal): void {
+    this.#search.addEventListener("input", () => this.#again(), { signal });
+    this.#states.addEventListener("change", () => this.#again(), { signal });
+    this.#grid.addEventListener("scroll", () => this.#paint(), { signal, passive: true });
+    this.#grid.addEventListener("click", (event) => this.#onClick(event), { signal });
+    this.#grid.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+    const resized = new ResizeObserver(() => this.#paint());
+    resized.observe(this.#grid);
     signal.addEventListener("abort", () => resized.disconnect(), { once: true });
   }
 
-  private onClick(event: Event): void {
+  #onClick(event: Event): void {
     const row = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-index]") : null;
     if (!row) return;
-    this.focus(Number(row.dataset.index));
-    this.host.openJob(Number(row.dataset.job));
+    this.#focus(Number(row.dataset.index));
+    this.#host.openJob(Number(row.dataset.job));
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     if (isHeld(event)) return;
     if (!(event.target instanceof Element) || !event.target.closest("[data-index]")) return;
-    const last = this.jobs.length - 1;
-    const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW_PX) - 2);
+    const last = this.#jobs.length - 1;
+    const page = Math.max(1, Math.floor(this.#grid.clientHeight / ROW_PX) - 2);
     const targets: Record<string, number> = {
-      ArrowDown: this.current + 1,
-      ArrowUp: this.current - 1,
-      PageDown: this.current + page,
-      PageUp: this.current - page,
+      ArrowDown: this.#current + 1,
+      ArrowUp: this.#current - 1,
+      PageDown: this.#current + page,
+      PageUp: this.#current - page,
       Home: 0,
       End: last,
     };
     const next = targets[event.key];
-    const job = this.jobs[this.current];
-    if (next !== undefined) this.focus(Math.max(0, Math.min(last, next)));
-    else if (job !== undefined && (event.key === "Enter" || event.key === " ")) this.host.openJob(job);
+    const job = this.#jobs[this.#current];
+    if (next !== undefined) this.#focus(Math.max(0, Math.min(last, next)));
+    else if (job !== undefined && (event.key === "Enter" || event.key === " ")) this.#host.openJob(job);
     else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
-  private show(index: number): void {
-    this.current = index;
+  #show(index: number): void {
+    this.#current = index;
     const top = index * ROW_PX;
-    const least = top + 2 * ROW_PX - this.grid.clientHeight;
-    this.grid.scrollTop = Math.max(least, Math.min(top, this.grid.scrollTop));
+    const least = top + 2 * ROW_PX - this.#grid.clientHeight;
+    this.#grid.scrollTop = Math.max(least, Math.min(top, this.#grid.scrollTop));
   }
 
-  private focus(index: number): void {
-    this.show(index);
-    this.paint();
-    this.rows.focus(index);
+  #focus(index: number): void {
+    this.#show(index);
+    this.#paint();
+    this.#rows.focus(index);
   }
 }
 

@@ -34,113 +34,117 @@ const LEGEND = [
 
 export class Timeline implements Panel {
   readonly element: HTMLElement;
-  private readonly host: Host;
-  private readonly columns: Columns;
-  private readonly canvas = element("canvas", "hbj-gantt", { "aria-hidden": "true" });
-  private readonly space = element("div", "hbj-gantt-space", {}, this.canvas);
-  private readonly viewport = element("div", "hbj-timeline", { role: "group", tabindex: 0 }, this.space);
-  private readonly said = element("div", "hbj-said", { role: "status" }, HINT);
-  private readonly nothing = element("div", "hbj-rest", {}, "No job has begun yet.");
-  private run: Run;
-  private marked: number | null = null;
-  private lanes: Lanes;
-  private queue: Float64Array = new Float64Array(1);
-  private zoom = 1;
-  private current: number | null = null;
-  private readonly resting: Rest;
+  readonly #host: Host;
+  readonly #columns: Columns;
+  readonly #canvas = element("canvas", "hbj-gantt", { "aria-hidden": "true" });
+  readonly #space = element("div", "hbj-gantt-space", {}, this.#canvas);
+  readonly #viewport = element("div", "hbj-timeline", { role: "group", tabindex: 0 }, this.#space);
+  readonly #said = element("div", "hbj-said", { role: "status" }, HINT);
+  readonly #nothing = element("div", "hbj-rest", {}, "No job has begun yet.");
+  #run: Run;
+  #marked: number | null = null;
+  #lanes: Lanes;
+  #queue: Float64Array = new Float64Array(1);
+  #zoom = 1;
+  #current: number | null = null;
+  readonly #resting: Rest;
 
   constructor(host: Host, run: Run, columns: Columns, signal: AbortSignal) {
-    this.host = host;
-    this.columns = columns;
-    this.run = run;
-    this.resting = new Rest(() => this.update(this.run), REST_MS, signal);
-    this.lanes = laneJobs(0, columns, run.nowMs());
+    this.#host = host;
+    this.#columns = columns;
+    this.#run = run;
+    this.#resting = new Rest(() => this.update(this.#run), REST_MS, signal);
+    this.#lanes = laneJobs(0, columns, run.nowMs());
     const legend = element("div", "hbj-legend", {}, ...LEGEND.map(legendItem));
     const zooms = [
-      button("hbj-zoom", "−", () => this.zoomBy(1 / 2), signal),
-      button("hbj-zoom", "+", () => this.zoomBy(2), signal),
-      button("", "Fit", () => this.zoomBy(0), signal),
+      button("hbj-zoom", "−", () => this.#zoomBy(1 / 2), signal),
+      button("hbj-zoom", "+", () => this.#zoomBy(2), signal),
+      button("", "Fit", () => this.#zoomBy(0), signal),
     ];
     ["Zoom out", "Zoom in", "Show the whole run"].forEach((label, at) => {
       zooms[at]?.setAttribute("aria-label", label);
     });
     const tools = element("div", "hbj-tools", {}, legend, ...zooms);
-    this.element = element("div", "hbj-time", {}, tools, this.viewport, this.nothing, this.said);
-    this.listen(signal);
+    this.element = element("div", "hbj-time", {}, tools, this.#viewport, this.#nothing, this.#said);
+    this.#listen(signal);
   }
 
   update(run: Run): void {
-    this.run = run;
-    this.columns.update(run, NEEDS);
-    this.resting.work(`${run.seq} ${this.columns.version}`, () => this.make());
-    this.draw();
+    this.#run = run;
+    this.#columns.update(run, NEEDS);
+    this.#resting.work(`${run.seq} ${this.#columns.version}`, () => this.#make());
+    this.#draw();
   }
 
   mark(job: number | null): void {
-    this.marked = job;
-    if (job === null || job === this.current || !this.lanes.lanes.some((jobs) => jobs.includes(job))) return;
-    this.reveal(job);
+    this.#marked = job;
+    if (job === null || job === this.#current || !this.#lanes.lanes.some((jobs) => jobs.includes(job)))
+      return;
+    this.#reveal(job);
   }
 
-  private make(): void {
-    const { run, columns } = this;
-    this.lanes = laneJobs(run.n, columns, run.nowMs());
-    this.queue = inUse(waits(run, columns), this.lanes.fromMs, this.lanes.toMs, QUEUE_BINS);
-    const nLanes = this.lanes.lanes.length;
-    setHidden(this.nothing, nLanes > 0);
-    setHidden(this.viewport, nLanes === 0);
-    if (this.current === null) this.mark(this.marked);
-    const what = `${plural(run.n, "job")} on ${plural(nLanes, this.lanes.slotted ? "slot" : "row")}`;
+  #make(): void {
+    const run = this.#run;
+    const columns = this.#columns;
+    this.#lanes = laneJobs(run.n, columns, run.nowMs());
+    this.#queue = inUse(waits(run, columns), this.#lanes.fromMs, this.#lanes.toMs, QUEUE_BINS);
+    const nLanes = this.#lanes.lanes.length;
+    setHidden(this.#nothing, nLanes > 0);
+    setHidden(this.#viewport, nLanes === 0);
+    if (this.#current === null) this.mark(this.#marked);
+    const what = `${plural(run.n, "job")} on ${plural(nLanes, this.#lanes.slotted ? "slot" : "row")}`;
     setAttribute(
-      this.viewport,
+      this.#viewport,
       "aria-label",
       `Timeline of ${what}; arrow keys move from job to job, Enter opens one`,
     );
   }
 
-  private get width(): number {
-    return this.viewport.clientWidth || DEFAULT_WIDTH_PX;
+  get #width(): number {
+    return this.#viewport.clientWidth || DEFAULT_WIDTH_PX;
   }
 
-  private get lanePx(): number {
-    const fair = (MAX_HEIGHT_PX - TOP_PX) / Math.max(1, this.lanes.lanes.length);
+  get #lanePx(): number {
+    const fair = (MAX_HEIGHT_PX - TOP_PX) / Math.max(1, this.#lanes.lanes.length);
     return Math.floor(Math.max(LANE_PX.least, Math.min(LANE_PX.most, fair)));
   }
 
-  private get msPerPx(): number {
-    const spanMs = Math.max(1, this.lanes.toMs - this.lanes.fromMs);
-    return spanMs / (Math.max(1, this.width - LEFT_PX - 8) * this.zoom);
+  get #msPerPx(): number {
+    const spanMs = Math.max(1, this.#lanes.toMs - this.#lanes.fromMs);
+    return spanMs / (Math.max(1, this.#width - LEFT_PX - 8) * this.#zoom);
   }
 
-  private draw(): void {
-    const { lanes, width, lanePx } = this;
+  #draw(): void {
+    const lanes = this.#lanes;
+    const width = this.#width;
+    const lanePx = this.#lanePx;
     const whole = TOP_PX + lanes.lanes.length * lanePx + 4;
     const height = Math.min(MAX_HEIGHT_PX, whole);
     // The scroll bar below takes its room from the viewport.
-    this.viewport.style.height = `${height + this.viewport.offsetHeight - this.viewport.clientHeight}px`;
-    this.space.style.width = `${LEFT_PX + (width - LEFT_PX) * this.zoom}px`;
-    this.space.style.height = `${whole}px`;
-    const pen = this.prepared(width, height);
+    this.#viewport.style.height = `${height + this.#viewport.offsetHeight - this.#viewport.clientHeight}px`;
+    this.#space.style.width = `${LEFT_PX + (width - LEFT_PX) * this.#zoom}px`;
+    this.#space.style.height = `${whole}px`;
+    const pen = this.#prepared(width, height);
     if (!pen) return;
     const { fontFamily } = getComputedStyle(this.element);
-    const { scrollLeft, scrollTop } = this.viewport;
-    const leftMs = lanes.fromMs + scrollLeft * this.msPerPx;
-    const rest = { leftMs, msPerPx: this.msPerPx, scrollPx: scrollTop, lanePx, width, height };
+    const { scrollLeft, scrollTop } = this.#viewport;
+    const leftMs = lanes.fromMs + scrollLeft * this.#msPerPx;
+    const rest = { leftMs, msPerPx: this.#msPerPx, scrollPx: scrollTop, lanePx, width, height };
     const scene: Scene = {
-      run: this.run,
-      columns: this.columns,
+      run: this.#run,
+      columns: this.#columns,
       lanes,
-      queue: this.queue,
-      current: this.current,
+      queue: this.#queue,
+      current: this.#current,
       ...rest,
     };
     drawGantt(pen, scene, coloursOf(this.element), `11px ${fontFamily}`);
   }
 
   /** The canvas in the size of the viewport, sharp on every screen. */
-  private prepared(width: number, height: number): CanvasRenderingContext2D | null {
+  #prepared(width: number, height: number): CanvasRenderingContext2D | null {
     const sharp = window.devicePixelRatio || 1;
-    const { canvas } = this;
+    const canvas = this.#canvas;
     if (canvas.width !== Math.round(width * sharp) || canvas.height !== Math.round(height * sharp)) {
       canvas.width = Math.round(width * sharp);
       canvas.height = Math.round(height * sharp);
@@ -153,53 +157,55 @@ export class Timeline implements Panel {
   }
 
   /** Keeps what is in the middle there; 0 shows everything. */
-  private zoomBy(factor: number): void {
-    const half = (this.width - LEFT_PX) / 2;
-    const middleMs = (this.viewport.scrollLeft + half) * this.msPerPx;
-    this.zoom = factor === 0 ? 1 : Math.max(1, Math.min(MAX_ZOOM, this.zoom * factor));
-    this.draw();
-    this.viewport.scrollLeft = middleMs / this.msPerPx - half;
-    this.draw();
+  #zoomBy(factor: number): void {
+    const half = (this.#width - LEFT_PX) / 2;
+    const middleMs = (this.#viewport.scrollLeft + half) * this.#msPerPx;
+    this.#zoom = factor === 0 ? 1 : Math.max(1, Math.min(MAX_ZOOM, this.#zoom * factor));
+    this.#draw();
+    this.#viewport.scrollLeft = middleMs / this.#msPerPx - half;
+    this.#draw();
   }
 
-  private listen(signal: AbortSignal): void {
-    const { viewport } = this;
-    viewport.addEventListener("scroll", () => this.draw(), { signal, passive: true });
-    viewport.addEventListener("pointermove", (event) => this.point(this.jobUnder(event)), { signal });
-    viewport.addEventListener("click", (event) => this.open(this.jobUnder(event)), { signal });
-    viewport.addEventListener("keydown", (event) => this.onKey(event), { signal });
-    viewport.addEventListener("wheel", (event) => this.onWheel(event), { signal });
-    const resized = new ResizeObserver(() => this.draw());
+  #listen(signal: AbortSignal): void {
+    const viewport = this.#viewport;
+    viewport.addEventListener("scroll", () => this.#draw(), { signal, passive: true });
+    viewport.addEventListener("pointermove", (event) => this.#point(this.#jobUnder(event)), { signal });
+    viewport.addEventListener("click", (event) => this.#open(this.#jobUnder(event)), { signal });
+    viewport.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+    viewport.addEventListener("wheel", (event) => this.#onWheel(event), { signal });
+    const resized = new ResizeObserver(() => this.#draw());
     resized.observe(this.element);
     signal.addEventListener("abort", () => resized.disconnect(), { once: true });
   }
 
-  private jobUnder(event: MouseEvent): number | null {
-    const box = this.viewport.getBoundingClientRect();
-    const x = event.clientX - box.left - this.viewport.clientLeft - LEFT_PX;
-    const y = event.clientY - box.top - this.viewport.clientTop - TOP_PX;
+  #jobUnder(event: MouseEvent): number | null {
+    const box = this.#viewport.getBoundingClientRect();
+    const x = event.clientX - box.left - this.#viewport.clientLeft - LEFT_PX;
+    const y = event.clientY - box.top - this.#viewport.clientTop - TOP_PX;
     if (y < 0) return null;
-    const lane = Math.floor((y + this.viewport.scrollTop) / this.lanePx);
-    const momentMs = this.lanes.fromMs + (x + this.viewport.scrollLeft) * this.msPerPx;
-    return jobAt(this.lanes, this.lanes.lanes[lane], momentMs, SLACK_PX * this.msPerPx);
+    const lane = Math.floor((y + this.#viewport.scrollTop) / this.#lanePx);
+    const momentMs = this.#lanes.fromMs + (x + this.#viewport.scrollLeft) * this.#msPerPx;
+    return jobAt(this.#lanes, this.#lanes.lanes[lane], momentMs, SLACK_PX * this.#msPerPx);
   }
 
-  private point(job: number | null): void {
-    if (job === null || job === this.current) return;
-    this.current = job;
-    setText(this.said, this.describe(job));
-    this.draw();
+  #point(job: number | null): void {
+    if (job === null || job === this.#current) return;
+    this.#current = job;
+    setText(this.#said, this.#describe(job));
+    this.#draw();
   }
 
-  private open(job: number | null): void {
+  #open(job: number | null): void {
     if (job === null) return;
-    this.point(job);
-    this.host.openJob(job);
+    this.#point(job);
+    this.#host.openJob(job);
   }
 
   /** "fit-3, succeeded: queued 2.0 s, input 0.1 s, ran 3.0 s, output <0.1 s". */
-  private describe(job: number): string {
-    const { columns, lanes, run } = this;
+  #describe(job: number): string {
+    const columns = this.#columns;
+    const lanes = this.#lanes;
+    const run = this.#run;
     const moments = NEEDS.slice(0, 5).map((name) => columns.value(name, job));
     const [ready, started, main, output] = moments;
     const begin = started ?? Number.NaN;
@@ -216,27 +222,32 @@ export class Timeline implements Panel {
     return `${run.name(job)}, ${WORDS[run.stateOf(job)]}: ${told.join(", ")}`;
   }
 
-  private onWheel(event: WheelEvent): void {
+  #onWheel(event: WheelEvent): void {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    this.zoomBy(event.deltaY < 0 ? 1.25 : 0.8);
+    this.#zoomBy(event.deltaY < 0 ? 1.25 : 0.8);
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     if (isHeld(event)) return;
-    if (event.key === "Enter" || event.key === " ") this.open(this.current);
-    else if (!this.move(event.key)) return;
+    if (event.key === "Enter" || event.key === " ") this.#open(this.#current);
+    else if (!this.#move(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   }
 
-  private move(key: string): boolean {
-    const { lanes } = this.lanes;
-    const at = lanes.findIndex((jobs) => this.current !== null && jobs.includes(this.current));
+  #move(key: string): boolean {
+    const { lanes } = this.#lanes;
+    const at = lanes.findIndex((jobs) => this.#current !== null && jobs.includes(this.#current));
     const lane = lanes[Math.max(0, at)] ?? new Uint32Array();
-    const index = this.current === null ? -1 : lane.indexOf(this.current);
+    const index = this.#current === null ? -1 : lane.indexOf(this.#current);
     const beside = (step: number): number | null =>
-      jobAt(this.lanes, lanes[at + step], this.lanes.begin[this.current ?? 0] ?? 0, Number.POSITIVE_INFINITY);
+      jobAt(
+        this.#lanes,
+        lanes[at + step],
+        this.#lanes.begin[this.#current ?? 0] ?? 0,
+        Number.POSITIVE_INFINITY,
+      );
     const targets: Record<string, () => number | null | undefined> = {
       ArrowLeft: () => lane[Math.max(0, index - 1)],
       ArrowRight: () => lane[Math.min(lane.length - 1, index + 1)],
@@ -248,20 +259,23 @@ export class Timeline implements Panel {
     const target = targets[key];
     if (!target) return false;
     const job = target();
-    if (job !== undefined && job !== null) this.reveal(job);
+    if (job !== undefined && job !== null) this.#reveal(job);
     return true;
   }
 
   /** Chooses a job and brings its bar into sight. */
-  private reveal(job: number): void {
-    const { viewport, lanes, msPerPx, lanePx } = this;
+  #reveal(job: number): void {
+    const viewport = this.#viewport;
+    const lanes = this.#lanes;
+    const msPerPx = this.#msPerPx;
+    const lanePx = this.#lanePx;
     const x = ((lanes.begin[job] ?? 0) - lanes.fromMs) / msPerPx;
     const y = lanes.lanes.findIndex((jobs) => jobs.includes(job)) * lanePx;
-    if (x < viewport.scrollLeft || x > viewport.scrollLeft + this.width - LEFT_PX)
+    if (x < viewport.scrollLeft || x > viewport.scrollLeft + this.#width - LEFT_PX)
       viewport.scrollLeft = x - 40;
     const room = viewport.clientHeight - TOP_PX - lanePx;
     viewport.scrollTop = Math.max(y - room, Math.min(y, viewport.scrollTop));
-    this.point(job);
+    this.#point(job);
   }
 }
 

@@ -19,31 +19,31 @@ const SIGNED: readonly StateName[] = ["failed", "error", "running"];
 
 export class CellRow {
   readonly element = element("div", "hbj-row");
-  private readonly cells: HTMLElement[] = [];
-  private readonly signs: boolean;
-  private row = -1;
+  readonly #cells: HTMLElement[] = [];
+  readonly #signs: boolean;
+  #row = -1;
 
   /** `signs`: every state has its sign, as there is room for it. */
   constructor(columns: number, signs: boolean) {
-    this.signs = signs;
-    for (let i = 0; i < columns; i++) this.cells.push(element("button", "hbj-cell", { type: "button" }));
+    this.#signs = signs;
+    for (let i = 0; i < columns; i++) this.#cells.push(element("button", "hbj-cell", { type: "button" }));
   }
 
   /** Puts this row in the place of the `row`-th and shows its jobs. */
   paint(row: number, pitchPx: number, view: CellView): void {
-    if (row !== this.row) this.element.style.top = `${row * pitchPx}px`;
-    const first = row * this.cells.length;
-    this.cells.forEach((cell, column) => {
-      this.paintCell(cell, first + column, row !== this.row, view);
+    if (row !== this.#row) this.element.style.top = `${row * pitchPx}px`;
+    const first = row * this.#cells.length;
+    this.#cells.forEach((cell, column) => {
+      this.#paintCell(cell, first + column, row !== this.#row, view);
     });
-    this.row = row;
+    this.#row = row;
   }
 
   focus(column: number): void {
-    this.cells[column]?.focus({ preventScroll: true });
+    this.#cells[column]?.focus({ preventScroll: true });
   }
 
-  private paintCell(cell: HTMLElement, index: number, moved: boolean, view: CellView): void {
+  #paintCell(cell: HTMLElement, index: number, moved: boolean, view: CellView): void {
     const job = view.jobs[index];
     if (job === undefined) {
       cell.remove();
@@ -62,13 +62,13 @@ export class CellRow {
     cell.dataset.job = String(job);
     cell.dataset.index = String(index);
     setAttribute(cell, "aria-label", `${view.run.name(job)}, ${WORDS[state]}`);
-    if (changed) this.paintState(cell, state);
+    if (changed) this.#paintState(cell, state);
   }
 
-  private paintState(cell: HTMLElement, state: StateName): void {
+  #paintState(cell: HTMLElement, state: StateName): void {
     cell.dataset.state = state;
     const sign = cell.firstElementChild;
-    if (!this.signs && !SIGNED.includes(state)) sign?.remove();
+    if (!this.#signs && !SIGNED.includes(state)) sign?.remove();
     else if (sign instanceof SVGElement) setGlyph(sign, state);
     else cell.append(glyph(state));
   }
@@ -77,23 +77,23 @@ export class CellRow {
 /** The rows that exist, by their number. */
 export class CellRows {
   readonly element = element("div", "hbj-rows");
-  private readonly rows = new Map<number, CellRow>();
-  private readonly signs: boolean;
-  private columns = 0;
+  readonly #rows = new Map<number, CellRow>();
+  readonly #signs: boolean;
+  #columns = 0;
 
   constructor(signs: boolean) {
-    this.signs = signs;
+    this.#signs = signs;
   }
 
   /** Shows rows `first` to `end` (exclusive) and no others. */
   paint(first: number, end: number, columns: number, pitchPx: number, view: CellView): void {
-    if (columns !== this.columns) this.clear();
-    this.columns = columns;
-    const spare = [...this.rows].filter(([row]) => row < first || row >= end);
-    for (const [row] of spare) this.rows.delete(row);
+    if (columns !== this.#columns) this.#clear();
+    this.#columns = columns;
+    const spare = [...this.#rows].filter(([row]) => row < first || row >= end);
+    for (const [row] of spare) this.#rows.delete(row);
     for (let row = first; row < end; row++) {
-      const shown = this.rows.get(row) ?? spare.pop()?.[1] ?? new CellRow(columns, this.signs);
-      this.rows.set(row, shown);
+      const shown = this.#rows.get(row) ?? spare.pop()?.[1] ?? new CellRow(columns, this.#signs);
+      this.#rows.set(row, shown);
       if (!shown.element.isConnected) this.element.append(shown.element);
       shown.paint(row, pitchPx, view);
     }
@@ -101,11 +101,11 @@ export class CellRows {
   }
 
   focus(index: number): void {
-    this.rows.get(Math.floor(index / this.columns))?.focus(index % this.columns);
+    this.#rows.get(Math.floor(index / this.#columns))?.focus(index % this.#columns);
   }
 
-  private clear(): void {
-    this.rows.clear();
+  #clear(): void {
+    this.#rows.clear();
     this.element.replaceChildren();
   }
 }

@@ -11,24 +11,24 @@ const MAX_LISTED = 20;
 
 export class Failures {
   readonly element: HTMLElement;
-  private readonly title = element("div", "hbj-section-title");
-  private readonly list = element("div", "hbj-failure-list");
-  private readonly rest = element("div", "hbj-rest");
-  private readonly open: (job: number) => void;
-  private readonly signal: AbortSignal;
-  private readonly items = new Map<number, { said: string; element: HTMLDetailsElement }>();
+  readonly #title = element("div", "hbj-section-title");
+  readonly #list = element("div", "hbj-failure-list");
+  readonly #rest = element("div", "hbj-rest");
+  readonly #open: (job: number) => void;
+  readonly #signal: AbortSignal;
+  readonly #items = new Map<number, { said: string; element: HTMLDetailsElement }>();
 
   /** `open` shows the details of a job. */
   constructor(open: (job: number) => void, signal: AbortSignal) {
-    this.open = open;
-    this.signal = signal;
+    this.#open = open;
+    this.#signal = signal;
     this.element = element(
       "section",
       "hbj-failures",
       { "aria-label": "Failed jobs" },
-      this.title,
-      this.list,
-      this.rest,
+      this.#title,
+      this.#list,
+      this.#rest,
     );
   }
 
@@ -37,34 +37,34 @@ export class Failures {
     const listed = run.failures.slice(0, MAX_LISTED);
     const nFailed = Math.max(listed.length, (run.counts[5] ?? 0) + (run.counts[6] ?? 0));
     setHidden(this.element, listed.length === 0);
-    setText(this.title, `${plural(nFailed, "job")} failed`);
-    setText(this.rest, `${listed.length} of ${formatCount(nFailed)} shown.`);
-    setHidden(this.rest, nFailed <= listed.length);
+    setText(this.#title, `${plural(nFailed, "job")} failed`);
+    setText(this.#rest, `${listed.length} of ${formatCount(nFailed)} shown.`);
+    setHidden(this.#rest, nFailed <= listed.length);
     const jobs = new Set(listed.map((failure) => failure.job));
-    for (const [job, item] of this.items) {
+    for (const [job, item] of this.#items) {
       if (jobs.has(job)) continue;
       item.element.remove();
-      this.items.delete(job);
+      this.#items.delete(job);
     }
     listed.forEach((failure, index) => {
-      const item = this.item(failure, index === 0);
-      const here = this.list.children[index] ?? null;
+      const item = this.#item(failure, index === 0);
+      const here = this.#list.children[index] ?? null;
       if (here === item) return;
-      this.list.insertBefore(item, here);
+      this.#list.insertBefore(item, here);
       showEnd(item);
     });
   }
 
-  private item(failure: Failure, first: boolean): HTMLElement {
+  #item(failure: Failure, first: boolean): HTMLElement {
     const said = JSON.stringify(failure);
-    const known = this.items.get(failure.job);
+    const known = this.#items.get(failure.job);
     if (known?.said === said) return known.element;
     const made = failureItem(failure);
-    made.append(button("hbj-more", "Details", () => this.open(failure.job), this.signal));
-    made.addEventListener("toggle", () => showEnd(made), { signal: this.signal });
-    made.open = known ? known.element.open : first && this.items.size === 0;
+    made.append(button("hbj-more", "Details", () => this.#open(failure.job), this.#signal));
+    made.addEventListener("toggle", () => showEnd(made), { signal: this.#signal });
+    made.open = known ? known.element.open : first && this.#items.size === 0;
     known?.element.remove();
-    this.items.set(failure.job, { said, element: made });
+    this.#items.set(failure.job, { said, element: made });
     return made;
   }
 }

@@ -13,51 +13,51 @@ export interface Receiver {
 type Letter = [message: KernelMessage, bytes: Uint8Array<ArrayBuffer>];
 
 export class Inbox {
-  private readonly model: Model;
-  private readonly receiver: Receiver;
-  private readonly held: Letter[] = [];
-  private inflating = false;
-  private disposed = false;
+  readonly #model: Model;
+  readonly #receiver: Receiver;
+  readonly #held: Letter[] = [];
+  #inflating = false;
+  #disposed = false;
 
   constructor(model: Model, receiver: Receiver) {
-    this.model = model;
-    this.receiver = receiver;
-    model.on("msg:custom", this.onMessage);
+    this.#model = model;
+    this.#receiver = receiver;
+    model.on("msg:custom", this.#onMessage);
   }
 
   /** Takes a message that came another way. */
   put(content: unknown, buffers: unknown): void {
-    this.onMessage(content, buffers);
+    this.#onMessage(content, buffers);
   }
 
   dispose(): void {
-    this.disposed = true;
-    this.model.off("msg:custom", this.onMessage);
+    this.#disposed = true;
+    this.#model.off("msg:custom", this.#onMessage);
   }
 
-  private readonly onMessage: CustomListener = (content, buffers) => {
+  readonly #onMessage: CustomListener = (content, buffers) => {
     if (!isKernelMessage(content)) return;
-    this.held.push([content, firstBuffer(buffers)]);
-    this.deliver();
+    this.#held.push([content, firstBuffer(buffers)]);
+    this.#deliver();
   };
 
-  private deliver(): void {
-    while (!this.inflating && !this.disposed) {
-      const letter = this.held.shift();
+  #deliver(): void {
+    while (!this.#inflating && !this.#disposed) {
+      const letter = this.#held.shift();
       if (!letter) return;
-      if ("deflate" in letter[0] && letter[0].deflate) void this.inflateThenDeliver(letter);
-      else this.receiver.receive(...letter);
+      if ("deflate" in letter[0] && letter[0].deflate) void this.#inflateThenDeliver(letter);
+      else this.#receiver.receive(...letter);
     }
   }
 
-  private async inflateThenDeliver([message, bytes]: Letter): Promise<void> {
-    this.inflating = true;
+  async #inflateThenDeliver([message, bytes]: Letter): Promise<void> {
+    this.#inflating = true;
     const inflated = await inflate(bytes).catch(() => null);
-    this.inflating = false;
-    if (this.disposed) return;
-    if (inflated) this.receiver.receive(message, inflated);
-    else this.receiver.fail("What the kernel sent could not be unpacked; run the cell again.");
-    this.deliver();
+    this.#inflating = false;
+    if (this.#disposed) return;
+    if (inflated) this.#receiver.receive(message, inflated);
+    else this.#receiver.fail("What the kernel sent could not be unpacked; run the cell again.");
+    this.#deliver();
   }
 }
 

@@ -33,63 +33,63 @@ export interface Waiting {
 
 /** The views of one place where the widget is shown. */
 export class Loader {
-  private readonly session: Session;
-  private readonly importModule: Import;
-  private readonly host: Host;
-  private readonly place: Element;
-  private readonly signal: AbortSignal;
-  private views: Views | null = null;
-  private waiting: Waiting[] = [];
+  readonly #session: Session;
+  readonly #importModule: Import;
+  readonly #host: Host;
+  readonly #place: Element;
+  readonly #signal: AbortSignal;
+  #views: Views | null = null;
+  #waiting: Waiting[] = [];
 
   /** Style sheets go into `place`. */
   constructor(session: Session, importModule: Import, host: Host, place: Element, signal: AbortSignal) {
-    this.session = session;
-    this.importModule = importModule;
-    this.host = host;
-    this.place = place;
-    this.signal = signal;
+    this.#session = session;
+    this.#importModule = importModule;
+    this.#host = host;
+    this.#place = place;
+    this.#signal = signal;
   }
 
   /** Gives the views to who waits for them, at once when they are there. */
   need(run: Run, waiting: Waiting): void {
-    if (this.views) {
-      waiting.ready(this.views);
+    if (this.#views) {
+      waiting.ready(this.#views);
       return;
     }
-    if (this.waiting.includes(waiting)) return;
+    if (this.#waiting.includes(waiting)) return;
     waiting.say(ASKING);
-    if (this.waiting.push(waiting) === 1) this.load(run);
+    if (this.#waiting.push(waiting) === 1) this.#load(run);
   }
 
-  private load(run: Run): void {
-    const slow = setTimeout(() => this.say(BUSY), SLOW_MS);
+  #load(run: Run): void {
+    const slow = setTimeout(() => this.#say(BUSY), SLOW_MS);
     const failed = (text: string): void => {
-      this.say(text);
-      this.waiting = [];
+      this.#say(text);
+      this.#waiting = [];
     };
-    const forget = this.session.ask({ kind: "views" }, (reply, bytes) => {
+    const forget = this.#session.ask({ kind: "views" }, (reply, bytes) => {
       clearTimeout(slow);
       if (reply.kind !== "views") {
         failed(reply.kind === "answer" ? reply.text : "The kernel gave another answer than was asked for.");
         return;
       }
       const style = element("style", "", {}, new TextDecoder().decode(bytes.subarray(reply.script)));
-      this.importModule(bytes.slice(0, reply.script)).then(
-        (make) => this.take(make, style, run),
+      this.#importModule(bytes.slice(0, reply.script)).then(
+        (make) => this.#take(make, style, run),
         () => failed("This page does not let the view be loaded."),
       );
     });
-    this.signal.addEventListener("abort", () => [clearTimeout(slow), forget()], { once: true });
+    this.#signal.addEventListener("abort", () => [clearTimeout(slow), forget()], { once: true });
   }
 
-  private say(text: string): void {
-    for (const { say } of this.waiting) say(text);
+  #say(text: string): void {
+    for (const { say } of this.#waiting) say(text);
   }
 
-  private take(make: MakeViews, style: Element, run: Run): void {
-    if (this.signal.aborted) return;
-    this.place.append(style);
-    this.views = make(this.host, this.session.run ?? run, this.signal);
-    for (const { ready } of this.waiting.splice(0)) ready(this.views);
+  #take(make: MakeViews, style: Element, run: Run): void {
+    if (this.#signal.aborted) return;
+    this.#place.append(style);
+    this.#views = make(this.#host, this.#session.run ?? run, this.#signal);
+    for (const { ready } of this.#waiting.splice(0)) ready(this.#views);
   }
 }

@@ -38,84 +38,84 @@ export class Session {
   run: Run | null = null;
   readonly trouble = new Trouble();
   cancelReport: CancelReport = { text: "", pending: false };
-  private readonly model: Model;
-  private readonly listeners = new Set<() => void>();
-  private readonly visibleViews = new Map<object, boolean>();
-  private readonly asked = new Map<number, Hear>();
+  readonly #model: Model;
+  readonly #listeners = new Set<() => void>();
+  readonly #visibleViews = new Map<object, boolean>();
+  readonly #asked = new Map<number, Hear>();
   /** Replies that came from the server. */
-  private readonly aside = new Set<number>();
-  private readonly stop = new AbortController();
+  readonly #aside = new Set<number>();
+  readonly #stop = new AbortController();
   /** The kernel did not answer in time, and has not answered since. */
-  private busy = false;
-  private readonly inbox: Inbox;
-  private readonly cancelling: Cancel;
-  private patience: ReturnType<typeof setTimeout> | undefined;
-  private neededMs = Number.NEGATIVE_INFINITY;
-  private nRequests = 0;
-  private toldVisible: boolean | null = null;
+  #busy = false;
+  readonly #inbox: Inbox;
+  readonly #cancelling: Cancel;
+  #patience: ReturnType<typeof setTimeout> | undefined;
+  #neededMs = Number.NEGATIVE_INFINITY;
+  #nRequests = 0;
+  #toldVisible: boolean | null = null;
 
   constructor(model: Model) {
-    this.model = model;
-    this.inbox = new Inbox(model, {
-      receive: (message, bytes) => this.receive(message, bytes),
-      fail: (text) => this.fail(text),
+    this.#model = model;
+    this.#inbox = new Inbox(model, {
+      receive: (message, bytes) => this.#receive(message, bytes),
+      fail: (text) => this.#fail(text),
     });
-    this.cancelling = new Cancel((report) => this.report(report));
-    for (const event of CLOSING_EVENTS) model.on(event, this.onClosed);
+    this.#cancelling = new Cancel((report) => this.#report(report));
+    for (const event of CLOSING_EVENTS) model.on(event, this.#onClosed);
   }
 
   close(): void {
-    clearTimeout(this.patience);
-    this.stop.abort();
-    this.cancelling.dispose();
-    this.inbox.dispose();
-    for (const event of CLOSING_EVENTS) this.model.off(event, this.onClosed);
-    this.listeners.clear();
-    this.asked.clear();
+    clearTimeout(this.#patience);
+    this.#stop.abort();
+    this.#cancelling.dispose();
+    this.#inbox.dispose();
+    for (const event of CLOSING_EVENTS) this.#model.off(event, this.#onClosed);
+    this.#listeners.clear();
+    this.#asked.clear();
   }
 
   /** Calls `listener` after every change; gives what stops it. */
   subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Asks for a snapshot; said by every view when it is rendered. */
   hello(): void {
-    this.patience ??= setTimeout(() => this.impatient(), PATIENCE_MS);
-    this.send({ kind: "hello", version: VERSION });
+    this.#patience ??= setTimeout(() => this.#impatient(), PATIENCE_MS);
+    this.#send({ kind: "hello", version: VERSION });
   }
 
   /** Tells the kernel once when the first view comes into sight and when the last one leaves it. */
   setVisible(view: object, visible: boolean | null): void {
-    if (visible === null) this.visibleViews.delete(view);
-    else this.visibleViews.set(view, visible);
-    if (this.visibleViews.size === 0) return;
-    const anyVisible = [...this.visibleViews.values()].includes(true);
-    if (anyVisible === this.toldVisible) return;
-    this.toldVisible = anyVisible;
-    this.send({ kind: "visible", visible: anyVisible });
+    if (visible === null) this.#visibleViews.delete(view);
+    else this.#visibleViews.set(view, visible);
+    if (this.#visibleViews.size === 0) return;
+    const anyVisible = [...this.#visibleViews.values()].includes(true);
+    if (anyVisible === this.#toldVisible) return;
+    this.#toldVisible = anyVisible;
+    this.#send({ kind: "visible", visible: anyVisible });
   }
 
   /** Asks; gives what forgets the question. */
   ask(question: Question, hear: Hear): () => void {
-    const request = ++this.nRequests;
+    const request = ++this.#nRequests;
     const message = { ...question, request };
     const stop = new AbortController();
-    this.asked.set(request, (reply, bytes) => {
+    this.#asked.set(request, (reply, bytes) => {
       stop.abort();
       hear(reply, bytes);
     });
-    if (!this.busy || !this.askServer(message, () => this.send(message))) {
-      this.send(message);
+    if (!this.#busy || !this.#askServer(message, () => this.#send(message))) {
+      this.#send(message);
       after(ASIDE_MS, stop.signal, () => {
-        this.busy = true;
-        this.askServer(message, () => {});
+        this.#busy = true;
+        this.#askServer(message, () => {});
       });
     }
     return () => {
       stop.abort();
-      this.asked.delete(request);
+      this.#asked.delete(request);
     };
   }
 
@@ -128,35 +128,36 @@ export class Session {
       told({ text, done: true, run });
     };
     const byKernel = (): void => {
-      const request = ++this.nRequests;
-      this.asked.set(request, (reply) => reply.kind === "answer" && hear(reply));
-      this.send({ ...deed, request });
+      const request = ++this.#nRequests;
+      this.#asked.set(request, (reply) => reply.kind === "answer" && hear(reply));
+      this.#send({ ...deed, request });
     };
     // A question tells whether the kernel is busy now.
     this.ask({ kind: "columns", names: ["attempt"], jobs: [0] }, () => {
       const { kind, ...part } = deed;
       const asked = { run: this.run?.head.id ?? "", action: kind, ...part };
       const server =
-        this.busy && askAside(asked, (answer) => (answer.ok ? hear(answer) : byKernel()), this.stop.signal);
+        this.#busy && askAside(asked, (answer) => (answer.ok ? hear(answer) : byKernel()), this.#stop.signal);
       if (!server) byKernel();
     });
   }
 
   /** Shows another run in a tab; false where there is no JupyterLab. */
   openRun(run: string): boolean {
-    return askAside({ run, action: "open" }, () => {}, this.stop.signal);
+    return askAside({ run, action: "open" }, () => {}, this.#stop.signal);
   }
 
-  private askServer(question: Question & { request: number }, refused: () => void): boolean {
-    const { run, stop } = this;
+  #askServer(question: Question & { request: number }, refused: () => void): boolean {
+    const { run } = this;
+    const stop = this.#stop;
     if (!run) return false;
     const hear = ({ ok, content, bytes }: BridgeAnswer): void => {
       if (!ok || !content) {
         refused();
         return;
       }
-      this.aside.add(content.request);
-      this.inbox.put(content, [bytes]);
+      this.#aside.add(content.request);
+      this.#inbox.put(content, [bytes]);
     };
     return askAside({ run: run.head.id, action: "ask", question }, hear, stop.signal);
   }
@@ -164,57 +165,57 @@ export class Session {
   cancel(): void {
     const { run } = this;
     if (!run) return;
-    const request = ++this.nRequests;
-    this.cancelling.start(run.head.id, request, () => this.send({ kind: "cancel", request }));
+    const request = ++this.#nRequests;
+    this.#cancelling.start(run.head.id, request, () => this.#send({ kind: "cancel", request }));
   }
 
-  private send(message: BrowserMessage): void {
+  #send(message: BrowserMessage): void {
     try {
-      this.model.send(message);
+      this.#model.send(message);
     } catch {
-      this.lose("No kernel is connected");
+      this.#lose("No kernel is connected");
     }
   }
 
-  private readonly onClosed = (): void => {
+  readonly #onClosed = (): void => {
     if (this.run?.clock.complete) return;
-    this.lose("Disconnected from the kernel");
+    this.#lose("Disconnected from the kernel");
   };
 
-  private lose(what: string): void {
+  #lose(what: string): void {
     this.trouble.lose(what, this.run);
-    this.tell();
+    this.#tell();
   }
 
-  private found(): void {
+  #found(): void {
     this.trouble.end();
-    this.tell();
+    this.#tell();
   }
 
-  private receive(message: KernelMessage, bytes: Uint8Array): void {
+  #receive(message: KernelMessage, bytes: Uint8Array): void {
     switch (message.kind) {
       case "snapshot":
-        this.setRun(message, bytes);
+        this.#setRun(message, bytes);
         break;
       case "changes":
-        this.onChanges(message, bytes);
+        this.#onChanges(message, bytes);
         break;
       default:
-        this.onReply(message, bytes);
+        this.#onReply(message, bytes);
     }
   }
 
-  private onReply(reply: Reply, bytes: Uint8Array): void {
-    if (!this.aside.delete(reply.request)) this.busy = false;
-    const hear = this.asked.get(reply.request);
-    this.asked.delete(reply.request);
+  #onReply(reply: Reply, bytes: Uint8Array): void {
+    if (!this.#aside.delete(reply.request)) this.#busy = false;
+    const hear = this.#asked.get(reply.request);
+    this.#asked.delete(reply.request);
     hear?.(reply, bytes);
-    if (reply.kind === "answer") this.cancelling.answered(reply.request, reply.ok, reply.text);
+    if (reply.kind === "answer") this.#cancelling.answered(reply.request, reply.ok, reply.text);
   }
 
-  private setRun(snapshot: Snapshot, bytes: Uint8Array): void {
+  #setRun(snapshot: Snapshot, bytes: Uint8Array): void {
     if (snapshot.version !== VERSION) {
-      this.fail(
+      this.#fail(
         `The kernel speaks version ${snapshot.version} and this page version ${VERSION}; reload the page.`,
       );
       return;
@@ -222,21 +223,21 @@ export class Session {
     try {
       this.run = Run.read(snapshot, bytes);
     } catch {
-      this.fail("The graph came incomplete; run the cell again.");
+      this.#fail("The graph came incomplete; run the cell again.");
       return;
     }
-    clearTimeout(this.patience);
-    this.neededMs = Number.NEGATIVE_INFINITY;
-    this.found();
+    clearTimeout(this.#patience);
+    this.#neededMs = Number.NEGATIVE_INFINITY;
+    this.#found();
   }
 
-  private onChanges(changes: Changes, bytes: Uint8Array): void {
-    const outcome = this.fold(changes, bytes);
-    if (outcome === "gap") this.need();
-    if (outcome === "applied") this.found();
+  #onChanges(changes: Changes, bytes: Uint8Array): void {
+    const outcome = this.#fold(changes, bytes);
+    if (outcome === "gap") this.#need();
+    if (outcome === "applied") this.#found();
   }
 
-  private fold(changes: Changes, bytes: Uint8Array): Outcome {
+  #fold(changes: Changes, bytes: Uint8Array): Outcome {
     try {
       // Without a run the answer to "hello" is still to come.
       return this.run ? this.run.apply(changes, bytes) : "old";
@@ -245,28 +246,28 @@ export class Session {
     }
   }
 
-  private need(): void {
+  #need(): void {
     const now = Date.now();
-    if (now - this.neededMs < NEED_AGAIN_MS) return;
-    this.neededMs = now;
-    this.send({ kind: "need" });
+    if (now - this.#neededMs < NEED_AGAIN_MS) return;
+    this.#neededMs = now;
+    this.#send({ kind: "need" });
   }
 
-  private report(report: CancelReport): void {
+  #report(report: CancelReport): void {
     this.cancelReport = report;
-    this.tell();
+    this.#tell();
   }
 
-  private impatient(): void {
-    if (!this.run) this.fail("No answer from the kernel. It may be busy, or gone: then run the cell again.");
+  #impatient(): void {
+    if (!this.run) this.#fail("No answer from the kernel. It may be busy, or gone: then run the cell again.");
   }
 
-  private fail(text: string): void {
+  #fail(text: string): void {
     this.trouble.fail(text);
-    this.tell();
+    this.#tell();
   }
 
-  private tell(): void {
-    for (const listener of this.listeners) listener();
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -19,12 +19,12 @@ export class Sheets {
   readonly element = element("div", "hbj-sheets");
   /** Told which job's details are opened. */
   onJob: (job: number) => void = () => {};
-  private readonly session: Session;
-  private readonly loader: Loader;
-  private readonly onStack: (open: VisibleNode | null) => void;
-  private stack: VisibleNode | null = null;
-  private grid: Open<Grid> | null = null;
-  private details: Open<Details> | null = null;
+  readonly #session: Session;
+  readonly #loader: Loader;
+  readonly #onStack: (open: VisibleNode | null) => void;
+  #stack: VisibleNode | null = null;
+  #grid: Open<Grid> | null = null;
+  #details: Open<Details> | null = null;
 
   constructor(
     session: Session,
@@ -32,99 +32,99 @@ export class Sheets {
     onStack: (open: VisibleNode | null) => void,
     signal: AbortSignal,
   ) {
-    this.session = session;
-    this.loader = loader;
-    this.onStack = onStack;
-    signal.addEventListener("abort", () => this.stop(), { once: true });
+    this.#session = session;
+    this.#loader = loader;
+    this.#onStack = onStack;
+    signal.addEventListener("abort", () => this.#stop(), { once: true });
   }
 
   update(run: Run): void {
-    this.grid?.view.update(run);
-    this.details?.view.update(run);
+    this.#grid?.view.update(run);
+    this.#details?.view.update(run);
   }
 
   /** Opens a stack or a job; the stack that is open is closed. */
   toggle(run: Run, node: VisibleNode): void {
     if (node.kind === "job") this.openJob(run, node.job);
-    else if (this.stack?.stages[0] === node.stages[0]) this.closeGrid();
-    else this.openGrid(run, node);
+    else if (this.#stack?.stages[0] === node.stages[0]) this.#closeGrid();
+    else this.#openGrid(run, node);
   }
 
   openJob(run: Run, job: number): void {
-    const opener = this.details?.opener?.isConnected ? this.details.opener : null;
-    if (this.details?.view.job === job) {
-      this.closeDetails();
+    const opener = this.#details?.opener?.isConnected ? this.#details.opener : null;
+    if (this.#details?.view.job === job) {
+      this.#closeDetails();
       return;
     }
-    this.drop(this.details);
+    this.#drop(this.#details);
     const stop = new AbortController();
-    const close = (): void => this.closeDetails();
-    const view = new Details(this.loader, job, run.name(job), close, stop.signal);
-    this.details = { view, stop, opener: active(this.element) ?? opener };
+    const close = (): void => this.#closeDetails();
+    const view = new Details(this.#loader, job, run.name(job), close, stop.signal);
+    this.#details = { view, stop, opener: active(this.element) ?? opener };
     this.element.append(view.element);
     view.update(run);
     view.focus();
-    this.grid?.view.mark(job);
+    this.#grid?.view.mark(job);
     this.onJob(job);
   }
 
   /** Closes the innermost sheet; false when there was none. */
   closeOne(): boolean {
-    if (this.details) this.closeDetails();
-    else if (this.grid) this.closeGrid();
+    if (this.#details) this.#closeDetails();
+    else if (this.#grid) this.#closeGrid();
     else return false;
     return true;
   }
 
   /** Forgets everything that is open, as when another graph comes. */
   closeAll(): void {
-    this.stop();
-    this.setStack(null);
+    this.#stop();
+    this.#setStack(null);
   }
 
-  private openGrid(run: Run, node: VisibleNode): void {
-    this.drop(this.grid);
+  #openGrid(run: Run, node: VisibleNode): void {
+    this.#drop(this.#grid);
     const stop = new AbortController();
     const on = {
-      choose: (job: number) => this.openJob(this.session.run ?? run, job),
-      close: () => this.closeGrid(),
+      choose: (job: number) => this.openJob(this.#session.run ?? run, job),
+      close: () => this.#closeGrid(),
     };
     const view = new Grid(run, jobsOf(run, node), node.label, on, stop.signal);
-    this.grid = { view, stop, opener: active(this.element) };
-    this.setStack(node);
+    this.#grid = { view, stop, opener: active(this.element) };
+    this.#setStack(node);
     this.element.prepend(view.element);
-    view.mark(this.details?.view.job ?? null);
+    view.mark(this.#details?.view.job ?? null);
   }
 
-  private closeGrid(): void {
-    const opener = this.grid?.opener;
-    this.drop(this.grid);
-    this.grid = null;
-    this.setStack(null);
+  #closeGrid(): void {
+    const opener = this.#grid?.opener;
+    this.#drop(this.#grid);
+    this.#grid = null;
+    this.#setStack(null);
     refocus(opener);
   }
 
-  private closeDetails(): void {
-    const opener = this.details?.opener;
-    this.drop(this.details);
-    this.details = null;
-    this.grid?.view.mark(null);
+  #closeDetails(): void {
+    const opener = this.#details?.opener;
+    this.#drop(this.#details);
+    this.#details = null;
+    this.#grid?.view.mark(null);
     refocus(opener);
   }
 
-  private setStack(stack: VisibleNode | null): void {
-    this.stack = stack;
-    this.onStack(stack);
+  #setStack(stack: VisibleNode | null): void {
+    this.#stack = stack;
+    this.#onStack(stack);
   }
 
-  private stop(): void {
-    this.drop(this.grid);
-    this.drop(this.details);
-    this.grid = null;
-    this.details = null;
+  #stop(): void {
+    this.#drop(this.#grid);
+    this.#drop(this.#details);
+    this.#grid = null;
+    this.#details = null;
   }
 
-  private drop(open: Open<Grid | Details> | null): void {
+  #drop(open: Open<Grid | Details> | null): void {
     open?.stop.abort();
     open?.view.element.remove();
   }

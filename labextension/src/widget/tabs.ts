@@ -31,49 +31,49 @@ interface Tab {
 
 export class Tabs {
   readonly element: HTMLElement;
-  private readonly list = element("div", "hbj-tabs", { role: "tablist", "aria-label": "Views of the run" });
-  private readonly tabs: Tab[];
-  private readonly loader: Loader;
-  private readonly signal: AbortSignal;
-  private readonly views = new Map<TabName, Panel>();
-  private loaded: Views | null = null;
-  private chosen: TabName = "graph";
-  private run: Run | null = null;
-  private marked: number | null = null;
-  private readonly waiting: Waiting = {
+  readonly #list = element("div", "hbj-tabs", { role: "tablist", "aria-label": "Views of the run" });
+  readonly #tabs: Tab[];
+  readonly #loader: Loader;
+  readonly #signal: AbortSignal;
+  readonly #views = new Map<TabName, Panel>();
+  #loaded: Views | null = null;
+  #chosen: TabName = "graph";
+  #run: Run | null = null;
+  #marked: number | null = null;
+  readonly #waiting: Waiting = {
     ready: (views) => {
-      this.loaded = views;
-      this.choose(this.chosen);
+      this.#loaded = views;
+      this.choose(this.#chosen);
     },
-    say: (text) => this.say(text),
+    say: (text) => this.#say(text),
   };
 
   constructor(graph: HTMLElement, loader: Loader, signal: AbortSignal) {
-    this.loader = loader;
-    this.signal = signal;
+    this.#loader = loader;
+    this.#signal = signal;
     const id = `hbj-${++nMade}`;
-    this.tabs = TITLES.map(([name, title]) => this.tab(id, name, title));
-    this.tabs[0]?.panel.append(graph);
-    this.element = element("div", "hbj-views", {}, this.list, ...this.tabs.map(({ panel }) => panel));
-    this.list.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    this.#tabs = TITLES.map(([name, title]) => this.#tab(id, name, title));
+    this.#tabs[0]?.panel.append(graph);
+    this.element = element("div", "hbj-views", {}, this.#list, ...this.#tabs.map(({ panel }) => panel));
+    this.#list.addEventListener("keydown", (event) => this.#onKey(event), { signal });
     this.choose("graph");
   }
 
   /** Shows the run in the view that is open; the others follow when they are opened. */
   update(run: Run): void {
-    const begins = !this.run;
-    this.run = run;
-    if (begins) this.choose(this.chosen);
-    else this.views.get(this.chosen)?.update(run);
+    const begins = !this.#run;
+    this.#run = run;
+    if (begins) this.choose(this.#chosen);
+    else this.#views.get(this.#chosen)?.update(run);
   }
 
   /** Marks a job in the view that is open; null for none. */
   mark(job: number | null): void {
-    this.marked = job;
-    this.views.get(this.chosen)?.mark?.(job);
+    this.#marked = job;
+    this.#views.get(this.#chosen)?.mark?.(job);
   }
 
-  private tab(id: string, name: TabName, title: string): Tab {
+  #tab(id: string, name: TabName, title: string): Tab {
     const attributes = {
       type: "button",
       role: "tab",
@@ -81,8 +81,8 @@ export class Tabs {
       "aria-controls": `${id}-${name}-panel`,
     };
     const button = element("button", "hbj-tab", attributes, title);
-    button.addEventListener("click", () => this.choose(name), { signal: this.signal });
-    this.list.append(button);
+    button.addEventListener("click", () => this.choose(name), { signal: this.#signal });
+    this.#list.append(button);
     const panel = element("div", "hbj-tabpanel", {
       role: "tabpanel",
       id: `${id}-${name}-panel`,
@@ -92,8 +92,8 @@ export class Tabs {
   }
 
   choose(name: TabName): void {
-    this.chosen = name;
-    for (const tab of this.tabs) {
+    this.#chosen = name;
+    for (const tab of this.#tabs) {
       const chosen = tab.name === name;
       setAttribute(tab.button, "aria-selected", String(chosen));
       tab.button.tabIndex = chosen ? 0 : -1;
@@ -101,47 +101,47 @@ export class Tabs {
     }
     const root = this.element?.closest<HTMLElement>(".hbj-root");
     if (root) root.dataset.view = name;
-    if (name !== "graph") this.open(name);
+    if (name !== "graph") this.#open(name);
   }
 
-  private open(name: ViewName): void {
-    if (!this.run) return;
-    if (!this.loaded) {
-      this.loader.need(this.run, this.waiting);
+  #open(name: ViewName): void {
+    if (!this.#run) return;
+    if (!this.#loaded) {
+      this.#loader.need(this.#run, this.#waiting);
       return;
     }
-    let view = this.views.get(name);
+    let view = this.#views.get(name);
     if (!view) {
-      view = this.loaded.panel(name);
-      this.views.set(name, view);
-      this.panelOf(name)?.replaceChildren(view.element);
+      view = this.#loaded.panel(name);
+      this.#views.set(name, view);
+      this.#panelOf(name)?.replaceChildren(view.element);
     }
-    view.update(this.run);
-    view.mark?.(this.marked);
+    view.update(this.#run);
+    view.mark?.(this.#marked);
   }
 
-  private panelOf(name: TabName): HTMLElement | undefined {
-    return this.tabs.find((tab) => tab.name === name)?.panel;
+  #panelOf(name: TabName): HTMLElement | undefined {
+    return this.#tabs.find((tab) => tab.name === name)?.panel;
   }
 
-  private say(text: string): void {
-    for (const { name, panel } of this.tabs.slice(1)) {
+  #say(text: string): void {
+    for (const { name, panel } of this.#tabs.slice(1)) {
       if (!panel.firstChild) panel.append(element("div", "hbj-waiting hbj-rest", { role: "status" }));
-      if (!this.views.has(name) && panel.firstElementChild) setText(panel.firstElementChild, text);
+      if (!this.#views.has(name) && panel.firstElementChild) setText(panel.firstElementChild, text);
     }
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     if (isHeld(event)) return;
-    const at = this.tabs.findIndex(({ name }) => name === this.chosen);
-    const last = this.tabs.length - 1;
+    const at = this.#tabs.findIndex(({ name }) => name === this.#chosen);
+    const last = this.#tabs.length - 1;
     const next: Record<string, number> = {
       ArrowLeft: at === 0 ? last : at - 1,
       ArrowRight: at === last ? 0 : at + 1,
       Home: 0,
       End: last,
     };
-    const tab = this.tabs[next[event.key] ?? -1];
+    const tab = this.#tabs[next[event.key] ?? -1];
     if (!tab) return;
     event.preventDefault();
     this.choose(tab.name);

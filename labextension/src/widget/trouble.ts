@@ -6,11 +6,11 @@ export class Trouble {
   /** "" when all is well. */
   text = "";
   /** When the kernel was lost; null while it is there. */
-  private lostMs: number | null = null;
+  #lostMs: number | null = null;
 
   /** Now, or when the kernel was lost. */
   knownMs(): number {
-    return this.lostMs ?? Date.now();
+    return this.#lostMs ?? Date.now();
   }
 
   fail(text: string): void {
@@ -19,7 +19,7 @@ export class Trouble {
 
   /** Also says how to see the run again, since runs outlive their kernels. */
   lose(what: string, run: Run | null): void {
-    this.lostMs ??= Date.now();
+    this.#lostMs ??= Date.now();
     const remedy = run
       ? `this is the last known state. %batch_attach ${run.head.id} shows the run again.`
       : "run the cell again.";
@@ -27,7 +27,7 @@ export class Trouble {
   }
 
   end(): void {
-    this.lostMs = null;
+    this.#lostMs = null;
     this.text = "";
   }
 }

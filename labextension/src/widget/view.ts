@@ -25,33 +25,33 @@ const SELECTED = "change:selected_job";
 
 export class View {
   readonly element: HTMLElement;
-  private readonly session: Session;
-  private readonly stop = new AbortController();
-  private readonly waiting = element("div", "hbj-waiting", { role: "status" }, "Waiting for the kernel…");
-  private readonly header: Header;
-  private readonly progress = new Progress();
-  private readonly dag: DagView;
-  private readonly tabs: Tabs;
-  private readonly sheets: Sheets;
-  private readonly failures: Failures;
-  private readonly ticking: ReturnType<typeof setInterval>;
-  private readonly model: Model | null;
+  readonly #session: Session;
+  readonly #stop = new AbortController();
+  readonly #waiting = element("div", "hbj-waiting", { role: "status" }, "Waiting for the kernel…");
+  readonly #header: Header;
+  readonly #progress = new Progress();
+  readonly #dag: DagView;
+  readonly #tabs: Tabs;
+  readonly #sheets: Sheets;
+  readonly #failures: Failures;
+  readonly #ticking: ReturnType<typeof setInterval>;
+  readonly #model: Model | null;
   /** The one view that this is, "" for all of them. */
-  private readonly only: string;
-  private drawn: Run | null = null;
-  private frame = 0;
-  private wanted: number | null = null;
+  readonly #only: string;
+  #drawn: Run | null = null;
+  #frame = 0;
+  #wanted: number | null = null;
 
   /** The model's traits say which view this is, and which job is chosen. */
   constructor(session: Session, importModule: Import, model: Model | null = null) {
-    const { signal } = this.stop;
-    this.model = model;
-    this.only = String(model?.get?.("view") ?? "");
-    this.session = session;
-    this.header = new Header(session, signal);
+    const { signal } = this.#stop;
+    this.#model = model;
+    this.#only = String(model?.get?.("view") ?? "");
+    this.#session = session;
+    this.#header = new Header(session, signal);
     this.element = element("div", "hbj-root", { "data-state": "waiting" });
-    this.dag = new DagView(
-      (node) => this.drawn && this.sheets.toggle(this.drawn, node),
+    this.#dag = new DagView(
+      (node) => this.#drawn && this.#sheets.toggle(this.#drawn, node),
       textMeasure(this.element),
       signal,
     );
@@ -63,99 +63,99 @@ export class View {
       openJob,
     };
     const loader = new Loader(session, importModule, host, this.element, signal);
-    this.sheets = new Sheets(session, loader, (stack) => this.dag.setOpen(stack), signal);
-    this.sheets.onJob = (job) => this.choose(job);
-    this.tabs = new Tabs(this.dag.element, loader, signal);
-    this.failures = new Failures(openJob, signal);
-    const parts = [this.progress, this.tabs, this.sheets, this.failures].map((part) => part.element);
-    this.element.append(this.header.element, this.waiting, ...parts);
-    this.show(false);
-    if (this.only) this.element.dataset.only = this.only;
-    if (isTab(this.only)) this.tabs.choose(this.only);
-    model?.on(SELECTED, this.onSelected);
-    const unsubscribe = session.subscribe(() => this.schedule());
+    this.#sheets = new Sheets(session, loader, (stack) => this.#dag.setOpen(stack), signal);
+    this.#sheets.onJob = (job) => this.#choose(job);
+    this.#tabs = new Tabs(this.#dag.element, loader, signal);
+    this.#failures = new Failures(openJob, signal);
+    const parts = [this.#progress, this.#tabs, this.#sheets, this.#failures].map((part) => part.element);
+    this.element.append(this.#header.element, this.#waiting, ...parts);
+    this.#show(false);
+    if (this.#only) this.element.dataset.only = this.#only;
+    if (isTab(this.#only)) this.#tabs.choose(this.#only);
+    model?.on(SELECTED, this.#onSelected);
+    const unsubscribe = session.subscribe(() => this.#schedule());
     signal.addEventListener("abort", unsubscribe, { once: true });
-    this.ticking = setInterval(() => this.tick(), TICK_MS);
-    this.listenToKeys(signal);
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
+    this.#listenToKeys(signal);
     watchVisible(this.element, (visible) => session.setVisible(this, visible), signal);
-    this.schedule();
+    this.#schedule();
     session.hello();
   }
 
   dispose(): void {
-    this.stop.abort();
-    clearInterval(this.ticking);
-    cancelAnimationFrame(this.frame);
-    this.model?.off(SELECTED, this.onSelected);
-    this.session.setVisible(this, null);
+    this.#stop.abort();
+    clearInterval(this.#ticking);
+    cancelAnimationFrame(this.#frame);
+    this.#model?.off(SELECTED, this.#onSelected);
+    this.#session.setVisible(this, null);
     this.element.remove();
   }
 
   /** Shows the details of a job, now or when the run is there. */
   openJob(job: number): void {
-    if (this.drawn) this.sheets.openJob(this.drawn, job);
-    else this.wanted = job;
+    if (this.#drawn) this.#sheets.openJob(this.#drawn, job);
+    else this.#wanted = job;
   }
 
-  private choose(job: number): void {
-    this.model?.set?.("selected_job", job);
-    this.model?.save_changes?.();
+  #choose(job: number): void {
+    this.#model?.set?.("selected_job", job);
+    this.#model?.save_changes?.();
   }
 
   /** Marks the job that was chosen here, in a linked view, or by the kernel. */
-  private readonly onSelected = (): void => {
-    const chosen = this.model?.get?.("selected_job");
+  readonly #onSelected = (): void => {
+    const chosen = this.#model?.get?.("selected_job");
     const job = typeof chosen === "number" ? chosen : null;
-    this.dag.mark(job);
-    this.tabs.mark(job);
+    this.#dag.mark(job);
+    this.#tabs.mark(job);
   };
 
-  private schedule(): void {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      this.paint();
+  #schedule(): void {
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#paint();
     });
   }
 
-  private paint(): void {
-    const { run } = this.session;
+  #paint(): void {
+    const { run } = this.#session;
     if (!run) {
-      this.header.updateTrouble();
-      setHidden(this.waiting, this.session.trouble.text !== "");
+      this.#header.updateTrouble();
+      setHidden(this.#waiting, this.#session.trouble.text !== "");
       return;
     }
-    const first = !this.drawn;
-    if (first) this.show(true);
-    if (this.drawn && this.drawn !== run && !this.drawn.sameGraph(run)) this.sheets.closeAll();
-    this.drawn = run;
+    const first = !this.#drawn;
+    if (first) this.#show(true);
+    if (this.#drawn && this.#drawn !== run && !this.#drawn.sameGraph(run)) this.#sheets.closeAll();
+    this.#drawn = run;
     this.element.dataset.state = run.clock.state;
-    this.header.update(run);
-    this.progress.update(run);
-    if (!this.only || this.only === "graph") this.dag.update(run);
-    this.tabs.update(run);
-    this.failures.update(run);
-    this.sheets.update(run);
+    this.#header.update(run);
+    this.#progress.update(run);
+    if (!this.#only || this.#only === "graph") this.#dag.update(run);
+    this.#tabs.update(run);
+    this.#failures.update(run);
+    this.#sheets.update(run);
     if (!first) return;
-    this.onSelected();
-    if (this.wanted !== null) this.openJob(this.wanted);
+    this.#onSelected();
+    if (this.#wanted !== null) this.openJob(this.#wanted);
   }
 
   /** Before the first snapshot there is but one line. */
-  private show(all: boolean): void {
-    for (const part of [this.progress, this.tabs, this.sheets]) setHidden(part.element, !all);
-    this.header.show(all);
-    setHidden(this.waiting, all);
-    if (!all) setHidden(this.failures.element, true);
+  #show(all: boolean): void {
+    for (const part of [this.#progress, this.#tabs, this.#sheets]) setHidden(part.element, !all);
+    this.#header.show(all);
+    setHidden(this.#waiting, all);
+    if (!all) setHidden(this.#failures.element, true);
   }
 
-  private tick(): void {
-    const { run } = this.session;
-    if (run && !run.clock.complete) this.header.tick(run);
+  #tick(): void {
+    const { run } = this.#session;
+    if (run && !run.clock.complete) this.#header.tick(run);
   }
 
-  private listenToKeys(signal: AbortSignal): void {
-    this.element.addEventListener("keydown", (event) => this.onEscape(event), { signal });
+  #listenToKeys(signal: AbortSignal): void {
+    this.element.addEventListener("keydown", (event) => this.#onEscape(event), { signal });
     // JupyterLab looks at keys on the document while they travel down; only the window is earlier.
     const beforeJupyter = (event: KeyboardEvent): void => {
       const inside = event.target instanceof Node && this.element.contains(event.target);
@@ -165,9 +165,9 @@ export class View {
     window.addEventListener("keydown", beforeJupyter, { signal, capture: true });
   }
 
-  private onEscape(event: KeyboardEvent): void {
+  #onEscape(event: KeyboardEvent): void {
     if (event.key !== "Escape" || event.defaultPrevented) return;
-    if (this.sheets.closeOne()) {
+    if (this.#sheets.closeOne()) {
       event.preventDefault();
       event.stopPropagation();
       return;
