@@ -10,6 +10,8 @@ PYTHON_VERSIONS := 3.13 3.12 3.11
 FRONT_BUILT := hail_batch_jupyter/labextension/package.json hail_batch_jupyter/jupyter/static/widget.js
 FRONT_SOURCES := $(shell find labextension -type f -not -path '*/lib/*' -not -path '*/node_modules/*') $(wildcard tsconfig*.json) package.json
 KILL_MOMENTS ?= 50
+# Many tests wait for processes; a file's tests stay in one process, which shares servers and clusters. Browser tests come apart: their loop runs in the process.
+TESTS_AT_ONCE ?= 3
 
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -32,7 +34,8 @@ lab: setup ## set everything up and open JupyterLab on the quickstart; LAB_ARGS=
 
 .PHONY: test
 test: lint check docs test-pythons ## set everything up, then linters, type checkers, the guide's examples, front-end tests and all tests; PYTEST_ARGS is passed on
-	python -m pytest $(PYTEST_ARGS)
+	python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile -m 'not browser' $(PYTEST_ARGS)
+	python -m pytest -n 2 --dist loadfile -m browser $(PYTEST_ARGS)
 
 ## --- set-up, in steps that are done once
 

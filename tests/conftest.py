@@ -20,6 +20,8 @@ import pytest
 from tests.recorder import Recorder
 from tests.requirements import ROOT, requires
 
+pytest_plugins = ["tests.slurm_cluster", "tests.ssh_server"]
+"""One cluster and one server for all folders."""
 RUN = b"HAIL_BATCH_JUPYTER_RUN"
 RUNS = "HAIL_BATCH_JUPYTER_RUNS"
 LEFT_BEHIND_S = 10.0

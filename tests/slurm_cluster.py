@@ -1,7 +1,6 @@
 """A private Slurm of Debian's packages on the loopback interface: controller, nodes and munge of its own, stopped by their process ids.
 
-Use it in a conftest.py as `from tests.slurm_cluster import slurm  # noqa: F401 - a fixture`; tests that take it carry
-`@pytest.mark.requires("slurm")`.
+Tests that take it carry `@pytest.mark.requires("slurm")`.
 """
 
 from __future__ import annotations

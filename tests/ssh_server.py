@@ -1,6 +1,6 @@
 """A private sshd on the loopback interface, stopped by its process id.
 
-Use it in a conftest.py as `from tests.ssh_server import sshd  # noqa: F401 - a fixture`; tests that take it carry `@pytest.mark.requires("sshd")`.
+Tests that take it carry `@pytest.mark.requires("sshd")`.
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ def test_a_run_is_retried_from_a_terminal(tmp_path: Path, monkeypatch: pytest.Mo
     refused = subprocess.run([*retry, str(first.id), "--job", "7"], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (refused.returncode, refused.stderr) == (1, f"hail-batch-jupyter: run {first.id} has no job 7; its jobs are 1 to 2\n")
+    assert (done.returncode, done.stderr) == (0, "")
     again = attach(done.stdout.strip())
     again.wait(30)
     assert [job["state"] for job in again.jobs()] == ["Success", "Cancelled"]

@@ -110,14 +110,18 @@ class SlurmBackend(LocalBackend):
             "runner_options": self.runner_options,
             "login_setup": self.login_setup,
         }
-        if container_engine is not None and container_engine not in ENGINES:
-            raise ValueError(f"container_engine {container_engine!r} is none that nodes run; use one of {', '.join(ENGINES)}")
         self.container_engine = container_engine
         self.pool_workers = pool_workers
         self.pool_by_files = pool_by_files
         self._settings = {name: value for name, value in given.items() if value}
         place = None if self.work_directory is None else str(self.work_directory)
-        for word in (*self.settings.options, *filter(None, (partition, account, qos, python, place))):
+        self._check_words([*self.settings.options, *filter(None, (partition, account, qos, python, place))])
+
+    def _check_words(self, words: Sequence[str]) -> None:
+        """Raise ValueError for what sbatch or a node would misunderstand."""
+        if self.container_engine is not None and self.container_engine not in ENGINES:
+            raise ValueError(f"container_engine {self.container_engine!r} is none that nodes run; use one of {', '.join(ENGINES)}")
+        for word in words:
             _check_word(word)
         for option in (*self.settings.options, *self.runner_options):
             if not option.startswith("-"):

@@ -14,7 +14,7 @@ def row_html(cells: Iterable[str]) -> str:
 
 def table_html(caption: str, heads: Sequence[str], rows: Sequence[str], more: str = "") -> str:
     """A line above, the rows of `row_html` under their heads, and a line below; without rows the lines only."""
-    head = "".join([f'<th style="{_CELL}">{name}</th>' for name in heads])
+    head = "".join([f'<th style="{_CELL}">{name}</th>' if name else "<td></td>" for name in heads])  # an empty head says nothing to a screen reader
     body = "".join(rows)
     table = f'<table style="border-collapse:collapse;margin:4px 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>' if rows else ""
     return f"<div>{caption}</div>{table}" + (f"<div>{more}</div>" if more else "")

@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
         else:
             files.copy([(pair["from"], pair["to"]) for pair in json.loads(words[1])])
     except BatchException as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

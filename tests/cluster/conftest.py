@@ -6,10 +6,6 @@ import pytest
 
 from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
-from tests.slurm_cluster import slurm
-from tests.ssh_server import paramiko_connection, ssh_connection, sshd
-
-__all__ = ["paramiko_connection", "slurm", "ssh_connection", "sshd"]
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.requires("sshd")) for kind in ("ssh", "paramiko")])

@@ -17,11 +17,8 @@ from hail_batch_jupyter.core.ports import Backend
 from hail_batch_jupyter.storage import cold, router
 from tests.service.conftest import point_at
 from tests.service.servers import Server
-from tests.slurm_cluster import SlurmCluster, slurm
-from tests.ssh_server import paramiko_connection, ssh_connection, sshd
+from tests.slurm_cluster import SlurmCluster
 from tests.storage.emulators import gcs_emulator, make_bucket
-
-__all__ = ["paramiko_connection", "slurm", "ssh_connection", "sshd"]
 
 BACKENDS: dict[str, Callable[[], Any]] = {
     "local": lambda: LocalBackend(cores=2),

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.executors.engines import FLAGS, RealEngine, docker, make_image, podman
-from tests.slurm_cluster import slurm  # noqa: F401 - a fixture
 
 _START = {"docker": docker, "podman": podman}
 

@@ -13,7 +13,6 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
 from tests.requirements import ROOT, requires
-from tests.slurm_cluster import slurm  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.notebook
 

@@ -83,7 +83,7 @@ def test_batches_of_the_service_are_listed_page_by_page_and_opened_and_deleted(s
     [snapshot, detail] = [letter["content"] for letter in answer["messages"]]
     assert [snapshot["n"], snapshot["run"]["name"], snapshot["run"]["clock"]["state"]] == [2, "broken", "failure"]
     assert [(failure["job"], failure["exit_code"]) for failure in snapshot["failures"]] == [(1, 3)]
-    assert detail["detail"]["tail"] == "said"
+    assert [attempt["exit_code"] for attempt in detail["detail"]["attempts"]] == [0]
     body = base64.b64decode(answer["messages"][0]["buffer"])
     assert snapshot["n"] == 2 and (zlib.decompress(body, -15) if snapshot["deflate"] else body)
 

@@ -287,7 +287,7 @@ def test_the_launcher_makes_a_starter_notebook_and_the_defaults_are_those_of_the
 
     expect(page.locator(".jp-Dialog")).to_have_count(0)
     config = lab.root.parent / "config-home" / "hail" / "config.ini"
-    assert config.read_text().split() == ["[batch]", "backend", "=", "local", "rate_card", "=", "hail"]
+    wait_until(lambda: config.read_text().split() == ["[batch]", "backend", "=", "local", "rate_card", "=", "hail"], story=config.read_text)
     config.unlink()
 
 

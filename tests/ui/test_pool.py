@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.conftest import wait_until
 from tests.ui.conftest import OpenNotebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end")]
@@ -37,7 +38,7 @@ def test_the_line_of_an_executor_moves_while_its_cell_runs(open_notebook: OpenNo
     expect(line).to_contain_text("2 running, 1 failed")
     bar = line.get_by_role("progressbar")
     expect(bar).to_have_attribute("aria-valuenow", "6")
-    box = bar.bounding_box()
+    box = wait_until(bar.bounding_box)  # the line may just be drawn anew
     assert box is not None and (box["width"], box["height"]) == (160, 8)
     whole = line.bounding_box()
     assert whole is not None and whole["height"] < 40, "one line"
