@@ -126,7 +126,7 @@ test("the panel says the note below its list, and asks for older batches", async
   const panel = new RunsPanel(sources, deeds, icon, []);
   Widget.attach(panel, document.body);
   await vi.advanceTimersByTimeAsync(0);
-  const more = find(panel.node, ".hbj-more");
+  const more = find(panel.node, ".hbj-older");
   expect(more.hidden).toBe(false);
   find(panel.node, "[data-run='7'] .hbj-row-open").dispatchEvent(new Event("pointerover", { bubbles: true }));
   expect(find(panel.node, "[aria-label='Open the page of batch 7']").hidden).toBe(false);

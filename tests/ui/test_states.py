@@ -112,6 +112,10 @@ def test_a_failure_shows_its_exit_code_and_the_end_of_its_log_as_text(shown: tup
     expect(failure.locator(".hbj-log")).to_be_visible()
     expect(failure.locator(".hbj-log")).to_have_text("reading 1000 rows\nrow 17: <b>weight</b> & height are missing\n0")
     assert failure.locator(".hbj-log b").count() == 0
+    around, button = failure.bounding_box(), failure.get_by_role("button", name="Details").bounding_box()
+    assert around is not None
+    assert button is not None
+    assert button["width"] < 0.2 * around["width"]
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -32,7 +32,7 @@ export class RunsPanel extends Widget {
     ...SHOWN_STATES.map((state) => element("option", "", { value: state }, state)),
   );
   readonly #note = element("div", "hbj-panel-note", { role: "status" });
-  readonly #more = element("button", "hbj-more", { type: "button" }, "Show older batches");
+  readonly #more = element("button", "hbj-older", { type: "button" }, "Show older batches");
   readonly #message = element("div", "hbj-panel-message", { role: "status" });
   #ticking: ReturnType<typeof setInterval> | undefined;
 
