@@ -19,7 +19,7 @@ from hail_batch_jupyter.config import configured_list
 from hail_batch_jupyter.config.deploy import deployment
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
-from hail_batch_jupyter.core.wire import ANY_REGION, bunches
+from hail_batch_jupyter.core.wire import ANY_REGION, check_sizes
 from hail_batch_jupyter.errors import BatchException, ServiceError
 from hail_batch_jupyter.storage.files import Files
 
@@ -132,8 +132,7 @@ class ServiceBackend(Backend[ServiceRun]):
         earlier = options.follows if isinstance(options.follows, ServiceRun) else None
         if earlier is not None:
             _check_kept(spec.jobs, earlier)
-        for _ in bunches(run.spec, new_batch=earlier is None):
-            pass  # a job that is too large is found before anything is copied or posted
+        check_sizes(run.spec, new_batch=earlier is None)  # a job that is too large is found before anything is copied or posted
         _warn_of_rate_limits(run.spec.jobs)
         send(run.sendings, self._fs)
         try:

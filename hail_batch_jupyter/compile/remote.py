@@ -88,6 +88,9 @@ def _check_known(job: JobSpec) -> None:
 def renumbered(jobs: Sequence[JobSpec], first: int, new_first: int) -> Iterator[JobSpec]:
     """The jobs with other numbers; edges to jobs of earlier runs, below `first`, stay."""
     shift = new_first - first
+    if not shift:
+        yield from jobs
+        return
     for job in jobs:
         parents = tuple([edge._replace(job_id=edge.job_id + shift) if edge.job_id >= first else edge for edge in job.parents])
         yield job._replace(job_id=job.job_id + shift, parents=parents)

@@ -16,6 +16,9 @@ BUNCH_BYTES = 1 << 20
 BUNCH_JOBS = 1024
 ANY_REGION = ("any_region",)
 _ROOT = 0
+_FRAME_BYTES = 2000
+_ITEM_BYTES = 60
+"""More than what JSON has around all values of a job, and around each of them."""
 
 
 def job_json(job: JobSpec, first: int, *, new_batch: bool, requester_pays_project: str | None = None) -> dict[str, Any]:
@@ -93,15 +96,10 @@ def bunches(spec: BatchSpec, *, new_batch: bool) -> Iterator[bytes]:
 
     Raises SubmitError naming a job that is too large by itself.
     """
-    first = spec.jobs[0].job_id if spec.jobs else 1
     parts: list[bytes] = []
     size = 2
     for job in spec.jobs:
-        part = _dumps(job_json(job, first, new_batch=new_batch, requester_pays_project=spec.requester_pays_project))
-        if len(part) + 2 >= BUNCH_BYTES:
-            raise SubmitError(
-                f"job {job.display_name!r} takes {len(part)} bytes to describe, and a service takes less than {BUNCH_BYTES}; put its data into a file"
-            )
+        part = _described(job, spec, new_batch=new_batch)
         if len(parts) == BUNCH_JOBS or size + len(part) >= BUNCH_BYTES:
             yield b"[" + b",".join(parts) + b"]"
             parts, size = [], 2
@@ -109,6 +107,30 @@ def bunches(spec: BatchSpec, *, new_batch: bool) -> Iterator[bytes]:
         size += len(part) + 1
     if parts:
         yield b"[" + b",".join(parts) + b"]"
+
+
+def check_sizes(spec: BatchSpec, *, new_batch: bool) -> None:
+    """Raise what `bunches` would raise, without describing the jobs, but those that may be too large."""
+    for job in spec.jobs:
+        if _most_bytes(job) >= BUNCH_BYTES:
+            _described(job, spec, new_batch=new_batch)
+
+
+def _described(job: JobSpec, spec: BatchSpec, *, new_batch: bool) -> bytes:
+    part = _dumps(job_json(job, spec.jobs[0].job_id, new_batch=new_batch, requester_pays_project=spec.requester_pays_project))
+    if len(part) + 2 >= BUNCH_BYTES:
+        raise SubmitError(
+            f"job {job.display_name!r} takes {len(part)} bytes to describe, and a service takes less than {BUNCH_BYTES}; put its data into a file"
+        )
+    return part
+
+
+def _most_bytes(job: JobSpec) -> int:
+    """A bound of what describes a job: in JSON a character takes twelve bytes at most."""
+    pairs = [*job.env.items(), *job.attributes.items(), *((copy.source, copy.dest) for copy in (*job.inputs, *job.outputs)), *job.request.asked]
+    texts = [*job.command, job.user_code, job.name or "", job.image or "", *(job.regions or ()), *(f"{bucket}{path}" for bucket, path, _ in job.cloudfuse)]
+    n_chars = sum(map(len, texts)) + sum([len(name) + len(value) for name, value in pairs])
+    return _FRAME_BYTES + 12 * n_chars + _ITEM_BYTES * (len(texts) + len(pairs) + len(job.parents))
 
 
 def _dumps(data: Any) -> bytes:

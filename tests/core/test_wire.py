@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hail_batch_jupyter.core import wire
-from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Request
+from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Request, Transfer
 from hail_batch_jupyter.errors import SubmitError
 
 
@@ -65,6 +66,34 @@ def test_a_job_of_a_mebibyte_is_refused_and_one_byte_less_is_not() -> None:
     assert len(next(wire.bunches(BatchSpec("b", (job(1, user_code="x" * room),)), new_batch=True))) == wire.BUNCH_BYTES - 1
     with pytest.raises(SubmitError, match="job 'job 1' takes 1048574 bytes"):
         next(wire.bunches(BatchSpec("b", (job(1, user_code="x" * (room + 1)),)), new_batch=True))
+
+
+@given(
+    st.sampled_from(["env", "attributes", "user_code", "command", "inputs", "cloudfuse"]),
+    st.sampled_from('x\x00"\u20ac\U0001f600'),
+    st.integers(80_000, 1_100_000),
+)
+def test_sizes_are_checked_as_bunches_are_made(field: str, character: str, size: int) -> None:
+    text = character * size
+    values = {
+        "env": {"X": text},
+        "attributes": {text: ""},
+        "user_code": text,
+        "command": (text,),
+        "inputs": (Transfer(text, "d"),),
+        "cloudfuse": ((text, "/p", True),),
+    }
+    spec = BatchSpec("b", (job(1), job(2)._replace(**{field: values[field]})))
+
+    assert refusal(lambda: wire.check_sizes(spec, new_batch=True)) == refusal(lambda: list(wire.bunches(spec, new_batch=True)))
+
+
+def refusal(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except SubmitError as error:
+        return str(error)
+    return ""
 
 
 def test_the_fast_body_is_json_in_the_usual_order() -> None:

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from hail_batch_jupyter.cost.rates import Card
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.refusal import Refusal
-from hail_batch_jupyter.service.api.resources import REGION, granted
-from hail_batch_jupyter.service.pricing import grant_text
+from hail_batch_jupyter.service.api.resources import REGION, Grants
 from hail_batch_jupyter.service.store.rows import JobFacts, NewJob
 from hail_batch_jupyter.storage.uris import shown
 
@@ -26,7 +24,7 @@ _NOT_HERE = {
 }
 
 
-def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places, card: Card) -> NewJob:
+def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places, grants: Grants) -> NewJob:
     """The job as it is put in.
 
     `committed` are the jobs of earlier updates. Raises Refusal for a job that cannot run here.
@@ -36,7 +34,7 @@ def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, commit
     _check_abilities(posted, who)
     group_id = places.of_job(posted, who)
     parents = _parents(posted, who, start_job_id, committed)
-    resources, grant = granted(posted.get("resources", {}), who, card)
+    resources, grant = grants.of(posted.get("resources", {}), who)
     attributes = posted.get("attributes") or {}
     always_run, n_max_attempts = posted.get("always_run", False), posted.get("n_max_attempts", 20)
     spec = {
@@ -53,9 +51,7 @@ def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, commit
         "secrets": [],
     }
     spec.update({key: posted[key] for key in ("input_files", "output_files", "timeout", "requester_pays_project", "user_code") if posted.get(key)})
-    return NewJob(
-        job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, "" if card.free else grant_text(grant)), spec
-    )
+    return NewJob(job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, grant), spec)
 
 
 def _check_abilities(posted: Mapping[str, Any], who: str) -> None:

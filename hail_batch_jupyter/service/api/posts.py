@@ -14,6 +14,8 @@ from hail_batch_jupyter.service.api.shapes import GREATEST, Shape, above_zero, i
 _TOKEN = 100
 _ATTRIBUTE = 100
 _ATTRIBUTES = 1 << 16
+_FEW = 20
+_SHORT = 1000
 _ADDRESS = 255
 
 
@@ -39,8 +41,15 @@ def _address(value: Any, where: str) -> None:
         raise Refusal(400, f"{where} is no http:// or https:// address of at most {_ADDRESS} characters.")
 
 
-not_negative = Shape(_not_negative, {"type": "integer", "minimum": 0, "maximum": GREATEST - 1})
-words = Shape(_words, {"type": "object", "additionalProperties": {"type": "string"}, "propertyNames": {"maxLength": _ATTRIBUTE}})
+def _are_few_words(value: Any) -> bool:
+    """Whether they are so few and short that none of the limits is near."""
+    return (
+        type(value) is dict and len(value) <= _FEW and all(type(text) is str and len(key) <= _ATTRIBUTE and len(text) <= _SHORT for key, text in value.items())
+    )
+
+
+not_negative = Shape(_not_negative, {"type": "integer", "minimum": 0, "maximum": GREATEST - 1}, lambda value: type(value) is int and 0 <= value < GREATEST)
+words = Shape(_words, {"type": "object", "additionalProperties": {"type": "string"}, "propertyNames": {"maxLength": _ATTRIBUTE}}, _are_few_words)
 address = Shape(_address, {"type": "string", "maxLength": _ADDRESS, "pattern": "^https?://[!-~]*$"})
 token = limited_text(_TOKEN, "a token")
 _TEXT = is_a(str)

@@ -13,6 +13,7 @@ from hail_batch_jupyter.core.units import parse_bytes, parse_cpu
 from hail_batch_jupyter.cost.rates import Allotment, Card
 from hail_batch_jupyter.errors import GrantError, UnitError
 from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.pricing import grant_text
 
 REGION = "local"
 CLOUD = "gcp"
@@ -21,6 +22,23 @@ _MIB = 1 << 20
 _PER_CORE = {"lowmem": 924 * _MIB, "standard": 3840 * _MIB, "highmem": 6656 * _MIB}
 _SMALLEST_MCPU = 250
 _MOST = 1 << 60
+
+
+class Grants:
+    """What the jobs of one request are granted by a card; what many ask for alike is worked out once."""
+
+    def __init__(self, card: Card) -> None:
+        self._card = card
+        self._found: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], str]] = {}
+
+    def of(self, resources: Mapping[str, Any], who: str) -> tuple[dict[str, Any], str]:
+        """As `granted`, with the grant as text, '' where nothing is charged."""
+        key = tuple(resources.items())
+        found = self._found.get(key)
+        if found is None:
+            meant, grant = granted(resources, who, self._card)
+            found = self._found[key] = meant, "" if self._card.free else grant_text(grant)
+        return found
 
 
 def granted(resources: Mapping[str, Any], who: str, card: Card) -> tuple[dict[str, Any], Allotment]:

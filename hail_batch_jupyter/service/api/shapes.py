@@ -12,11 +12,20 @@ GREATEST = 1 << 31
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object", list: "array"}
 
 
+def _unknown(_: Any) -> bool:
+    """Of a shape that only its check knows."""
+    return False
+
+
 class Shape(NamedTuple):
-    """A check of a value, which raises Refusal naming `where`; and the same as a JSON schema."""
+    """A check of a value, which raises Refusal naming `where`; and the same as a JSON schema.
+
+    fits   whether a value is certainly of the shape, without saying where it is not: ten times as fast, for the many that are as they should be
+    """
 
     check: Callable[[Any, str], None]
     schema: Mapping[str, Any]
+    fits: Callable[[Any], bool] = _unknown
 
     def __call__(self, value: Any, where: str) -> None:
         """Refuse a value that is not of the shape."""
@@ -41,12 +50,13 @@ def is_a(*kinds: type) -> Shape:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise Refusal(400, f"{where} is not {' or '.join(str(kind) for kind in kinds)}.")
 
-    return Shape(check, {"type": _NAMES[kinds[-1]]})
+    return Shape(check, {"type": _NAMES[kinds[-1]]}, lambda value: type(value) in kinds)
 
 
 def or_null(inner: Shape) -> Shape:
     """A shape that null has too."""
-    return Shape(lambda value, where: None if value is None else inner(value, where), {"anyOf": [inner.schema, {"type": "null"}]})
+    schema = {"anyOf": [inner.schema, {"type": "null"}]}
+    return Shape(lambda value, where: None if value is None else inner(value, where), schema, lambda value: value is None or inner.fits(value))
 
 
 def list_of(inner: Shape, at_least: int = 0) -> Shape:
@@ -56,9 +66,11 @@ def list_of(inner: Shape, at_least: int = 0) -> Shape:
     def check(value: Any, where: str) -> None:
         whole(value, where)
         for number, item in enumerate(value):
-            inner(item, f"{where}[{number}]")
+            if not inner.fits(item):
+                inner(item, f"{where}[{number}]")
 
-    return Shape(check, {"type": "array", "items": inner.schema, **({"minItems": at_least} if at_least else {})})
+    schema = {"type": "array", "items": inner.schema, **({"minItems": at_least} if at_least else {})}
+    return Shape(check, schema, lambda value: type(value) is list and all(map(inner.fits, value)))
 
 
 def above_zero(*kinds: type) -> Shape:
@@ -70,7 +82,8 @@ def above_zero(*kinds: type) -> Shape:
         if not 0 < value < GREATEST:
             raise Refusal(400, f"{where} does not satisfy the condition x > 0.")
 
-    return Shape(check, {**number.schema, "exclusiveMinimum": 0, "maximum": GREATEST - 1})
+    schema = {**number.schema, "exclusiveMinimum": 0, "maximum": GREATEST - 1}
+    return Shape(check, schema, lambda value: type(value) in kinds and 0 < value < GREATEST)
 
 
 def limited_text(longest: int, what: str) -> Shape:
@@ -102,5 +115,11 @@ def record(required: Mapping[str, Shape], optional: Mapping[str, Shape]) -> Shap
             if key in value:
                 inner(value[key], f"{where}.{key}")
 
-    properties = {key: inner.schema for key, inner in {**required, **optional}.items()}
-    return Shape(check, {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False})
+    inners = {**required, **optional}
+    fitting, needed = {key: inner.fits for key, inner in inners.items()}, required.keys()
+
+    def fits(value: Any) -> bool:
+        return type(value) is dict and needed <= value.keys() <= fitting.keys() and all(fitting[key](item) for key, item in value.items())
+
+    properties = {key: inner.schema for key, inner in inners.items()}
+    return Shape(check, {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}, fits)

@@ -15,6 +15,7 @@ from hail_batch_jupyter.service.api.accepting import accepted
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.posts import batch_head, check_bunch, check_groups, update_head
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
+from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.api.shapes import is_a
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
@@ -183,8 +184,8 @@ class Submitting:
         check_bunch(bunch, update.n_jobs, update.update_id)
         committed = self._store.committed_jobs(batch.batch_id) if any(_looks_back(job) for job in bunch) else set()
         places = self._places(batch, update)
-        card = self._pricing.card_of(batch.card_id) or FREE
-        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places, card) for job in bunch]
+        grants = Grants(self._pricing.card_of(batch.card_id) or FREE)
+        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places, grants) for job in bunch]
         self._store.put_jobs(batch.batch_id, update.update_id, jobs)
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:
