@@ -65,7 +65,7 @@ class ServiceBackend(Backend[ServiceRun]):
 
     name = "service"
     remote = True
-    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "regions", "cloudfuse"})
+    capabilities = frozenset({"timeout", "always_copy_output", "n_max_attempts", "cancel_after_n_failures", "spot", "regions", "cloudfuse", "groups"})
     run_options = frozenset({"wait", "open", "disable_progress_bar", "callback", "token"})
 
     ANY_REGION: ClassVar[list[str]] = list(ANY_REGION)
@@ -117,6 +117,14 @@ class ServiceBackend(Backend[ServiceRun]):
         """The region of jobs that name none, None where the service knows no regions."""
         return service.default_region()
 
+    def billing_projects(self) -> list[dict[str, Any]]:
+        """The billing projects that the service shows this user: names, members, limits, what was spent."""
+        return self.service.billing_projects()
+
+    def spent(self, start: str | None = None, end: str | None = None, *, by_resource: bool = False) -> list[dict[str, Any]]:
+        """What was spent from one day to another ('MM/DD/YYYY'), a dict for each project and user, with `by_resource` for each resource too."""
+        return self.service.spent(start, end, by_resource=by_resource)
+
     @property
     def _billing_project(self) -> str:
         return self.billing_project
@@ -132,11 +140,12 @@ class ServiceBackend(Backend[ServiceRun]):
         earlier = options.follows if isinstance(options.follows, ServiceRun) else None
         if earlier is not None:
             _check_kept(spec.jobs, earlier)
-        check_sizes(run.spec, new_batch=earlier is None)  # a job that is too large is found before anything is copied or posted
+        check_sizes(run.spec)  # a job that is too large is found before anything is copied or posted
+        there = earlier.group_numbers if earlier is not None else {}
         _warn_of_rate_limits(run.spec.jobs)
         send(run.sendings, self._fs)
         try:
-            made = self.service.submit(run.spec, token) if earlier is None else self.service.append(earlier.id, run.spec, token)
+            made = self.service.submit(run.spec, token) if earlier is None else self.service.append(earlier.id, run.spec, token, there)
         except ServiceError:
             if run.sendings and spec.token is None:  # a batch that was posted before with the user's token may use the same folder
                 self._fs.remove(scratch.remote)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +32,7 @@ class ServiceRun(RunningBatch):
     """
 
     def __init__(self, service: Service, submitted: Submitted, spec: BatchSpec, *, token: str, page_url: str, remote: str, kept: bool) -> None:
-        port = ServicePort(service, submitted.batch_id, [job.job_id for job in spec.jobs])
+        port = ServicePort(service, submitted.batch_id, [job.job_id for job in spec.jobs], submitted.groups)
         super().__init__(submitted.batch_id, spec, port, kept=kept, backend="service", runs_on="the batch service")
         self.url = f"{page_url}/batches/{submitted.batch_id}"
         self.token = token
@@ -39,7 +41,11 @@ class ServiceRun(RunningBatch):
         self.scratches: tuple[str, ...] = ()
         self.is_created = True
         self.used_fast_path = submitted.fast
+        self.group_numbers = submitted.groups
+        self.begin = port.begin
         self._service = service
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._fetching = threading.Lock()
         self._status: dict[str, Any] = {}
 
     @property
@@ -103,14 +109,34 @@ class ServiceRun(RunningBatch):
         return super().wait(timeout_s, job_ids)
 
     def file(self, relative: str) -> Path:
-        """The file at a path below scratch, where the shared folder is one of this machine.
+        """The file at a path below scratch: in the shared folder, or a copy of it here that is removed when this process ends.
 
-        Raises RunLostError with a remedy for every other one.
+        Raises RunLostError with a remedy for a file that the job did not leave, StorageError when it cannot be fetched.
         """
-        uri = f"{self.remote_scratch}/{relative.removeprefix(SCRATCH + '/')}"
-        if not uri.startswith("file://") or uri not in self.kept_files:
-            raise RunLostError(f"{relative!r} of batch {self.id} is not on this machine; write it out with write_output")
-        return Path(uri.removeprefix("file://"))
+        from hail_batch_jupyter.storage.router import file_system
+
+        inside = relative.removeprefix(SCRATCH + "/")
+        uri = f"{self.remote_scratch}/{inside}"
+        if uri not in self.kept_files:
+            remedy = "write it out with write_output, or keep files with run(delete_scratch_on_exit=False)"
+            raise RunLostError(f"{relative!r} of batch {self.id} was not kept; {remedy}")
+        if uri.startswith("file://"):
+            return Path(uri.removeprefix("file://"))
+        with self._fetching:
+            self._folder = self._folder or tempfile.TemporaryDirectory(prefix="hail-batch-jupyter-")
+            path = Path(self._folder.name, inside)
+            if not path.exists():
+                file_system(uri).download(uri, str(path))
+        return path
+
+    def forget_files(self) -> None:
+        """Remove what this submission left in its shared folder, and the copies here."""
+        from hail_batch_jupyter.storage.router import file_system
+
+        if self.remote_scratch is not None:
+            file_system(self.remote_scratch).remove(self.remote_scratch)
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def costs(self) -> RunCost:
         """What the service says: of the jobs of this submission that have ended by stage, of the whole batch until now by part."""

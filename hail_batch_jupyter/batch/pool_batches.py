@@ -39,7 +39,7 @@ class BatchPool:
     n_workers = 0
 
     def __init__(self, backend: Backend[Any], request: PoolRequest, image: str | None, cpus: Any, batch_name: Callable[[str], str]) -> None:
-        self.directory = f"{getattr(backend, 'remote_tmpdir', '')}batch-pool-executor/{request.name}/"
+        self.directory = f"{_folder_of(backend)}batch-pool-executor/{request.name}/"
         self.batches: list[Batch] = []
         self._backend = backend
         self._request = request
@@ -116,6 +116,8 @@ class BatchPool:
             job.cpu(self._cpus)
         for name, value in self._request.env.items():
             job.env(name, value)
+        if self._backend.remote:
+            job.always_copy_output()  # what a call raises is a file, too
         result = job.call(_CALL, task.function.data, task.arguments)
         options: Mapping[str, Any] = {"wait": False, "disable_progress_bar": True}
         known = {name: value for name, value in options.items() if name in self._backend.run_options}
@@ -177,10 +179,17 @@ def _words(error: Exception) -> str:
 
 def _clean(running: RunningBatch) -> None:
     """Leave nothing of a run whose outcome is known."""
-    if running.directory is None:
-        running.cancel()
-    else:
+    forget = getattr(running, "forget_files", None)
+    if running.directory is not None:
         running.delete()
+    elif forget is not None:
+        forget()
+
+
+def _folder_of(backend: Backend[Any]) -> str:
+    """The folder for files of calls, with a slash at its end; '' where they lie in the runs."""
+    remote = getattr(backend, "remote_tmpdir", "")
+    return f"{remote}/" if remote else ""
 
 
 def caller() -> Callable[[bytes, bytes], Any]:

@@ -12,11 +12,15 @@ _V1 = "/api/v1alpha"
 
 
 class Call(NamedTuple):
-    """One request; `body` is JSON, b'' for none."""
+    """One request; `body` is JSON, b'' for none.
+
+    part   (start, length) of the answer that is wanted, a negative start from its end; None for the whole
+    """
 
     method: str
     path: str
     body: bytes = b""
+    part: tuple[int, int | None] | None = None
 
 
 def create_fast(body: bytes) -> Call:
@@ -44,6 +48,11 @@ def create_jobs(batch_id: int, update_id: int, bunch: bytes) -> Call:
     return Call("POST", f"{_V1}/batches/{batch_id}/updates/{update_id}/jobs/create", bunch)
 
 
+def create_groups(batch_id: int, update_id: int, bunch: bytes) -> Call:
+    """Some job groups of an update; again does nothing more."""
+    return Call("POST", f"{_V1}/batches/{batch_id}/updates/{update_id}/job-groups/create", bunch)
+
+
 def commit(batch_id: int, update_id: int) -> Call:
     """Let the jobs of an update run; again does nothing more."""
     return Call("PATCH", f"{_V1}/batches/{batch_id}/updates/{update_id}/commit")
@@ -64,9 +73,9 @@ def list_batches(last_batch_id: int | None = None) -> Call:
     return Call("GET", f"{_V1}/batches" + ("" if last_batch_id is None else f"?{urlencode({'last_batch_id': last_batch_id})}"))
 
 
-def cancel(batch_id: int) -> Call:
-    """Cancel a batch; again does nothing more."""
-    return Call("PATCH", f"{_V1}/batches/{batch_id}/job-groups/0/cancel")
+def cancel(batch_id: int, group_id: int = 0) -> Call:
+    """Cancel a batch, or a group of it; again does nothing more."""
+    return Call("PATCH", f"{_V1}/batches/{batch_id}/job-groups/{group_id}/cancel")
 
 
 def delete(batch_id: int) -> Call:
@@ -101,6 +110,17 @@ def container_log(batch_id: int, job_id: int, container: str, attempt_id: str | 
 def resource_usage(batch_id: int, job_id: int) -> Call:
     """What the last attempt of a job used, as tables."""
     return Call("GET", f"{_V1}/batches/{batch_id}/jobs/{job_id}/resource_usage")
+
+
+def billing_projects() -> Call:
+    """The billing projects that the user may see."""
+    return Call("GET", f"{_V1}/billing_projects")
+
+
+def billing(start: str | None, end: str | None, *, by_resource: bool) -> Call:
+    """What was spent between two days."""
+    days = {name: day for name, day in (("start", start), ("end", end)) if day is not None}
+    return Call("GET", f"{_V1}/{'billing_breakdown' if by_resource else 'billing'}" + (f"?{urlencode(days)}" if days else ""))
 
 
 def default_region() -> Call:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from typing import Any
 
@@ -12,6 +12,7 @@ from hail_batch_jupyter.client.session import Service
 from hail_batch_jupyter.core.answers import Counters, counters, job_events, milliseconds, reason_of
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.state import BROKEN, JobState
+from hail_batch_jupyter.core.wire import NO_GROUPS
 from hail_batch_jupyter.errors import CapabilityError
 
 _SHORTEST_S = 0.1
@@ -33,9 +34,10 @@ class ServicePort:
     asked to answer when that changes, so that who waits sees it at once.
     """
 
-    def __init__(self, service: Service, batch_id: int, job_ids: Sequence[int]) -> None:
+    def __init__(self, service: Service, batch_id: int, job_ids: Sequence[int], groups: Mapping[int, int] = NO_GROUPS) -> None:
         self._service = service
         self._batch_id = batch_id
+        self._groups = groups
         self._known = BatchSnapshot.empty(job_ids)
         self._events: list[JobEvent] = []
         self._counters: Counters | None = None
@@ -44,6 +46,13 @@ class ServicePort:
         self._pause_s = _SHORTEST_S
         self._due = 0.0
         self._mark: str | None = None
+
+    def begin(self, status: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:
+        """Take what was listed after the batch had this status as the first look, so that the list is not asked for again before the counters move."""
+        now_ms = int(time.time() * 1000)
+        self._note([JobEvent(0, milliseconds(status.get("time_created")) or now_ms, 0, phase="start")])
+        self._note(self._of_entries(entries, now_ms))
+        self._counters = counters(status)
 
     def events(self, after: int, timeout_s: float) -> Sequence[JobEvent]:
         """Events after that number; the service is asked no more often than the pauses say."""
@@ -68,15 +77,23 @@ class ServicePort:
         return self._known.ended_ms is not None
 
     def log(self, job_id: int, container: str = "main", attempt: int | None = None, start: int = 0, length: int | None = None) -> bytes:
-        """Bytes of the last attempt's log; the service gives whole logs only."""
-        data = self._service.log(self._batch_id, job_id, container)
-        begin = max(0, len(data) + start) if start < 0 else start
-        return data[begin:] if length is None else data[begin : begin + length]
+        """Bytes of a log, of the last attempt unless one is named by its place among them, from 1."""
+        attempt_id = None
+        if attempt is not None:
+            known = self._service.attempts(self._batch_id, job_id)
+            if not 1 <= attempt <= len(known):
+                return b""
+            attempt_id = known[attempt - 1]["attempt_id"]
+        return self._service.log(self._batch_id, job_id, container, attempt_id, start, length)
 
     def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:
-        """Cancel the whole batch. Raises CapabilityError for a part of it."""
-        if jobs is not None or group is not None:
-            raise CapabilityError("a batch service cancels whole batches; cancel() without jobs and group does that")
+        """Cancel the whole batch, or a group. Raises CapabilityError for single jobs."""
+        if jobs is not None:
+            raise CapabilityError("a batch service cancels batches and groups of jobs; cancel() ends the batch, and group=… a group of it")
+        if group is not None:
+            self._service.cancel(self._batch_id, self._groups[group])
+            self._due = 0.0
+            return
         if self._known.ended_ms is not None and self._service.batch(self._batch_id)["complete"]:
             return  # a service would call a batch cancelled that has succeeded
         self._service.cancel(self._batch_id)
@@ -138,7 +155,7 @@ class ServicePort:
             entries = self._service.jobs(self._batch_id, last_job_id=first - 1)
             yield from takewhile(lambda entry: bool(entry["job_id"] <= jobs[-1].job_id), entries)
 
-    def _of_entries(self, entries: Iterable[dict[str, Any]], now_ms: int) -> list[JobEvent]:
+    def _of_entries(self, entries: Iterable[Mapping[str, Any]], now_ms: int) -> list[JobEvent]:
         """What entries, of which no two are of one job, say that is new."""
         jobs, found = self._known.jobs, list[JobEvent]()
         first = jobs[0].job_id if jobs else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import chain
 from typing import Any, NamedTuple
@@ -13,18 +13,22 @@ from hail_batch_jupyter.client import calls
 from hail_batch_jupyter.client.calls import Call
 from hail_batch_jupyter.client.transport import Transport
 from hail_batch_jupyter.core.spec import BatchSpec
-from hail_batch_jupyter.core.wire import batch_json, body, bunches, fast_body, update_json
+from hail_batch_jupyter.core.wire import BUNCH_BYTES, BUNCH_GROUPS, NO_GROUPS, batch_json, body, bunches, fast_body, groups_json, update_json
 from hail_batch_jupyter.errors import ServiceError
 
 PARALLEL_BUNCHES = 6
 
 
 class Submitted(NamedTuple):
-    """Where the jobs of a submission are: their numbers begin with `start_job_id`; `fast` when it was one request."""
+    """Where the jobs of a submission are: their numbers begin with `start_job_id`; `fast` when it was one request.
+
+    groups   number of a group in the description -> its number at the service, also of those that were there before
+    """
 
     batch_id: int
     start_job_id: int
     fast: bool
+    groups: Mapping[int, int] = NO_GROUPS
 
 
 class Service:
@@ -52,29 +56,33 @@ class Service:
         Raises SubmitError, with nothing posted, for a job that is too large.
         """
         head = batch_json(spec, token)
+        groups = groups_json(spec.groups, {}, new_batch=True)
         first, more, parts = _look_ahead(bunches(spec, new_batch=True))
         if first is None:
             return Submitted(self.json(calls.create(body(head)))["id"], 1, True)
-        if not more:
-            made = self.json(calls.create_fast(fast_body(first, "batch", head)))
-            return Submitted(made["id"], made["start_job_id"], True)
+        if not more and _fits(first, groups):
+            made = self.json(calls.create_fast(fast_body(first, body(groups), "batch", head)))
+            return _submitted(made["id"], made, True, spec, {})
         made = self.json(calls.create(body(head)))
-        self._fill(made["id"], made["update_id"], parts)
-        return Submitted(made["id"], made["start_job_id"], False)
+        self._fill(made["id"], made["update_id"], groups, parts)
+        return _submitted(made["id"], made, False, spec, {})
 
-    def append(self, batch_id: int, spec: BatchSpec, token: str) -> Submitted:
-        """More jobs for a batch; the same token again adds nothing more."""
-        head = update_json(len(spec.jobs), token)
-        first, more, parts = _look_ahead(bunches(spec, new_batch=False))
-        if first is not None and not more:
-            made = self.json(calls.update_fast(batch_id, fast_body(first, "update", head)))
-            return Submitted(batch_id, made["start_job_id"], True)
+    def append(self, batch_id: int, spec: BatchSpec, token: str, there: Mapping[int, int] = NO_GROUPS) -> Submitted:
+        """More jobs for a batch; the same token again adds nothing more. `there` are the service's numbers of groups that it has already."""
+        groups = groups_json(spec.groups, there, new_batch=False)
+        head = update_json(len(spec.jobs), token, len(groups))
+        first, more, parts = _look_ahead(bunches(spec, new_batch=False, there=there))
+        if first is not None and not more and _fits(first, groups):
+            made = self.json(calls.update_fast(batch_id, fast_body(first, body(groups), "update", head)))
+            return _submitted(batch_id, made, True, spec, there)
         made = self.json(calls.create_update(batch_id, body(head)))
-        self._fill(batch_id, made["update_id"], parts)
-        return Submitted(batch_id, made["start_job_id"], False)
+        self._fill(batch_id, made["update_id"], groups, parts)
+        return _submitted(batch_id, made, False, spec, there)
 
-    def _fill(self, batch_id: int, update_id: int, parts: Iterator[bytes]) -> None:
-        """Post the bunches, several at once and no more in memory, then let them run."""
+    def _fill(self, batch_id: int, update_id: int, groups: Sequence[Any], parts: Iterator[bytes]) -> None:
+        """Post the groups, parents first, then the jobs, several bunches at once and no more in memory; then let them run."""
+        for begin in range(0, len(groups), BUNCH_GROUPS):
+            self.transport.send(calls.create_groups(batch_id, update_id, body(groups[begin : begin + BUNCH_GROUPS])))
         stop = threading.Event()
         with ThreadPoolExecutor(PARALLEL_BUNCHES) as pool:
             pending: set[Future[bytes]] = set()
@@ -127,10 +135,13 @@ class Service:
         """The attempts of a job."""
         return self.json(calls.attempts(batch_id, job_id)) or []
 
-    def log(self, batch_id: int, job_id: int, container: str, attempt_id: str | None = None) -> bytes:
-        """The log of a container; b'' while there is none, and for a container that the job does not have."""
+    def log(self, batch_id: int, job_id: int, container: str, attempt_id: str | None = None, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of the log of a container, from `start` on, which counts from the end when it is negative.
+
+        b'' while there is none, and for a container that the job does not have. A service that gives whole logs only is asked for that.
+        """
         try:
-            return self.transport.send(calls.container_log(batch_id, job_id, container, attempt_id))
+            return self.transport.send(calls.container_log(batch_id, job_id, container, attempt_id)._replace(part=(start, length)))
         except ServiceError as error:
             if error.status == 400 and "unknown container" in error.body:
                 return b""
@@ -153,11 +164,21 @@ class Service:
         """The regions that jobs may name."""
         return list(self.json(calls.supported_regions()))
 
+    # money
+
+    def billing_projects(self) -> list[dict[str, Any]]:
+        """The billing projects that the user may see."""
+        return list(self.json(calls.billing_projects()))
+
+    def spent(self, start: str | None = None, end: str | None = None, *, by_resource: bool = False) -> list[dict[str, Any]]:
+        """What was spent between two days ('MM/DD/YYYY'), by project and user, and by resource; of this month when no day is named."""
+        return list(self.json(calls.billing(start, end, by_resource=by_resource)))
+
     # ending
 
-    def cancel(self, batch_id: int) -> None:
-        """Cancel a batch."""
-        self.transport.send(calls.cancel(batch_id))
+    def cancel(self, batch_id: int, group_id: int = 0) -> None:
+        """Cancel a batch, or a group of it."""
+        self.transport.send(calls.cancel(batch_id, group_id))
 
     def delete(self, batch_id: int) -> None:
         """Delete a batch; one that is gone already is fine."""
@@ -166,6 +187,17 @@ class Service:
         except ServiceError as error:
             if error.status != 404:
                 raise
+
+
+def _fits(bunch: bytes, groups: Sequence[Any]) -> bool:
+    """Whether groups and jobs are few enough for one request."""
+    return len(groups) <= BUNCH_GROUPS and len(bunch) + len(body(groups) if groups else b"") < BUNCH_BYTES
+
+
+def _submitted(batch_id: int, made: Mapping[str, Any], fast: bool, spec: BatchSpec, there: Mapping[int, int]) -> Submitted:
+    new = [group.group_id for group in spec.groups if group.group_id not in there]
+    start = made.get("start_job_group_id") or 1
+    return Submitted(batch_id, made["start_job_id"], fast, {**there, **{number: start + n for n, number in enumerate(new)}})
 
 
 def _look_ahead(parts: Iterator[bytes]) -> tuple[bytes | None, bool, Iterator[bytes]]:

@@ -85,7 +85,7 @@ class Transport:
                 call.method,
                 self.base_url + call.path,
                 data=call.body or None,
-                headers={**self._headers(), **({"Content-Type": "application/json"} if call.body else {})},
+                headers={**self._headers(), **({"Content-Type": "application/json"} if call.body else {}), **_range(call)},
                 timeout=min(TIMEOUT_S, self._patience_s),
                 allow_redirects=False,
             )
@@ -98,9 +98,13 @@ class Transport:
             warnings.warn(f"DEPRECATED: {answer.headers['X-Hail-Deprecated']}", UserWarning, stacklevel=2)
         if answer.status_code in _again_statuses() or (answer.status_code == 403 and b"rateLimitExceeded" in answer.content):
             return f"status {answer.status_code}", None
+        if answer.status_code == 416 and call.part is not None:
+            return "", b""
+        if answer.status_code == 206:
+            return "", answer.content
         if answer.status_code != 200:
             raise _refusal(call, answer)
-        return "", answer.content
+        return "", answer.content if call.part is None else _cut(answer.content, *call.part)
 
     def _session(self) -> requests.Session:
         """This thread's connections."""
@@ -123,6 +127,21 @@ class Transport:
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Without it, a password of that host in ~/.netrc would take the place of the token."""
     return request
+
+
+def _range(call: Call) -> dict[str, str]:
+    """The header that asks for a part; a service that does not know it answers with the whole."""
+    start, length = call.part or (0, None)
+    if length == 0 or (start < 0 and length is not None and length < -start):
+        return {}  # no range says these
+    if start < 0:
+        return {"Range": f"bytes={start}"}
+    return {"Range": f"bytes={start}-{'' if length is None else start + length - 1}"} if start or length is not None else {}
+
+
+def _cut(data: bytes, start: int, length: int | None) -> bytes:
+    begin = max(0, len(data) + start) if start < 0 else start
+    return data[begin:] if length is None else data[begin : begin + length]
 
 
 def _again_statuses() -> frozenset[int]:

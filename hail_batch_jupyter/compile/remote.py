@@ -14,6 +14,7 @@ from hail_batch_jupyter.errors import CapabilityError
 
 _SHELL = "/bin/bash"
 EXTERNAL, CLEANUP = "write_external_inputs", "remove_tmpdir"
+_DEEPEST = 2
 _CLEANUP_CPU = Request(cpu_mcpu=250, asked=(("cpu", "0.25"),))
 
 
@@ -69,9 +70,12 @@ def remote_run(spec: BatchSpec, scratch: Scratch, images: Images, *, keep_files:
 
 
 def _check_limits(spec: BatchSpec) -> None:
-    if spec.groups or spec.at_most is not None:
-        what = f"the group {spec.groups[0].name!r}" if spec.groups else "at_most"
-        raise CapabilityError(f"the batch has {what}, which ServiceBackend cannot tell a batch service; leave it out, or use LocalBackend")
+    limited = next((f"group {group.name!r}" for group in spec.groups if group.at_most is not None), None if spec.at_most is None else "the batch")
+    if limited is not None:
+        raise CapabilityError(f"{limited} has at_most, which ServiceBackend cannot tell a batch service; leave it out, or use LocalBackend")
+    for group in spec.groups:
+        if len(spec.groups_of(group.group_id)) > _DEEPEST:
+            raise CapabilityError(f"group {group.name!r} is in a group of a group, and a batch service has {_DEEPEST} levels of them; put it one level up")
 
 
 def _check_known(job: JobSpec) -> None:

@@ -34,7 +34,15 @@ class Shown:
 
 
 _SHOWN: dict[str, Shown] = {}
-"""By run id: a run has one feed and one widget, however often it is displayed, and any number of views."""
+"""By `key_of` a run, which has one feed and one widget, however often it is displayed, and any number of views."""
+
+
+def key_of(running: RunningBatch) -> str:
+    """What no other run has: its id; for a part of a batch of a service its address and the numbers of its jobs."""
+    if running.url is None:
+        return str(running.id)
+    jobs = running.spec.jobs
+    return f"{running.url}#{f'{jobs[0].job_id}-{jobs[-1].job_id}' if jobs else ''}"
 
 
 def show_run(running: RunningBatch) -> None:
@@ -83,7 +91,7 @@ def show_widget(widget: Any) -> None:
 
 
 def _shown(running: RunningBatch) -> Shown:
-    return _SHOWN.setdefault(str(running.id), Shown(Feed(running)))
+    return _SHOWN.setdefault(key_of(running), Shown(Feed(running)))
 
 
 def _show(shown: Shown, widget: Any) -> None:
@@ -130,7 +138,7 @@ def is_live(running: RunningBatch) -> bool:
     It says so itself, but a busy kernel reads that only after the cells that were asked for at once (Run All).
     So a front end that names its cells is taken for one that shows widgets.
     """
-    shown = _SHOWN.get(str(running.id))
+    shown = _SHOWN.get(key_of(running))
     return shown is not None and shown.live
 
 

@@ -153,14 +153,26 @@ class _ProgressLine:
 
 
 def attach_run(desk: Desk, run_id: str) -> RunningBatch:
-    """Come back to a run by its id and show it.
+    """Come back to a run by its id and show it; a number is that of a batch of the service.
 
-    Raises RunLostError naming close ids.
+    Raises RunLostError naming close ids, ServiceError for a batch that the user may not see.
     """
     from hail_batch_jupyter.observe.attach import attach
 
-    running = attach(run_id)
+    running = attach_batch(int(run_id)) if run_id.isascii() and run_id.isdigit() else attach(run_id)
     mine = [batch for batch in desk.batches.values() if batch.lineage and batch.lineage == running.spec.lineage]
     keep(desk, mine[0] if mine else None, running)
     display.show_run(running)
     return running
+
+
+def attach_batch(number: int) -> RunningBatch:
+    """The handle on a batch of the service, whoever submitted it, with the jobs that the service lists.
+
+    Raises ServiceError for one that the user may not see, CapabilityError for one with more jobs than are shown here.
+    """
+    from hail_batch_jupyter.backends.service import connect
+    from hail_batch_jupyter.backends.service_open import MOST_JOBS, open_batch
+    from hail_batch_jupyter.config.deploy import deployment
+
+    return open_batch(connect(None), number, deployment().page_url(), MOST_JOBS)

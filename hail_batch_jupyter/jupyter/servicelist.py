@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.config.deploy import Deployment
 
 PATIENCE_S = 4.0
-MOST_JOBS = 5000
-"""Batches with more jobs are not opened in a tab: the service lists fifty a request."""
 
 
 class ServiceList:
@@ -62,7 +60,7 @@ class ServiceList:
 
         Raises ServiceError, and CapabilityError for a batch of more jobs than are shown here.
         """
-        from hail_batch_jupyter.backends.service_open import open_batch
+        from hail_batch_jupyter.backends.service_open import MOST_JOBS, open_batch
 
         place, service = self._connected()
         return open_batch(service, number, place.page_url(), MOST_JOBS)

@@ -33,8 +33,8 @@ def own_tool(command: Sequence[str]) -> tuple[str, ...]:
     return (sys.executable, "-m", __name__, what, *(command[3:] if what == "delete" else command[-1:]))
 
 
-def main(words: Sequence[str]) -> int:
-    """Run `delete ADDRESS…` or `copy JSON`; gives the exit status."""
+def main(words: Sequence[str]) -> None:
+    """Run `delete ADDRESS…` or `copy JSON`; ends the process with the reason when it fails."""
     files = Files()
     try:
         if words[0] == "delete":
@@ -43,10 +43,8 @@ def main(words: Sequence[str]) -> int:
         else:
             files.copy([(pair["from"], pair["to"]) for pair in json.loads(words[1])])
     except BatchException as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

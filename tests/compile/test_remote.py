@@ -125,7 +125,7 @@ def test_making_it_twice_gives_the_same() -> None:
         (spec(job(1, retry=Retry())), "'j1' has a retry policy"),
         (spec(job(1, request=Request(gpus=1))), "'j1' asks for GPUs"),
         (spec(job(1), at_most=2), "the batch has at_most"),
-        (spec(job(1), groups=(GroupSpec(1, "chr1"),)), "the batch has the group 'chr1'"),
+        (spec(job(1), groups=(GroupSpec(1, "chr1", at_most=1),)), "group 'chr1' has at_most"),
     ],
 )
 def test_what_only_our_engine_does_is_refused(batch: BatchSpec, words: str) -> None:

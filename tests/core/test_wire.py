@@ -17,7 +17,7 @@ def job(number: int, **settings: object) -> JobSpec:
 
 
 def test_parents_are_of_this_update_or_of_earlier_ones() -> None:
-    made = wire.job_json(job(9, parents=(Edge(2), Edge(7), Edge(8))), 7, new_batch=False)
+    made = wire.job_json(job(9, parents=(Edge(2), Edge(7), Edge(8))), 7, where=("absolute", 0))
 
     assert (made["job_id"], made["absolute_parent_ids"], made["in_update_parent_ids"]) == (3, [2], [1, 2])
     assert made["absolute_job_group_id"] == 0
@@ -29,7 +29,7 @@ def test_parents_are_of_this_update_or_of_earlier_ones() -> None:
     [(None, "absent"), (("any_region",), "absent"), (("a", "b"), ["a", "b"]), ((), [])],
 )
 def test_regions_are_left_out_for_any(regions: tuple[str, ...] | None, posted: object) -> None:
-    assert wire.job_json(job(1, regions=regions), 1, new_batch=True).get("regions", "absent") == posted
+    assert wire.job_json(job(1, regions=regions), 1, where=("in_update", 0)).get("regions", "absent") == posted
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def refusal(call: Callable[[], object]) -> str:
 
 
 def test_the_fast_body_is_json_in_the_usual_order() -> None:
-    body = wire.fast_body(b'[{"job_id":1}]', "batch", {"token": "t"})
+    body = wire.fast_body(b'[{"job_id":1}]', b"[]", "batch", {"token": "t"})
 
     assert list(json.loads(body).items()) == [("bunch", [{"job_id": 1}]), ("job_groups", []), ("batch", {"token": "t"})]

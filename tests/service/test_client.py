@@ -9,7 +9,13 @@ import pytest
 
 import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.backends.service import ServiceBackend
-from hail_batch_jupyter.errors import BatchException, ServiceError
+from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
+from hail_batch_jupyter.client.calls import Call
+from hail_batch_jupyter.client.transport import Transport
+from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.errors import BatchException, CapabilityError, ServiceError
+from hail_batch_jupyter.jupyter.display import key_of
+from hail_batch_jupyter.jupyter.run import attach_batch
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate
 from tests.service.servers import Server
@@ -165,3 +171,121 @@ def test_the_service_tells_of_regions_and_a_job_that_is_not_there() -> None:
     with pytest.raises(BatchException, match="9"):
         run.get_job(9)
     run.wait(LONG_S)
+
+
+def test_groups_are_counted_cancelled_and_appended_to(b: hb.Batch, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    study = b.new_group("study", attributes={"kind": "s"})
+    shards = study.new_group("shards", cancel_after_n_failures=1)
+    shards.new_job("held").command(gate.shell)
+    study.new_job("quick").command("true")
+    b.new_job("free").command("true")
+    run = b.run(wait=False)
+    gate.reached()
+    late = b.new_group("late")
+    late.new_job("new").command("true")
+    shards.new_job("bad").command("exit 1")
+    again = b.run(wait=False)
+
+    assert again.wait(LONG_S)["n_jobs"] == 5
+
+    assert states(again) == {"held": "Cancelled", "quick": "Success", "free": "Success", "new": "Success", "bad": "Failed"}
+    assert (again.group_numbers, again.used_fast_path) == ({1: 1, 2: 2, 3: 3}, True)
+    run.wait(LONG_S)
+    assert [run.group(name).status()["n_jobs"] for name in ("study", "shards")] == [2, 1]
+
+
+def test_a_group_is_cancelled_alone_and_too_deep_ones_are_refused(b: hb.Batch, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    b.new_group("g").new_job("held").command(gate.shell)
+    b.new_job("free").command(f"touch {tmp_path}/free")
+    run = b.run(wait=False)
+    gate.reached()
+
+    run.group("g").cancel()
+
+    run.wait(LONG_S)
+    assert states(run) == {"held": "Cancelled", "free": "Success"}
+
+    b.new_group("a").new_group("b").new_group("c").new_job("j")
+    with pytest.raises(CapabilityError, match="'c' is in a group of a group"):
+        b.run()
+
+
+def test_more_jobs_than_one_request_takes_come_with_their_groups(b: hb.Batch) -> None:
+    group = b.new_group("many")
+    for number in range(60):
+        group.new_job(f"j{number}").command("true").env("LARGE", "x" * 20_000)
+
+    run = b.run(wait=False)
+
+    assert (run.wait(LONG_S)["n_succeeded"], run.used_fast_path, run.group("many").status()["n_succeeded"]) == (60, False, 60)
+
+
+def test_kept_files_are_read_after_the_batch(b: hb.Batch) -> None:
+    j = b.new_job("j")
+    j.command(f"echo text > {j.o}")
+    b.new_job("k").command(f"cat {j.o}")
+    value = b.new_python_job("p").call(lambda: {"a": 1})
+
+    b.run(wait=False, delete_scratch_on_exit=False)
+
+    assert j.o.path().read_text() == "text\n"
+    assert value.result() == {"a": 1}
+
+
+def test_a_part_of_a_log_is_all_that_is_sent(b: hb.Batch) -> None:
+    b.new_job("j").command("printf 0123456789")
+    run = b.run(wait=False)
+    run.wait(LONG_S)
+    transport = run._service.transport
+    sent = []
+
+    def send(call: Call) -> bytes:
+        sent.append(Transport.send(transport, call))
+        return sent[-1]
+
+    transport.send = send
+    parts = [run.log(1, start=start, length=length) for start, length in ((0, 3), (-4, None), (-4, 2), (8, 5), (20, 1), (0, None), (0, 0))]
+
+    assert parts == sent == [b"012", b"6789", b"67", b"89", b"", b"0123456789", b""]
+    del transport.send
+    assert (run.log(1, attempt=1), run.log(1, attempt=2)) == (b"0123456789", b"")
+
+
+def test_money_is_told_by_project_and_by_resource(server: Server) -> None:
+    backend = ServiceBackend()
+
+    assert [project["billing_project"] for project in backend.billing_projects()] == ["local"]
+    assert (backend.spent("01/01/2026", "01/02/2026"), backend.spent("01/01/2026", "01/02/2026", by_resource=True)) == ([], [])
+
+
+def test_a_batch_is_opened_with_its_jobs_and_then_asked_for_news_only(b: hb.Batch, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    for number in range(60):
+        b.new_job(f"j{number}").command("true")
+    b.new_job("held").command(gate.shell)
+    first = b.run(wait=False)
+    gate.reached()
+    first.wait(LONG_S, list(range(1, 61)))
+
+    opened = attach_batch(first.id)
+    assert [job.name for job in opened.spec.jobs][::60] == ["j0", "held"]
+    assert opened._port._known.counts()[JobState.SUCCESS] == 60
+
+    b.new_job("later").command("true")
+    again = b.run(wait=False)
+    assert len({key_of(run) for run in (first, opened, again)}) == 2
+    gate.let_through()
+    assert opened.wait(LONG_S)["n_succeeded"] == 62
+    assert [view.state for view in opened.snapshot().jobs] == [JobState.SUCCESS] * 61
+
+
+def test_calls_of_a_pool_give_their_values_and_leave_nothing(server: Server) -> None:
+    before = set((server.data / "files").iterdir())
+    with BatchPoolExecutor(backend=ServiceBackend()) as pool:
+        assert list(pool.map(lambda x: x * x, range(3))) == [0, 1, 4]
+        with pytest.raises(ValueError, match="ZeroDivisionError: integer division"):
+            pool.submit(lambda: 1 // 0).result()
+
+    assert set((server.data / "files").iterdir()) == before
