@@ -85,7 +85,7 @@ def test_sizes_are_checked_as_bunches_are_made(field: str, character: str, size:
     }
     spec = BatchSpec("b", (job(1), job(2)._replace(**{field: values[field]})))
 
-    assert refusal(lambda: wire.check_sizes(spec, new_batch=True)) == refusal(lambda: list(wire.bunches(spec, new_batch=True)))
+    assert refusal(lambda: wire.check_sizes(spec)) == refusal(lambda: list(wire.bunches(spec, new_batch=True)))
 
 
 def refusal(call: Callable[[], object]) -> str:
