@@ -70,7 +70,9 @@ class RunningBatch(Awaiting, Looking):
         self._snapshot = BatchSnapshot.empty([job.job_id for job in spec.jobs])
 
     def __repr__(self) -> str:
-        return f"<RunningBatch {self.id} {self._snapshot.state.value}>"
+        # Of a run that somebody came back to nothing is known before the first look, which costs no connection where its files are here.
+        known = self._snapshot if self.directory is None else self.snapshot()
+        return f"<RunningBatch {self.id} {known.state.value}>"
 
     @property
     def name(self) -> str:

@@ -28,6 +28,12 @@ BATCH_KEYS = {
 JOB_KEYS = {"batch_id", "job_id", "name", "user", "state", "exit_code", "duration", "cost", "cost_breakdown", "always_run", "attributes", "job_group_id"}
 
 
+def test_a_run_that_somebody_comes_back_to_says_how_it_ended() -> None:
+    ended = run(batch(bash(1, "echo hi")))
+
+    assert repr(attach(str(ended.id))) == f"<RunningBatch {ended.id} {BatchState.SUCCESS.value}>"
+
+
 @pytest.fixture
 def port(tmp_path: Path) -> LocalPort:
     (tmp_path / "logs").mkdir()
