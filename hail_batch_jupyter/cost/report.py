@@ -21,18 +21,20 @@ _BASIS_WORDS = {
     UNKNOWN: "nothing is known",
     REFUSED: "no worker of the card has it",
 }
-STAGE_HEADS = ("stage", "jobs", "cores", "expected", "low", "high", "duration")
 _SHOWN = 30
 
 
 def hours_text(core_hours: Fraction | float) -> str:
     """'0.004 core-hours', '12.5 core-hours'."""
-    exact = Fraction(core_hours)
-    if not exact:
-        return "0 core-hours"
-    if exact < Fraction(1, 1000):
-        return "under 0.001 core-hours"
-    return f"{decimal_text(exact, 1 if exact >= 10 else 3)} core-hours"
+    return f"{_hours(Fraction(core_hours))} core-hours"
+
+
+def _hours(core_hours: Fraction) -> str:
+    if not core_hours:
+        return "0"
+    if core_hours < Fraction(1, 1000):
+        return "under 0.001"
+    return decimal_text(core_hours, 1 if core_hours >= 10 else 3)
 
 
 def parts_text(amount: Breakdown) -> str:
@@ -60,17 +62,20 @@ def card_text(card: Card) -> str:
 def estimate_line(estimate: Estimate) -> str:
     """One line: what is expected, between what, by which card, and what that is from."""
     counted = len(estimate.jobs) - estimate.unknown
-    figures = _range_text(estimate.cost.low.total, estimate.cost.expected.total, estimate.cost.high.total)
-    if estimate.card.free:
-        low, expected, high = estimate.core_hours
-        between = "" if low == high else f", {hours_text(low)} to {hours_text(high)}"
-        figures = f"{hours_text(expected)} expected{between}"
-    head = figures if counted else "the cost cannot be told"
+    if not counted:
+        head = "not known yet" if estimate.jobs else "nothing"
+    elif estimate.card.free:
+        low, expected, high = map(_hours, estimate.core_hours)
+        head = f"{expected} core-hours expected{_between(low, high)}"
+    else:
+        low, expected, high = [dollars(amount.total) for amount in estimate.cost]
+        head = f"{expected} expected{_between(low, high)}"
     return f"{head}, by {card_text(estimate.card)}; {basis_text(estimate)}"
 
 
-def _range_text(low: Fraction, expected: Fraction, high: Fraction) -> str:
-    return f"{dollars(expected)} expected" + ("" if low == high else f", {dollars(low)} to {dollars(high)}")
+def _between(low: str, high: str) -> str:
+    """Nothing where both read alike."""
+    return "" if low == high else f", {low} to {high}"
 
 
 def basis_text(estimate: Estimate) -> str:
@@ -85,10 +90,15 @@ def _jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count} jobs"
 
 
+def stage_heads(estimate: Estimate) -> list[str]:
+    """What `stage_cells` gives; where nothing is charged in core-hours."""
+    return ["stage", "jobs", "cores", "core-hours" if estimate.card.free else "expected", "low", "high", "duration"]
+
+
 def stage_cells(estimate: Estimate, stage: StageForecast) -> list[str]:
-    """The row of a stage under STAGE_HEADS."""
+    """The row of a stage under `stage_heads`."""
     if estimate.card.free:
-        low, expected, high = [hours_text(hours) for hours in stage.core_hours]
+        low, expected, high = map(_hours, stage.core_hours)
     else:
         low, expected, high = [dollars(amount.total) for amount in stage.cost]
     known = stage.jobs - stage.bases[UNKNOWN] - stage.bases[REFUSED]
@@ -104,8 +114,8 @@ def estimate_text(estimate: Estimate) -> str:
     parts = parts_text(estimate.cost.expected)
     if parts:
         lines.append(f"expected: {parts}")
-    rows = [list(STAGE_HEADS), *[stage_cells(estimate, stage) for stage in estimate.stages[:_SHOWN]]]
-    widths = [max([len(row[column]) for row in rows]) for column in range(len(STAGE_HEADS))]
+    rows = [stage_heads(estimate), *[stage_cells(estimate, stage) for stage in estimate.stages[:_SHOWN]]]
+    widths = [max([len(row[column]) for row in rows]) for column in range(len(rows[0]))]
     if len(rows) > 1:
         lines += ["  ".join([cell.ljust(width) for cell, width in zip(row, widths)]).rstrip() for row in rows]
     if len(estimate.stages) > _SHOWN:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def select_batch(desk: Desk, parsed: Parsed) -> Batch:
     """Make, select, empty or show a batch, or take one job out of it.
 
-    Raises UsageError for settings of a batch that is there already.
+    Raises UsageError for other settings than those of a batch that is there already; the same ones are no mistake, as when all cells run again.
     """
     settings: dict[str, Any] = default_settings(parsed)
     if parsed.backend is not None:
@@ -29,7 +29,7 @@ def select_batch(desk: Desk, parsed: Parsed) -> Batch:
     name = str(parsed.name or desk.current_name())
     if parsed.reset:
         return _reset(desk, name, settings)
-    if settings and name in desk.batches:
+    if settings and name in desk.batches and settings != desk.said_of(name):
         raise UsageError(_taken_words(name, settings))
     batch = desk.select(name, **settings)
     if parsed.drop is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,12 +14,14 @@ from hail_batch_jupyter.jupyter import run
 from hail_batch_jupyter.jupyter.desk import Desk, place_of
 from hail_batch_jupyter.jupyter.namespace import indexed, part_of, unknown_job
 from hail_batch_jupyter.jupyter.since import older_line
+from hail_batch_jupyter.jupyter.words import STATE_WORDS
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-")
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hail_batch_jupyter.core.spec import BatchSpec
     from hail_batch_jupyter.observe.rundir import RunInfo
     from hail_batch_jupyter.observe.running import RunningBatch
 
@@ -110,7 +113,10 @@ def retry(desk: Desk, names: Sequence[object]) -> None:
 
 
 def jobs_table(desk: Desk, q: str | None, *, attempts: bool = False) -> pd.DataFrame:
-    """The jobs of the last run, or of the batch where nothing has run yet; with `attempts` one row each of these."""
+    """The jobs of the last run, or of the batch where nothing has run yet; with `attempts` one row each of these.
+
+    Raises UsageError naming close words when no job can ever be found by `q`.
+    """
     from hail_batch_jupyter.core.events import BatchSnapshot
     from hail_batch_jupyter.jupyter.tables import attempts_frame, frame_of, jobs_frame
 
@@ -119,12 +125,29 @@ def jobs_table(desk: Desk, q: str | None, *, attempts: bool = False) -> pd.DataF
         line = older_line(batch) if batch is not None and batch.last_run is running else ""
         if line:
             print(line)
-        return attempts_frame(running, q) if attempts else jobs_frame(running, q)
     except UsageError:
         if attempts or not desk.has_batch():
             raise
+    else:
+        _check_filter(q, running.spec, f"run {running.id}")
+        return attempts_frame(running, q) if attempts else jobs_frame(running, q)
     spec = desk.batch().compile(only_new=False)
+    _check_filter(q, spec, f"batch {desk.current_name()!r}")
     return frame_of(spec, BatchSnapshot.empty([job.job_id for job in spec.jobs]), q)
+
+
+def _check_filter(q: str | None, spec: BatchSpec, where: str) -> None:
+    """Raise UsageError for a filter that is neither a state nor in any name; none in a state that there is, is an answer."""
+    from hail_batch_jupyter.jupyter.tables import known_words
+
+    words, names = known_words(), [job.name or "" for job in spec.jobs]
+    asked = (q or "").lower()
+    if not names or asked in words or any(asked in name.lower() for name in names):
+        return
+    stages = dict.fromkeys([job.attributes.get("stage") or job.name or "" for job in spec.jobs])
+    close = difflib.get_close_matches(asked, [*stages, *sorted(words)], 3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"states are {', '.join(dict.fromkeys(STATE_WORDS.values()))}"
+    raise UsageError(f"{q!r} is no state and in no name of the jobs of {where}; {hint}")
 
 
 def runs_table(desk: Desk, *, everywhere: bool) -> pd.DataFrame:

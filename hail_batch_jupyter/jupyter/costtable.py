@@ -7,8 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from hail_batch_jupyter.cost.estimate import Estimate
+from hail_batch_jupyter.cost.history import TAKEN_OVER
 from hail_batch_jupyter.cost.money import PART_TITLES, PARTS, Breakdown, dollars
-from hail_batch_jupyter.cost.report import STAGE_HEADS, estimate_line, stage_cells
+from hail_batch_jupyter.cost.report import estimate_line, stage_cells, stage_heads
 from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
 from hail_batch_jupyter.jupyter.words import plural
 
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 _SHOWN = 60
 
 
-def cost_line(batch: Batch, spec: BatchSpec, *, fresh: bool) -> str:
-    """The line of a dry run: what these jobs will probably cost, by which card and from what."""
+def run_preview(batch: Batch, spec: BatchSpec, *, fresh: bool) -> str:
+    """A dry run: its jobs, and a line about what they will probably cost, by which card and from what."""
     from hail_batch_jupyter.batch.estimate import estimate_spec
+    from hail_batch_jupyter.jupyter.run import dry_run_text
 
-    return f"cost: {estimate_line(estimate_spec(batch, spec, takes_over=not fresh))}"
+    found = estimate_spec(batch, spec, takes_over=not fresh)
+    taken = {job.job_id for job in found.jobs if job.basis == TAKEN_OVER}
+    return f"{dry_run_text(spec, taken)}\n\ncost: {estimate_line(found)}"
 
 
 def cost_of(desk: Desk, *, jobs: bool, before: bool, card: str | None) -> pd.DataFrame | Estimate:
@@ -53,7 +57,7 @@ def estimate_html(estimate: Estimate) -> str:
     more = f"… and {len(estimate.stages) - len(rows)} more stages" if len(estimate.stages) > len(rows) else ""
     head = f"<b>{plural(len(estimate.jobs), 'job')}</b>: {escape(estimate_line(estimate))}"
     parts = "" if estimate.card.free else parts_html({"low": estimate.cost.low, "expected": estimate.cost.expected, "high": estimate.cost.high})
-    return f"{head}{parts}{table_html('', STAGE_HEADS, rows, more)}"
+    return f"{head}{parts}{table_html('', stage_heads(estimate), rows, more)}"
 
 
 def parts_html(amounts: dict[str, Breakdown]) -> str:

@@ -14,7 +14,7 @@ from hail_batch_jupyter.batch.groups import group_named
 from hail_batch_jupyter.batch.stage import JobStage, jobs_among
 from hail_batch_jupyter.jupyter import options, run
 from hail_batch_jupyter.jupyter.cells import read_cell
-from hail_batch_jupyter.jupyter.costtable import cost_line
+from hail_batch_jupyter.jupyter.costtable import run_preview
 from hail_batch_jupyter.jupyter.desk import Desk, make_strict
 from hail_batch_jupyter.jupyter.each import Each, read_each
 from hail_batch_jupyter.jupyter.jobsettings import Settings, settings_of
@@ -166,8 +166,7 @@ def run_cells(desk: Desk, order: run.RunOrder, *, dry: bool = False, strict: boo
     if not spec.jobs:
         raise UsageError(f"batch {batch.name!r} has no jobs yet; a cell that begins with %%batch_job NAME makes one")
     if dry:
-        print(run.dry_run_text(spec))
-        print(f"\n{cost_line(batch, spec, fresh=order.fresh)}")
+        print(run_preview(batch, spec, fresh=order.fresh))
         return
     running = run.run_batch(desk, order)
     if wait:

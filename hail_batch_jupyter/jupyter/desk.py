@@ -41,6 +41,7 @@ class Desk:
         self.stage_outputs: dict[tuple[str, str], dict[tuple[str, str, str], None]] = {}
         """(batch, stage) -> (file, member of a group, destination) that `%batch_output` named, in order."""
         self._current: str | None = None
+        self._said: dict[str, dict[str, Any]] = {}
         self._cells: dict[tuple[str, str], CellNote] = {}
         self._saved: tuple[str, float, set[object]] = ("", 0.0, set())
 
@@ -72,10 +73,15 @@ class Desk:
         place = notebook_path(self.shell)
         return Path(place).stem if place else "batch"
 
+    def said_of(self, name: str) -> dict[str, Any]:
+        """The settings that the batch of that name was made with."""
+        return self._said.get(name, {})
+
     def select(self, name: str, **settings: Any) -> Batch:
         """Make or come back to the batch of that name; settings count for a new one."""
         if name not in self.batches:
             self.batches[name] = self._make(name, **settings)
+            self._said[name] = settings
         self._current = name
         return self.batches[name]
 
@@ -106,6 +112,7 @@ class Desk:
         for variable in [] if old is None else self.variables_of(old):
             del self.shell.user_ns[variable]
         self.batches[name] = made
+        self._said[name] = settings
         self._cells = {key: note for key, note in self._cells.items() if key[0] != name}
         self.stage_outputs = {key: kept for key, kept in self.stage_outputs.items() if key[0] != name}
         return self.select(name)

@@ -14,6 +14,7 @@ from hail_batch_jupyter.batch.files import makes
 from hail_batch_jupyter.batch.resource import Resource
 from hail_batch_jupyter.batch.stage import StageFiles
 from hail_batch_jupyter.compile.paths import file_name
+from hail_batch_jupyter.errors import TemplateError
 from hail_batch_jupyter.jupyter import options
 from hail_batch_jupyter.jupyter.braces import Insert, fill
 from hail_batch_jupyter.jupyter.each import inserted
@@ -54,7 +55,10 @@ def add_output(desk: Desk, files: Resource | StageFiles, dest: str) -> str:
 
 def _add_stage(desk: Desk, files: StageFiles, dest: str) -> str:
     stage = files.stage
-    pairs = list(_destinations(files, dest, desk.shell.user_ns))
+    try:
+        pairs = list(_destinations(files, dest, desk.shell.user_ns))
+    except TemplateError as error:
+        raise UsageError(f"%batch_output {_name(files)} {dest}: {error}. The item of a job is {{item}}, its number {{i}}") from error
     seen: dict[str, int] = {}
     for index, (_, place) in enumerate(pairs):
         if seen.setdefault(place, index) != index:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +85,17 @@ def keep(desk: Desk, batch: Batch | None, running: RunningBatch) -> None:
         batch.last_run = running
 
 
-def dry_run_text(spec: BatchSpec) -> str:
-    """What `--dry-run` shows: each job, what it waits for and its command; values of the environment are left out."""
+def dry_run_text(spec: BatchSpec, taken: Collection[int]) -> str:
+    """What `--dry-run` shows: each job, what it waits for and its command; values of the environment are left out.
+
+    taken   numbers of the jobs whose results would come from an earlier run
+    """
     name_of = {job.job_id: job.display_name for job in spec.jobs}
-    parts = [f"{plural(len(spec.jobs), 'job')} would run"]
+    parts = [f"{plural(len(spec.jobs) - len(taken), 'job')} would run" + (f", {len(taken)} would be taken over from an earlier run" if taken else "")]
     for job in spec.jobs:
         after = ", ".join(name_of.get(edge.job_id, str(edge.job_id)) for edge in job.parents)
-        parts.append(f"\n# {job.job_id}: {job.display_name}" + (f" (after {after})" if after else ""))
+        notes = "; ".join([note for note in (f"after {after}" if after else "", "taken over" if job.job_id in taken else "") if note])
+        parts.append(f"\n# {job.job_id}: {job.display_name}" + (f" ({notes})" if notes else ""))
         parts += [f"# {name}=…" for name in job.env]
         parts += [f"# reads {transfer.source}" for transfer in job.inputs]
         parts.append((job.command[-1] if job.kind == "bash" else job.user_code or job.display_name).strip())

@@ -104,6 +104,11 @@ def attempts_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
     return frame
 
 
+def known_words() -> frozenset[str]:
+    """The words that a filter may be besides a part of a name: states as people read them, and as the wire has them."""
+    return frozenset({REUSED, *STATE_WORDS.values(), *_WIRE_WORDS})
+
+
 def _wanted(q: str | None, name: str, view: JobView) -> bool:
     """A state by the word that people read, or by the wire's."""
     wanted = (q or "").lower()

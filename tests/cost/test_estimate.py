@@ -88,12 +88,12 @@ def test_the_line_says_card_date_and_what_is_known() -> None:
 def test_without_prices_core_hours_are_told_instead() -> None:
     found = estimate([job(1, "fit-1", request=Request(cpu_mcpu=2000))], load_card("this-machine"), HISTORY)
 
-    assert estimate_line(found).startswith("4.000 core-hours expected, 2.000 core-hours to 6.000 core-hours, by rate card this-machine")
+    assert estimate_line(found).startswith("4.000 core-hours expected, 2.000 to 6.000, by rate card this-machine")
     assert "$" not in estimate_text(found)
 
 
 def test_an_estimate_of_nothing_says_so() -> None:
-    assert estimate_text(estimate([], CLASSIC)) == "0 jobs: the cost cannot be told, by rate card hail-classic (undated); no jobs"
+    assert estimate_text(estimate([], CLASSIC)) == "0 jobs: nothing, by rate card hail-classic (undated); no jobs"
 
 
 @pytest.mark.parametrize(

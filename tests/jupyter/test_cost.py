@@ -42,7 +42,10 @@ def test_after_a_run_a_dry_run_counts_what_is_taken_over_as_nothing(priced: Any,
     capsys.readouterr()
 
     priced.run("%batch_run --dry-run")
-    assert capsys.readouterr().out.splitlines()[-1].startswith("cost: $0 expected, $0 to $")
+    said = capsys.readouterr().out
+    assert said.startswith("0 jobs would run, 3 would be taken over from an earlier run\n")
+    assert "# 1: fit-0 (taken over)" in said
+    assert said.splitlines()[-1].startswith("cost: $0 expected, $0 to $")
     priced.run("%batch_run --dry-run --fresh")
     assert capsys.readouterr().out.splitlines()[-1].endswith("3 jobs from earlier runs of the same job")
 

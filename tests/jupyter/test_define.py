@@ -51,6 +51,15 @@ def test_defaults_count_for_jobs_of_a_new_batch_and_are_refused_for_an_old_one(c
         cells.run("%batch b --default-cpu 3")
 
 
+def test_the_cell_that_makes_a_batch_with_defaults_may_run_again(cells: Any) -> None:
+    made = cells.run("%batch b --default-cpu 2 --backend local")
+    cells.run("%%batch_job one\ntrue")
+
+    assert cells.run("%batch b --default-cpu 2 --backend local") is made
+    assert cells.run("%batch b --reset --default-cpu 3") is not made
+    cells.run("%batch b --default-cpu 3")
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "message"),
     [
@@ -344,6 +353,15 @@ def test_before_a_run_the_table_shows_the_jobs_of_the_batch(cells_b: Any) -> Non
     frame = cells_b.run("%batch_jobs")
     assert frame[["name", "state", "cores"]].values.tolist() == [["fit", "Pending", 1.0], ["show", "Pending", 2.0]]
     assert list(cells_b.run("%batch_jobs sho")["name"]) == ["show"]
+
+
+@pytest.mark.parametrize(("asked", "hint"), [("faild", "did you mean failed"), ("fti", "did you mean fit"), ("zzz", "states are waiting, running")])
+def test_a_filter_that_can_find_nothing_names_what_is_close(cells_b: Any, asked: str, hint: str) -> None:
+    cells_b.run("%%batch_job fit\ntrue")
+
+    with pytest.raises(UsageError, match=f"'{asked}' is no state and in no name of the jobs of batch 'b'; {hint}"):
+        cells_b.run(f"%batch_jobs {asked}")
+    assert len(cells_b.run("%batch_jobs failed")) == 0
 
 
 @pytest.mark.parametrize("line", ["%batch_wait", "%batch_jobs", "%batch_cancel", "%batch_log fit"])

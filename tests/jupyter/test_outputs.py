@@ -68,3 +68,10 @@ def test_a_place_for_two_files_and_a_number_for_one_are_refused(cells_b: Any) ->
         cells_b.run("%batch_output fit.model x/{item}.txt")
     with pytest.raises(UsageError, match="it is one file, and {i} and {item} are for those of a stage"):
         cells_b.run("%batch_output fit[0].model x{i}.txt")
+
+
+def test_a_name_that_is_only_in_the_cell_is_told_what_stands_for_it(cells_b: Any) -> None:
+    cells_b.run("%%batch_job fit --each sample=['a', 'b']\necho {sample} > {fit.model}")
+
+    with pytest.raises(UsageError, match=r"no variable 'sample'.* The item of a job is \{item\}, its number \{i\}"):
+        cells_b.run("%batch_output fit.model out/{sample}.txt")
