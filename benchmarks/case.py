@@ -99,6 +99,8 @@ class Scale:
     store_large_mb: int = 200
     log_mb: int = 1000
     slurm_jobs: int = 300
+    submitted_jobs: int = 100_000
+    news: int = 20
 
 
 FULL = Scale()
@@ -124,4 +126,6 @@ QUICK = Scale(
     store_large_mb=80,
     log_mb=100,
     slurm_jobs=40,
+    submitted_jobs=10_000,
+    news=8,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks import slurm
+from benchmarks import service, slurm
 from benchmarks.case import Case, Group, Scale
 from benchmarks.ours import our_cases
 from benchmarks.peers import peer_cases
@@ -20,6 +20,7 @@ GROUPS: tuple[Group, ...] = (
     Group("pool", "Calls of x -> x + 1 with a warm executor, chunksize 1"),
     Group("parent", "Starting a run from a small and from a big process"),
     Group("slurm", "No-op jobs on a Slurm of four emulated nodes"),
+    Group("service", "A batch service of our own"),
     Group("import", "Imports", passes_per_round=6, warm_up=True),
     Group("cell", "Notebook cells", passes_per_round=2),
     Group("widget", "Widget traffic"),
@@ -32,7 +33,7 @@ GROUPS: tuple[Group, ...] = (
 def all_cases(scale: Scale) -> list[Case]:
     """This project's cases and those of all peers, sorted by group; this project comes last in each group."""
     order = {group.name: place for place, group in enumerate(GROUPS)}
-    return sorted([*peer_cases(scale), *our_cases(scale), *slurm.cases(scale)], key=lambda case: order[case.group])
+    return sorted([*peer_cases(scale), *our_cases(scale), *slurm.cases(scale), *service.cases(scale)], key=lambda case: order[case.group])
 
 
 def select(cases: Sequence[Case], wanted: Sequence[str]) -> list[Case]:

@@ -20,7 +20,7 @@ def _unknown(_: Any) -> bool:
 class Shape(NamedTuple):
     """A check of a value, which raises Refusal naming `where`; and the same as a JSON schema.
 
-    fits   whether a value is certainly of the shape, without saying where it is not: ten times as fast, for the many that are as they should be
+    fits   whether a value is certainly of the shape, without saying where it is not: several times as fast, for the many that are as they should be
     """
 
     check: Callable[[Any, str], None]
