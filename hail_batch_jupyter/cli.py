@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hail_batch_jupyter.authcli import add_auth
 from hail_batch_jupyter.config import active_profile, profile_file, values_in_files
 from hail_batch_jupyter.config.files import create_profile, delete_profile, load_profile, profiles, set_value, unset_value
 from hail_batch_jupyter.config.variables import VARIABLES, shown, variable
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_config(commands.add_parser("config", help="settings, in the same files as `hailctl config`"))
     _add_cluster(commands.add_parser("cluster", help="connections to clusters by ssh"))
+    add_auth(commands.add_parser("auth", help="log in to a batch service and out again, with the same files as `hailctl auth`"))
     _add_copy(commands.add_parser("copy", help="copy files and folders to, from and between object stores"))
     _add_serve(commands.add_parser("serve", help="a batch service of your own, on this machine"))
     _add_backup(commands.add_parser("backup", help="copy all that a batch service of your own keeps, while it works"))

@@ -31,6 +31,7 @@ LAYERS = {
     "executors": 3,
     "backends": 4,
     "pipeline": 4,
+    "authcli": 4,
     "cli": 5,
     "jupyter": 6,
     "__main__": 6,
@@ -59,6 +60,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 """'package/module.py:function' of more than 60 lines -> why."""
 
 PRINTING = {
+    "authcli": "a command line writes to its terminal",
     "cli": "a command line writes to its terminal",
     "__main__": "a command line writes to its terminal",
     "jupyter": "what a magic says stands under its cell",

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hail_batch_jupyter.config import config_folder
 from hail_batch_jupyter.config.deploy import Deployment, stored_token
+from hail_batch_jupyter.config.files import identity_file
 from hail_batch_jupyter.errors import CapabilityError, ConfigError, NotAuthenticatedError
 
-_SCOPES = [f"https://www.googleapis.com/auth/userinfo.{what}" for what in ("profile", "email")] + ["openid"]
-_GOOGLE_TOKENS = "https://oauth2.googleapis.com/token"
-_LOG_IN = "log in with `hailctl auth login`, or pass ServiceBackend(token=…)"
+SCOPES = [f"https://www.googleapis.com/auth/userinfo.{what}" for what in ("profile", "email")] + ["openid"]
+GOOGLE_TOKENS = "https://oauth2.googleapis.com/token"
+_LOG_IN = "log in with `hail-batch-jupyter auth login`, or pass ServiceBackend(token=…)"
 
 Headers = Callable[[], Mapping[str, str]]
 
@@ -46,7 +46,7 @@ def _source(token: str | None, namespace: str) -> Callable[[], str]:
 def _identity() -> Callable[[], str] | None:
     """Tokens of the identity in $HAIL_IDENTITY_PROVIDER_JSON or identity.json, None without one."""
     text, where = os.environ.get("HAIL_IDENTITY_PROVIDER_JSON"), "HAIL_IDENTITY_PROVIDER_JSON"
-    path = config_folder() / "identity.json"
+    path = identity_file()
     if not text and path.is_file():
         text, where = path.read_text(encoding="utf-8"), repr(str(path))
     if not text:
@@ -92,11 +92,11 @@ def _google_credentials(found: Mapping[str, Any] | None) -> Any:
 
     try:
         if found is None:
-            return default(scopes=_SCOPES)[0]
+            return default(scopes=SCOPES)[0]
         if found.get("type") == "service_account":
-            return service_account.Credentials.from_service_account_info(dict(found), scopes=_SCOPES)
+            return service_account.Credentials.from_service_account_info(dict(found), scopes=SCOPES)
         names = ("refresh_token", "client_id", "client_secret")
         parts = {name: found[name] for name in names}
-        return credentials.Credentials(None, token_uri=found.get("token_uri", _GOOGLE_TOKENS), **parts)
+        return credentials.Credentials(None, token_uri=found.get("token_uri", GOOGLE_TOKENS), **parts)
     except (GoogleAuthError, ValueError, KeyError) as error:
         raise ConfigError(f"the Google identity cannot be used ({type(error).__name__}); {_LOG_IN}") from error

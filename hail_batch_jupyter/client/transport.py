@@ -154,7 +154,9 @@ def _refusal(call: Call, answer: requests.Response) -> ServiceError:
     path = call.path.partition("?")[0]
     facts = (answer.status_code, call.method, path, said)
     if answer.status_code == 401:
-        return NotAuthenticatedError("Not authenticated with Hail Batch: the service does not know this token; log in again with `hailctl auth login`", *facts)
+        return NotAuthenticatedError(
+            "Not authenticated with Hail Batch: the service does not know this token; log in again with `hail-batch-jupyter auth login`", *facts
+        )
     if 300 <= answer.status_code < 400:
         return ServiceError(f"{call.method} {path}: the service answered with another address; check the setting 'domain'", *facts)
     told = said if said.startswith(str(answer.status_code)) else f"{answer.status_code}: {said}"

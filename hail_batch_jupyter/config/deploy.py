@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hail_batch_jupyter.config import value_in_files
+from hail_batch_jupyter.config.files import write_whole
 from hail_batch_jupyter.errors import ConfigError, NotAuthenticatedError
 
 LOCATIONS = ("external", "k8s", "gce")
@@ -76,8 +77,33 @@ def stored_token(namespace: str) -> str:
     token = _json_of(path).get(namespace) if path is not None else None
     if not isinstance(token, str) or not token.strip():
         where = f"{str(path)!r} has no token of namespace {namespace!r}" if path is not None else "there is no file .hail/tokens.json in the home folder"
-        raise NotAuthenticatedError(f"Not authenticated with Hail Batch: {where}; log in with `hailctl auth login`, or pass ServiceBackend(token=…)")
+        raise NotAuthenticatedError(f"Not authenticated with Hail Batch: {where}; log in with `hail-batch-jupyter auth login`, or pass ServiceBackend(token=…)")
     return token.strip()
+
+
+def stored_tokens() -> dict[str, str]:
+    """Namespace -> token, of those that logging in has left."""
+    path = _tokens_file()
+    return {str(name): str(token) for name, token in _json_of(path).items()} if path.is_file() else {}
+
+
+def put_token(namespace: str, token: str) -> None:
+    """Keep the token of a namespace in a file that only the user can read."""
+    _write_tokens({**stored_tokens(), namespace: token})
+
+
+def without_token(namespace: str) -> None:
+    """Forget the token of a namespace."""
+    _write_tokens({name: token for name, token in stored_tokens().items() if name != namespace})
+
+
+def _tokens_file() -> Path:
+    named = os.environ.get("HAIL_TOKENS_FILE")
+    return Path(named).expanduser() if named else Path.home() / ".hail" / "tokens.json"
+
+
+def _write_tokens(tokens: Mapping[str, str]) -> None:
+    write_whole(_tokens_file(), json.dumps(dict(tokens)) + "\n", secret=True)
 
 
 def _first_there(named: str | None, in_home: str, of_system: str) -> Path | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hail_batch_jupyter.config import DEFAULT_PROFILE, active_profile, config_folder, main_file, profile_file, read_ini
 from hail_batch_jupyter.config.variables import checked, variable
@@ -55,7 +58,7 @@ def create_profile(name: str) -> None:
     if name in (*profiles(), "config"):
         raise ConfigError(f"profile {name!r} is there already; load it with: hail-batch-jupyter config profile load {name}")
     main_file()
-    _write(profile_file(name), "")
+    write_whole(profile_file(name), "")
 
 
 def delete_profile(name: str) -> None:
@@ -76,7 +79,7 @@ def _check_profile(name: str) -> None:
 def _change(path: Path, section: str, option: str, value: str | None) -> None:
     read_ini(path)
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    _write(path, with_value(text, section, option, value))
+    write_whole(path, with_value(text, section, option, value))
 
 
 def with_value(text: str, section: str, option: str, value: str | None) -> str:
@@ -107,11 +110,21 @@ def _lines_of(lines: list[str], begin: int, end: int, option: str) -> tuple[int,
     return None
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step; a new one can be read by its owner only, an old one keeps its mode."""
+def identity_file() -> Path:
+    """Where the identity of an external provider is kept, as `hailctl auth` does."""
+    return config_folder() / "identity.json"
+
+
+def write_identity(identity: Mapping[str, Any]) -> None:
+    """Keep an identity in a file that only the user can read."""
+    write_whole(identity_file(), json.dumps(identity) + "\n", secret=True)
+
+
+def write_whole(path: Path, text: str, *, secret: bool = False) -> None:
+    """Replace a file in one step; a new or `secret` one can be read by its owner only, another one keeps its mode."""
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() and not secret else 0o600
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

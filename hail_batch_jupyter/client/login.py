@@ -1,0 +1,122 @@
+"""Logging in to a deployment and out again: tokens and identities are kept in the files of `hailctl auth`.
+
+Source: the Batch Service's protocol, chapter 3.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from hail_batch_jupyter.client.auth import GOOGLE_TOKENS, SCOPES
+from hail_batch_jupyter.client.calls import Call
+from hail_batch_jupyter.client.transport import Transport
+from hail_batch_jupyter.config.deploy import Deployment, put_token, stored_tokens, without_token
+from hail_batch_jupyter.config.files import identity_file, write_identity
+from hail_batch_jupyter.errors import CapabilityError, NotAuthenticatedError, ServiceError
+
+_PATIENCE_S = 20.0
+_API = "/api/v1alpha"
+
+Visit = Callable[[Callable[[str], str]], str]
+"""Gets what makes the provider's address from that to come back to, has the user go there, and gives the address that the user came back to."""
+
+
+def login_by_provider(place: Deployment, visit: Visit) -> str:
+    """Log in at the identity provider of the deployment, keep the identity, and give the user's name.
+
+    Raises NotAuthenticatedError when the provider or the deployment refuses.
+    """
+    found = json.loads(_send(place, {}, Call("GET", f"{_API}/oauth2-client")))
+    if found.get("idp") != "Google":
+        raise CapabilityError(f"identities of {found.get('idp')!r} cannot be used by this version; log in with --copy-paste-token, or --token")
+    client = next(iter(found["oauth2_client"].values()))
+    state, verifier = secrets.token_urlsafe(16), secrets.token_urlsafe(48)
+    back_to: list[str] = []
+
+    def address(back: str) -> str:
+        back_to.append(back)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        asked = {"response_type": "code", "client_id": client["client_id"], "redirect_uri": back, "scope": " ".join(SCOPES), "state": state}
+        more = {"access_type": "offline", "prompt": "consent", "code_challenge": challenge, "code_challenge_method": "S256"}
+        return f"{client['auth_uri']}?{urlencode({**asked, **more})}"
+
+    code = _code(visit(address), state)
+    given = _exchanged(client, {"grant_type": "authorization_code", "code": code, "redirect_uri": back_to[-1], "code_verifier": verifier})
+    name = user_name(place, given["access_token"])
+    own = {"client_id": client["client_id"], "client_secret": client["client_secret"], "refresh_token": given["refresh_token"], "type": "authorized_user"}
+    elsewhere = {} if client["token_uri"] == GOOGLE_TOKENS else {"token_uri": client["token_uri"]}
+    write_identity({"idp": "Google", "credentials": {**own, **elsewhere}})
+    return name
+
+
+def login_by_copy_paste(place: Deployment, copied: str) -> str:
+    """Turn what the user copied from the page of the deployment into a token, keep that, and give the user's name."""
+    query = urlencode({"copy_paste_token": copied})
+    found = json.loads(_send(place, {}, Call("POST", f"{_API}/copy-paste-login?{query}")))
+    put_token(place.namespace, found["token"])
+    return str(found["username"])
+
+
+def login_by_token(place: Deployment, token: str) -> str:
+    """Keep a token that the deployment knows, and give the user's name."""
+    name = user_name(place, token)
+    put_token(place.namespace, token)
+    return name
+
+
+def logout(place: Deployment) -> bool:
+    """End the session of the namespace and forget its token and the identity; whether there was one."""
+    token, identity = stored_tokens().get(place.namespace), identity_file()
+    if token is not None:
+        try:
+            _send(place, {"Authorization": f"Bearer {token}"}, Call("POST", f"{_API}/logout"))
+        except ServiceError as error:
+            if error.status not in (0, 401, 404):  # unreachable, over already, or a service without sessions
+                raise
+        without_token(place.namespace)
+    there = identity.is_file()
+    identity.unlink(missing_ok=True)
+    return there or token is not None
+
+
+def user_name(place: Deployment, token: str) -> str:
+    """Whom the deployment takes the token for. Raises NotAuthenticatedError for nobody."""
+    return str(json.loads(_send(place, {"Authorization": f"Bearer {token}"}, Call("GET", f"{_API}/userinfo")))["username"])
+
+
+def _send(place: Deployment, headers: Mapping[str, str], call: Call) -> bytes:
+    transport = Transport(place.base_url("auth"), lambda: headers, patience_s=_PATIENCE_S)
+    try:
+        return transport.send(call)
+    finally:
+        transport.close()
+
+
+def _code(came_back: str, state: str) -> str:
+    """The code in the address that the provider sent the user back to; raises NotAuthenticatedError without one."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(came_back.strip()).query).items()}
+    if not secrets.compare_digest(query.get("state", "").encode(), state.encode()):
+        raise NotAuthenticatedError("the address does not belong to this login; begin again, and take the address as the browser shows it at the end")
+    if "code" not in query:
+        raise NotAuthenticatedError(f"the identity provider gave no code ({query.get('error', 'no reason told')}); log in again and allow the access")
+    return query["code"]
+
+
+def _exchanged(client: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    import requests
+
+    asked = {**words, "client_id": client["client_id"], "client_secret": client["client_secret"]}
+    try:
+        answer = requests.post(client["token_uri"], data=asked, timeout=_PATIENCE_S)
+        given: dict[str, Any] = answer.json()
+    except requests.RequestException as error:
+        raise NotAuthenticatedError(f"the identity provider cannot be asked ({type(error).__name__}); check the network, and log in again") from error
+    if answer.status_code != 200 or "refresh_token" not in given:
+        raise NotAuthenticatedError(f"the identity provider gave no lasting access ({given.get('error', answer.status_code)}); log in again")
+    return given
