@@ -118,7 +118,7 @@ test-python-%: setup
 	[ -x "$$VIRTUAL_ENV/bin/python" ] || uv venv --quiet --python "$$found" "$$VIRTUAL_ENV"; \
 	SKIP_JUPYTER_BUILDER=1 uv pip install --quiet --group unit --editable .; \
 	echo "unit tests on $$("$$VIRTUAL_ENV/bin/python" -VV)"; \
-	PATH="$$VIRTUAL_ENV/bin:$$PATH" python -m pytest -q -p no:cacheprovider -m 'not browser and not notebook and not slow and not kills and not requires'
+	PATH="$$VIRTUAL_ENV/bin:$$PATH" python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider -m 'not browser and not notebook and not slow and not kills and not requires'
 
 # Program -> the Debian package that brings it; each is needed by tests only.
 DEBIAN_PACKAGES := chromium=chromium dockerd=docker.io runc=runc podman=podman plink1.9=plink1.9 docker-registry=docker-registry \
