@@ -17,6 +17,7 @@ from hail_batch_jupyter.client.transport import Transport
 from hail_batch_jupyter.compile.remote import Images, RemoteRun, Scratch, Sending, remote_run, renumbered
 from hail_batch_jupyter.config import configured_list
 from hail_batch_jupyter.config.deploy import deployment
+from hail_batch_jupyter.core.collecting import nothing_collected
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.wire import ANY_REGION, check_sizes
@@ -136,7 +137,8 @@ class ServiceBackend(Backend[ServiceRun]):
         """
         token = spec.token or secrets.token_urlsafe(32)
         scratch = self._scratch(token)
-        run = self._described(spec, scratch, keep_files=options.keep_files)
+        with nothing_collected():
+            run = self._described(spec, scratch, keep_files=options.keep_files)
         earlier = options.follows if isinstance(options.follows, ServiceRun) else None
         if earlier is not None:
             _check_kept(spec.jobs, earlier)

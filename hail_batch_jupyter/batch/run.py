@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hail_batch_jupyter.batch.resume import began_words, resuming_spec
 from hail_batch_jupyter.batch.runs import Run, settle
 from hail_batch_jupyter.compile.compiler import compile_batch
+from hail_batch_jupyter.core.collecting import nothing_collected
 from hail_batch_jupyter.core.ports import SubmitOptions
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def _begin(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, de
     if not remote:
         settle(batch)
     resume = asked["resume"]
-    spec = resuming_spec(batch, verbose) if resume else compile_batch(batch.draft, verbose=verbose, appended=remote)
+    with nothing_collected():
+        spec = resuming_spec(batch, verbose) if resume else compile_batch(batch.draft, verbose=verbose, appended=remote)
     if dry_run:
         from hail_batch_jupyter.batch.dry_run import preview
 

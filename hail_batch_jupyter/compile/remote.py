@@ -63,7 +63,7 @@ def remote_run(spec: BatchSpec, scratch: Scratch, images: Images, *, keep_files:
     first = spec.jobs[0].job_id if spec.jobs else 1
     jobs = [*helpers, *(making.job(job) for job in renumbered(spec.jobs, first, first + len(helpers)))]
     sendings = [Sending(making.remote(upload.dest), upload.data) for upload in spec.uploads] + making.sendings
-    jobs = [job._replace(job_id=first + n) for n, job in enumerate(jobs)]
+    jobs = [job if job.job_id == number else job._replace(job_id=number) for number, job in enumerate(jobs, first)]
     if not keep_files and (sendings or making.shares):
         jobs.append(making.cleanup(jobs))
     return RemoteRun(spec._replace(jobs=tuple(jobs), uploads=(), external=()), tuple(sendings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import getpass
 import hashlib
 import json
@@ -44,6 +45,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TOKEN = "token"
 _GRACE_S = 5.0
 _LOOK_S = 0.02
+_COLLECTED = (100_000, 20, 100)
+"""So rarely unused objects are looked for: what is posted and known is large, and none of it refers to itself."""
 
 Say = Callable[[str], None]
 
@@ -72,6 +75,7 @@ def serve(host: str, port: int, data: Path, *, images: bool, rate_card: str | No
         os.environ[rundir.RUNS_VARIABLE] = str(data / "runs")
         os.umask(0o077)
         open_log(data)
+        gc.set_threshold(*_COLLECTED)
         store = Store(Database(data / FILE))
         user = _user()
         token = _token(data)

@@ -62,9 +62,9 @@ def _check_abilities(posted: Mapping[str, Any], who: str) -> None:
         raise Refusal(400, f"job {who} has an empty command; name a program")
     if process.get("mount_docker_socket"):
         raise Refusal(400, "mount_docker_socket is no longer supported but was set to True in request. Please upgrade.")
-    for key, words in _NOT_HERE.items():
-        if posted.get(key):
-            raise Refusal(400, f"job {who} asks for {key}, and this service {words}; leave it out")
+    for key in _NOT_HERE.keys() & posted.keys():
+        if posted[key]:
+            raise Refusal(400, f"job {who} asks for {key}, and this service {_NOT_HERE[key]}; leave it out")
     if posted.get("unconfined"):
         raise Refusal(400, "unauthorized use of unconfined=True")
     if posted.get("network") not in (None, "public"):
@@ -86,11 +86,12 @@ def _check_regions(regions: list[str] | None) -> None:
 
 def _check_words(posted: Mapping[str, Any], who: str) -> None:
     """What the system cannot pass to a process."""
+    texts = list(posted["process"]["command"])
     for variable in posted.get("env", []):
         if not variable["name"] or "=" in variable["name"]:
             raise Refusal(400, f"job {who} has a variable {variable['name']!r}; a name is not empty and has no '='")
-    texts = [*posted["process"]["command"], *(part for variable in posted.get("env", []) for part in variable.values())]
-    if any("\0" in text for text in texts):
+        texts += variable.values()
+    if "\0" in "".join(texts):
         raise Refusal(400, f"job {who} has a NUL in its command or environment, which no process can be given; take it out")
 
 

@@ -23,15 +23,19 @@ class Places:
         self._batch_id = batch_id
         self._start = start_group_id
         self._groups = dict(groups)
+        self._open: set[int] = set()
 
     def of_job(self, posted: Mapping[str, Any], who: str) -> int:
         """The number of a job's group in the batch."""
         inside, outside = posted.get("in_update_job_group_id"), posted.get("absolute_job_group_id")
         group_id = outside if outside is not None else self._absolute(inside or ROOT)
+        if group_id in self._open:
+            return int(group_id)
         if group_id not in self._groups:
             raise Refusal(400, f"job {who} is in the job group {group_id}, which does not exist; post groups before their jobs")
         if self._cancelled(group_id):
             raise Refusal(400, f"bunch contains job where the job group has already been cancelled ({who})")
+        self._open.add(group_id)
         return group_id
 
     def add(self, posted: Mapping[str, Any], created_ms: int) -> GroupRow:
