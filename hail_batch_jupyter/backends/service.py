@@ -123,7 +123,7 @@ class ServiceBackend(Backend[ServiceRun]):
         return self.service.billing_projects()
 
     def spent(self, start: str | None = None, end: str | None = None, *, by_resource: bool = False) -> list[dict[str, Any]]:
-        """What was spent from one day to another ('MM/DD/YYYY'), a dict for each project and user, with `by_resource` for each resource too."""
+        """What was spent from one day to another ('MM/DD/YYYY', else this month), a dict for each project and user, `by_resource` for each resource."""
         return self.service.spent(start, end, by_resource=by_resource)
 
     @property

@@ -117,10 +117,9 @@ def billing_projects() -> Call:
     return Call("GET", f"{_V1}/billing_projects")
 
 
-def billing(start: str | None, end: str | None, *, by_resource: bool) -> Call:
+def billing(start: str, end: str, *, by_resource: bool) -> Call:
     """What was spent between two days."""
-    days = {name: day for name, day in (("start", start), ("end", end)) if day is not None}
-    return Call("GET", f"{_V1}/{'billing_breakdown' if by_resource else 'billing'}" + (f"?{urlencode(days)}" if days else ""))
+    return Call("GET", f"{_V1}/{'billing_breakdown' if by_resource else 'billing'}?{urlencode({'start': start, 'end': end})}")
 
 
 def default_region() -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import chain
@@ -171,8 +172,10 @@ class Service:
         return list(self.json(calls.billing_projects()))
 
     def spent(self, start: str | None = None, end: str | None = None, *, by_resource: bool = False) -> list[dict[str, Any]]:
-        """What was spent between two days ('MM/DD/YYYY'), by project and user, and by resource; of this month when no day is named."""
-        return list(self.json(calls.billing(start, end, by_resource=by_resource)))
+        """What was spent between two days ('MM/DD/YYYY'), by project and user, and by resource; from the first of this month until today if no day is named."""
+        today = time.gmtime()
+        days = start or time.strftime("%m/01/%Y", today), end or time.strftime("%m/%d/%Y", today)
+        return list(self.json(calls.billing(*days, by_resource=by_resource)))
 
     # ending
 

@@ -258,6 +258,7 @@ def test_money_is_told_by_project_and_by_resource(server: Server) -> None:
 
     assert [project["billing_project"] for project in backend.billing_projects()] == ["local"]
     assert (backend.spent("01/01/2026", "01/02/2026"), backend.spent("01/01/2026", "01/02/2026", by_resource=True)) == ([], [])
+    assert isinstance(backend.spent(), list)
 
 
 def test_a_batch_is_opened_with_its_jobs_and_then_asked_for_news_only(b: hb.Batch, tmp_path: Path) -> None:
