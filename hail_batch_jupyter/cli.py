@@ -101,21 +101,73 @@ def _logout(arguments: argparse.Namespace) -> int:
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="address of this machine to listen at (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address of this machine to listen at (%(default)s); others than its own need TLS")
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate, for https")
+    parser.add_argument("--tls-key", metavar="FILE", help="key of the certificate")
+    parser.add_argument("--behind-proxy", action="store_true", help="a proxy in front of it speaks TLS")
     parser.add_argument("--port", type=int, default=5055, help="port to listen at, 0 for any that is free (%(default)s)")
     parser.add_argument("--data", metavar="DIR", help="folder for all that the service keeps (beside the runs of this user)")
     parser.add_argument("--no-images", action="store_true", help="run jobs as processes of yours, whatever image they name")
     parser.add_argument(
         "--rate-card", metavar="CARD", help="what jobs are granted and cost: hail, hail-classic, core-hours:RATE or a file; nothing costs anything if left out"
     )
+    parser.add_argument("--quota", metavar="SIZE", help="no user keeps files of more than this in the service's storage, such as 200G")
     parser.set_defaults(command=_serve)
+    _add_users(parser.add_subparsers(title="commands", metavar="user").add_parser("user", help="who may use the service"))
+
+
+def _add_users(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add = commands.add_parser("add", help="let a user in, and write the token into a file to hand over")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--role", choices=("user", "admin"), default="user", help="administrators make billing projects, members and limits (%(default)s)")
+    add.add_argument("--project", metavar="PROJECT", help="billing project of the user; NAME if left out")
+    add.set_defaults(command=_add_user)
+    remove = commands.add_parser("remove", help="let a user in no more; batches and files stay")
+    remove.add_argument("name", metavar="NAME")
+    remove.set_defaults(command=_remove_user)
+    listing = commands.add_parser("list", help="print users, roles and billing projects")
+    listing.set_defaults(command=_list_users)
+    for each in (add, remove, listing):
+        each.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="folder of the service (beside the runs of this user)")
+
+
+def _data_of(arguments: argparse.Namespace) -> Path:
+    from hail_batch_jupyter.backends.own_service import default_data
+
+    return Path(arguments.data).expanduser().absolute() if arguments.data else default_data()
+
+
+def _add_user(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service import users
+
+    print(users.add(_data_of(arguments), arguments.name, arguments.role, arguments.project or arguments.name))
+    return 0
+
+
+def _remove_user(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service import users
+
+    print(users.remove(_data_of(arguments), arguments.name))
+    return 0
+
+
+def _list_users(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service import users
+
+    print(users.listed(_data_of(arguments)))
+    return 0
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from hail_batch_jupyter.service.app import default_data, serve
+    from hail_batch_jupyter.core.units import parse_bytes
+    from hail_batch_jupyter.service.app import serve
+    from hail_batch_jupyter.service.door import Door
 
-    data = Path(arguments.data) if arguments.data else default_data()
-    serve(arguments.host, arguments.port, data, images=not arguments.no_images, rate_card=arguments.rate_card, say=lambda text: print(text, flush=True))
+    quota_bytes = parse_bytes(arguments.quota) if arguments.quota else None
+    how = {"images": not arguments.no_images, "rate_card": arguments.rate_card, "quota_bytes": quota_bytes}
+    door = Door(arguments.host, arguments.port, arguments.tls_cert, arguments.tls_key, arguments.behind_proxy)
+    serve(door, _data_of(arguments), **how, say=lambda text: print(text, flush=True))
     return 0
 
 
@@ -126,10 +178,9 @@ def _add_backup(parser: argparse.ArgumentParser) -> None:
 
 
 def _backup(arguments: argparse.Namespace) -> int:
-    from hail_batch_jupyter.service.app import default_data
     from hail_batch_jupyter.service.backup import back_up
 
-    print(back_up(Path(arguments.data) if arguments.data else default_data(), Path(arguments.target)))
+    print(back_up(_data_of(arguments), Path(arguments.target)))
     return 0
 
 

@@ -6,23 +6,33 @@ import hashlib
 import secrets
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hail_batch_jupyter.backends.service_run import ServiceRun
-from hail_batch_jupyter.backends.service_settings import RequesterPays, billing_project_of, remote_tmpdir_of, requester_pays_of, with_positionals
+from hail_batch_jupyter.backends.service_settings import (
+    RequesterPays,
+    billing_project_of,
+    no_remote_tmpdir,
+    remote_tmpdir_of,
+    requester_pays_of,
+    with_positionals,
+)
 from hail_batch_jupyter.batch.backend import Backend
 from hail_batch_jupyter.client.auth import headers_of
 from hail_batch_jupyter.client.session import Service, Submitted
 from hail_batch_jupyter.client.transport import Transport
 from hail_batch_jupyter.compile.remote import Images, RemoteRun, Scratch, Sending, remote_run, renumbered
 from hail_batch_jupyter.config import configured_list
-from hail_batch_jupyter.config.deploy import deployment
+from hail_batch_jupyter.config.deploy import HAILS_DOMAIN, deployment
 from hail_batch_jupyter.core.collecting import nothing_collected
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.wire import ANY_REGION, check_sizes
 from hail_batch_jupyter.errors import BatchException, ServiceError
 from hail_batch_jupyter.storage.files import Files
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.storage.access import Access
 
 _BASH_IMAGE = "ubuntu:24.04"
 _INSIDE = "/io/batch"
@@ -53,7 +63,7 @@ class ServiceBackend(Backend[ServiceRun]):
     """Runs batches on a batch service; they go on when this process ends.
 
     billing_project  who pays; else the setting batch/billing_project
-    remote_tmpdir    folder for intermediate files, such as 'gs://bucket/tmp'; else batch/remote_tmpdir
+    remote_tmpdir    folder for intermediate files, such as 'gs://bucket/tmp'; else batch/remote_tmpdir, else the service's own storage where it has one
     regions          where jobs may run; ServiceBackend.ANY_REGION for anywhere; else batch/regions, else the service's default region
     token            a token for the service instead of the one that logging in left
     gcs_requester_pays_configuration  project that pays for reading, or (project, [buckets that it pays for])
@@ -86,17 +96,34 @@ class ServiceBackend(Backend[ServiceRun]):
     ) -> None:
         given = with_positionals(args, {"billing_project": billing_project, "bucket": bucket}, stacklevel=2)
         self.billing_project = billing_project_of(given["billing_project"])
-        self.remote_tmpdir = remote_tmpdir_of(remote_tmpdir, given["bucket"], stacklevel=2)
+        told = remote_tmpdir_of(remote_tmpdir, given["bucket"], stacklevel=2)
         self.requester_pays = requester_pays_of(google_project, gcs_requester_pays_configuration, stacklevel=2)
         self.gcs_bucket_allow_list = configured_list("gcs", "bucket_allow_list", gcs_bucket_allow_list) or []
-        self.check_place(self.remote_tmpdir)
+        if told is not None:
+            self.check_place(told)
+        elif deployment().domain == HAILS_DOMAIN:
+            raise no_remote_tmpdir()
         self._page_url = deployment().page_url()
         self.service = connect(token)
         try:
+            self.remote_tmpdir = told or self._own_storage()
             self.regions = self._regions(regions)
         except BaseException:
             self.service.transport.close()
             raise
+
+    def _own_storage(self) -> str:
+        """The folder that the service keeps intermediate files in.
+
+        Raises ConfigError for a service that keeps none.
+        """
+        found = self.service.storage()
+        if found is None:
+            raise no_remote_tmpdir()
+        return str(found["remote_tmpdir"])
+
+    def _access(self, requester_pays_config: Any) -> Access:
+        return super()._access(requester_pays_config)._replace(service=getattr(self, "service", None))
 
     def _regions(self, argument: list[str] | None) -> list[str] | None:
         """Where jobs may run, None for anywhere."""

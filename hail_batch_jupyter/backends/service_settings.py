@@ -10,7 +10,7 @@ from hail_batch_jupyter.config import configured, configured_list
 from hail_batch_jupyter.errors import ConfigError
 
 _FORMER = ("billing_project", "bucket")
-_SCHEMES = ("gs://", "https://", "file:///")
+_SCHEMES = ("gs://", "https://", "file:///", "hbj://")
 RequesterPays = str | tuple[str, list[str]]
 
 
@@ -38,10 +38,10 @@ def billing_project_of(argument: str | None) -> str:
     return found
 
 
-def remote_tmpdir_of(remote_tmpdir: str | None, bucket: str | None, stacklevel: int) -> str:
-    """The folder for intermediate files, without a slash at its end.
+def remote_tmpdir_of(remote_tmpdir: str | None, bucket: str | None, stacklevel: int) -> str | None:
+    """The folder for intermediate files, without a slash at its end; None where nothing names one.
 
-    Raises ConfigError for both, none, or one that no job can reach.
+    Raises ConfigError for both, or one that no job can reach.
     """
     if bucket is not None:
         if remote_tmpdir is not None:
@@ -54,11 +54,16 @@ def remote_tmpdir_of(remote_tmpdir: str | None, bucket: str | None, stacklevel: 
         if former is not None:
             warnings.warn("the setting 'batch/bucket' is deprecated; use batch/remote_tmpdir", UserWarning, stacklevel=stacklevel + 1)
             return _of_bucket(former)
-        how = "pass ServiceBackend(remote_tmpdir='gs://bucket/folder') or run: hail-batch-jupyter config set batch/remote_tmpdir gs://bucket/folder"
-        raise ConfigError(f"the remote_tmpdir of ServiceBackend is not set; {how}")
+        return None
     if not found.startswith(_SCHEMES):
         raise ConfigError(f"remote_tmpdir {found!r} cannot be reached by jobs; use one that begins with {', '.join(_SCHEMES)}")
     return found.rstrip("/")
+
+
+def no_remote_tmpdir() -> ConfigError:
+    """Nothing names a folder for intermediate files, and the service has none of its own."""
+    how = "pass ServiceBackend(remote_tmpdir='gs://bucket/folder') or run: hail-batch-jupyter config set batch/remote_tmpdir gs://bucket/folder"
+    return ConfigError(f"the remote_tmpdir of ServiceBackend is not set; {how}")
 
 
 def _of_bucket(bucket: str) -> str:

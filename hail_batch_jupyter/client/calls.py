@@ -5,6 +5,7 @@ Source: the Batch Service's protocol, chapters 5 to 9 and 15.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -12,15 +13,17 @@ _V1 = "/api/v1alpha"
 
 
 class Call(NamedTuple):
-    """One request; `body` is JSON, b'' for none.
+    """One request; `body` is b'' for none.
 
     part   (start, length) of the answer that is wanted, a negative start from its end; None for the whole
+    kind   of the body
     """
 
     method: str
     path: str
     body: bytes = b""
     part: tuple[int, int | None] | None = None
+    kind: str = "application/json"
 
 
 def create_fast(body: bytes) -> Call:
@@ -130,3 +133,44 @@ def default_region() -> Call:
 def supported_regions() -> Call:
     """The regions that jobs may name."""
     return Call("GET", f"{_V1}/supported_regions")
+
+
+# files that a service keeps; Hail's has none of these
+
+
+_OCTETS = "application/octet-stream"
+
+
+def storage() -> Call:
+    """Where the service keeps files of who asks, and how much of it."""
+    return Call("GET", f"{_V1}/files")
+
+
+def list_files(path: str) -> Call:
+    """The file, or all files of a folder."""
+    return Call("GET", f"{_V1}/files/list?{urlencode({'path': path})}")
+
+
+def read_file(path: str, start: int, n_bytes: int) -> Call:
+    """Some bytes of a file."""
+    return Call("GET", f"{_V1}/files/content?{urlencode({'path': path})}", part=(start, n_bytes))
+
+
+def write_file(path: str, data: bytes) -> Call:
+    """A file, whole."""
+    return Call("PUT", f"{_V1}/files/content?{urlencode({'path': path})}", data, kind=_OCTETS)
+
+
+def write_part(path: str, data: bytes, part: Mapping[str, str]) -> Call:
+    """A part of a file, which is there when the last one is."""
+    return Call("PUT", f"{_V1}/files/content?{urlencode({'path': path, **part})}", data, kind=_OCTETS)
+
+
+def copy_file(source: str, dest: str) -> Call:
+    """A copy of a file, which the service makes."""
+    return Call("POST", f"{_V1}/files/copy?{urlencode({'source': source, 'dest': dest})}")
+
+
+def remove_files(path: str) -> Call:
+    """A file or a folder gone."""
+    return Call("DELETE", f"{_V1}/files/content?{urlencode({'path': path})}")

@@ -161,6 +161,16 @@ class Service:
                 return None
             raise
 
+    def storage(self) -> dict[str, Any] | None:
+        """Where the service keeps files of this user: `remote_tmpdir`, `used_bytes`, `quota_bytes`; None for a service that keeps none."""
+        try:
+            found: dict[str, Any] = self.json(calls.storage())
+        except ServiceError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
     def supported_regions(self) -> list[str]:
         """The regions that jobs may name."""
         return list(self.json(calls.supported_regions()))

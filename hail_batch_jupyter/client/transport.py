@@ -85,7 +85,7 @@ class Transport:
                 call.method,
                 self.base_url + call.path,
                 data=call.body or None,
-                headers={**self._headers(), **({"Content-Type": "application/json"} if call.body else {}), **_range(call)},
+                headers={**self._headers(), **({"Content-Type": call.kind} if call.body else {}), **_range(call)},
                 timeout=min(TIMEOUT_S, self._patience_s),
                 allow_redirects=False,
             )

@@ -15,6 +15,8 @@ from hail_batch_jupyter.errors import CapabilityError
 _SHELL = "/bin/bash"
 EXTERNAL, CLEANUP = "write_external_inputs", "remove_tmpdir"
 _DEEPEST = 2
+REMOVE = "hbj-remove"
+"""The command that a service of our own does itself: remove a folder of its storage, which its jobs cannot reach."""
 _CLEANUP_CPU = Request(cpu_mcpu=250, asked=(("cpu", "0.25"),))
 
 
@@ -28,6 +30,11 @@ class Scratch(NamedTuple):
     def on_this_machine(self) -> bool:
         """Whether the shared folder is one of this machine."""
         return self.remote.startswith("file://")
+
+    @property
+    def of_service(self) -> bool:
+        """Whether the shared folder is in the service's own storage."""
+        return self.remote.startswith("hbj://")
 
 
 class Images(NamedTuple):
@@ -176,7 +183,8 @@ class _Making:
             return dest
         if self._scratch.on_this_machine:
             return f"file://{dest}"
-        raise CapabilityError(f"{who} writes {dest!r}, and jobs of a batch service cannot write files of this machine; name a place such as gs://bucket/file")
+        place = f"{self._scratch.remote.rsplit('/', 2)[0]}/results/file, and copy it from there" if self._scratch.of_service else "gs://bucket/file"
+        raise CapabilityError(f"{who} writes {dest!r}, and jobs of a batch service cannot write files of this machine; name a place such as {place}")
 
     def _command(self, job: JobSpec, links: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         lines = ["set -e", f"mkdir -p {_quoted(job.directory)}"]
@@ -192,6 +200,12 @@ class _Making:
         for number, copy in enumerate(copies):
             source = self._reachable(copy.source, f"external/{number}/{copy.source.rstrip('/').rsplit('/', 1)[-1]}")
             pairs.append((source, self._destination(copy.dest, "the batch")))
+        if self._scratch.of_service:
+            inside = [f"{self._scratch.inside}/{number}" for number in range(len(pairs))]
+            copies_in = tuple(Transfer(source, path) for (source, _), path in zip(pairs, inside, strict=True))
+            return self._helper(EXTERNAL, ("true",))._replace(
+                inputs=copies_in, outputs=tuple(Transfer(path, dest) for (_, dest), path in zip(pairs, inside, strict=True))
+            )
         if not self._scratch.on_this_machine:
             text = json.dumps([{"from": source, "to": dest} for source, dest in pairs])
             return self._helper(EXTERNAL, ("python3", "-m", "hailtop.aiotools.copy", "null", text))
@@ -200,14 +214,17 @@ class _Making:
 
     def cleanup(self, jobs: Sequence[JobSpec]) -> JobSpec:
         """The job that clears the shared folder, after all others: the last of each line of jobs end after the rest."""
-        local = self._scratch.on_this_machine
-        command = ("rm", "-rf", "--", _bare(self._scratch.remote)) if local else ("python3", "-m", "hailtop.aiotools.delete", self._scratch.remote)
+        command: tuple[str, ...] = ("python3", "-m", "hailtop.aiotools.delete", self._scratch.remote)
+        if self._scratch.on_this_machine:
+            command = ("rm", "-rf", "--", _bare(self._scratch.remote))
+        elif self._scratch.of_service:
+            command = (REMOVE, self._scratch.remote)
         parents = {edge.job_id for job in jobs for edge in job.parents}
         last = tuple([Edge(job.job_id) for job in jobs if job.job_id not in parents])
         return self._helper(CLEANUP, command)._replace(job_id=jobs[0].job_id + len(jobs), parents=last, always_run=True, request=_CLEANUP_CPU)
 
     def _helper(self, name: str, command: tuple[str, ...]) -> JobSpec:
-        image = self._images.bash if self._scratch.on_this_machine else self._images.tools
+        image = self._images.bash if self._scratch.on_this_machine or self._scratch.of_service else self._images.tools
         return JobSpec(1, "", name, "bash", command, "", image=image)
 
 

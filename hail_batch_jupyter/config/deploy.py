@@ -13,7 +13,7 @@ from hail_batch_jupyter.config.files import write_whole
 from hail_batch_jupyter.errors import ConfigError, NotAuthenticatedError
 
 LOCATIONS = ("external", "k8s", "gce")
-_DOMAIN = "hail.is"
+HAILS_DOMAIN = "hail.is"
 
 
 class Deployment(NamedTuple):
@@ -24,7 +24,7 @@ class Deployment(NamedTuple):
 
     location: str = "external"
     namespace: str = "default"
-    domain: str = _DOMAIN
+    domain: str = HAILS_DOMAIN
     base_path: str = ""
     terra: bool = False
 
@@ -57,7 +57,7 @@ def deployment() -> Deployment:
     """
     path = _first_there(os.environ.get("HAIL_DEPLOY_CONFIG_FILE"), ".hail/deploy-config.json", "/deploy-config/deploy-config.json")
     found = _json_of(path) if path is not None else {}
-    domain = str(found.get("domain", _DOMAIN)) if path is not None else value_in_files("global", "domain") or _DOMAIN
+    domain = str(found.get("domain", HAILS_DOMAIN)) if path is not None else value_in_files("global", "domain") or HAILS_DOMAIN
     location = os.environ.get("HAIL_LOCATION") or str(found.get("location", "external"))
     if location not in LOCATIONS:
         raise ConfigError(f"HAIL_LOCATION {location!r} is no place where a service can be seen from; use one of {', '.join(LOCATIONS)}")

@@ -48,7 +48,7 @@ def _is_backend(text: str) -> bool:
 
 
 _BACKEND = (f"one of {', '.join(BACKENDS)}, or the name of a backend that another package installed", _is_backend)
-_CLOUD_PATH = ("a folder such as gs://bucket/folder or https://ACCOUNT.blob.core.windows.net/container/folder", _matches(r"(gs|https|hail-az|file)://\S+"))
+_CLOUD_PATH = ("a folder such as gs://bucket/folder or https://ACCOUNT.blob.core.windows.net/container/folder", _matches(r"(gs|https|hail-az|file|hbj)://\S+"))
 _BUCKETS = ("bucket names with commas between", _matches(r"[^\s/:,]+(\s*,\s*[^\s/:,]+)*"))
 _NAMES = ("names with commas between, such as us-central1,us-east1", _matches(r"[\w-]+(\s*,\s*[\w-]+)*"))
 _CORES = ("a number of cores, such as 1 or 8", _matches(r"[0-9]+(\.[0-9]+)?"))

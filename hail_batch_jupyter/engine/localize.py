@@ -19,10 +19,11 @@ INLINE_BYTES = 1 << 20
 
 
 class Localizer:
-    """Knows where scratch is and what was staged already."""
+    """Knows where scratch is and what was staged already; outputs lie in the folder `confined`, where one is named, and links do not lead out of it."""
 
-    def __init__(self, scratch: str, shared_directory: bool = False, stores: Stores | None = None) -> None:
+    def __init__(self, scratch: str, shared_directory: bool = False, stores: Stores | None = None, confined: str | None = None) -> None:
         self.scratch = scratch
+        self._confined = confined
         self._stores = stores
         self._fetched: dict[str, Future[None]] = {}
         self._shared = shared_directory
@@ -101,6 +102,8 @@ class Localizer:
         """
         far = []
         for source, dest, _ in transfers:
+            if self._confined is not None:
+                check_inside(self.absolute(source), self._confined)
             if self._stores is not None and (is_remote(source) or is_remote(dest)):
                 far.append(self._stores.copy(source if is_remote(source) else self.absolute(source), dest if is_remote(dest) else self.absolute(dest)))
             else:
@@ -175,6 +178,15 @@ def remove_tree(path: str) -> None:
     import shutil
 
     shutil.rmtree(path)
+
+
+def check_inside(path: str, folder: str) -> None:
+    """Raise PermissionError for a file, or one in a folder, that is a link out of `folder`."""
+    inside = os.path.realpath(folder) + os.sep
+    found = [path, *(os.path.join(place, name) for place, folders, names in os.walk(path) for name in (*folders, *names))]
+    for each in found:
+        if not os.path.realpath(each).startswith(inside):
+            raise PermissionError(1, "is a link to a place outside of the job's files, which is not copied", each)
 
 
 def _same(source: str, dest: str) -> bool:

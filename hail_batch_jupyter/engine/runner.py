@@ -80,7 +80,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     facts = rundir.info(directory)
     logs = str(directory / "logs")
     stores = Stores(sys.executable, orders["sys_path"], spec.requester_pays_project, os.environ)
-    localizer = Localizer(facts.scratch, orders["shared_directory"], stores)
+    localizer = Localizer(facts.scratch, orders["shared_directory"], stores, orders.get("confined"))
     executor = _executor(directory, facts.scratch, orders)
     outside = Outside(directory, orders["tied"])
     journal, requests = _journal(directory, spec, outside)

@@ -28,8 +28,8 @@ _NOT_THERE = re.compile(r"not found|manifest unknown|no such image|does not exis
 
 
 def linked_inputs(attempt: Attempt, scratch: str) -> list[str]:
-    """Real paths of what was linked into scratch; each is mounted where it lies, so that the link leads there in the container too."""
-    places = [scratch + dest[dest.index("/") :] for _, dest, _ in attempt.job.inputs]
+    """Real paths of what was linked for the job; each is mounted where it lies, so that the link leads there in the container too."""
+    places = [dest if dest.startswith("/") else scratch + dest[dest.index("/") :] for _, dest, _ in attempt.job.inputs]
     inside = os.path.realpath(scratch) + os.sep
     return [path for path in dict.fromkeys(map(os.path.realpath, places)) if not path.startswith(inside)]
 

@@ -31,6 +31,7 @@ class Containers(NamedTuple):
     key_file   of a service account, None without
     cpu_mcpu   what the engine can give; it refuses to promise more
     podman     whether the engine takes the flags of podman
+    own        folder with one for each job, by its number, of which its container has that one only
     """
 
     engine: str
@@ -40,6 +41,7 @@ class Containers(NamedTuple):
     key_file: Optional[str]
     cpu_mcpu: int
     podman: bool
+    own: Optional[str] = None
 
 
 class Client(NamedTuple):
@@ -58,6 +60,9 @@ def run_client(attempt: Attempt, containers: Containers, run_id: str, scratch: s
     names, own, env = _variables(_inside(attempt))
     names += [f"{name}={value}" for name, value in _defaults(containers).items() if name not in attempt.env]
     mounts = [mount(scratch, scratch), *[mount(path, path, readonly=True) for path in inputs]]
+    if containers.own is not None:
+        own_folder = f"{containers.own}/{attempt.job.job_id}"
+        mounts.append(mount(own_folder, own_folder))
     if containers.key_file is not None:
         mounts.append(mount(containers.key_file, KEY_PATH, readonly=True))
     argv = [containers.engine, "run", "--name", container_name(run_id, attempt.attempt_id), "--label", f"{RUN_LABEL}={run_id}", "--entrypoint="]

@@ -40,6 +40,8 @@ class Desk:
         self.run: RunningBatch | None = None
         self.stage_outputs: dict[tuple[str, str], dict[tuple[str, str, str], None]] = {}
         """(batch, stage) -> (file, member of a group, destination) that `%batch_output` named, in order."""
+        self.replaced_variables: dict[str, str | None] = {}
+        """Variables of this process that `%batch_service` set -> what they were before."""
         self._current: str | None = None
         self._said: dict[str, dict[str, Any]] = {}
         self._cells: dict[tuple[str, str], CellNote] = {}

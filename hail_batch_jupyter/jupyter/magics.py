@@ -227,3 +227,16 @@ class BatchMagics(Magics):
             if parsed.clean or parsed.older is not None:
                 print(clean_runs(self.desk, everywhere=parsed.all, asked=parsed.clean, older_days=parsed.older))
             return runs_table(self.desk, everywhere=parsed.all)
+
+    @line_magic
+    @argument("--port", type=int, metavar="PORT", help="where a service that is started listens; any free port if left out")
+    @argument("--data", metavar="DIR", help="folder for all that the service keeps; beside your runs if left out")
+    @argument("--no-images", action="store_true", help="a service that is started runs jobs as processes of yours, whatever image they name")
+    @argument("--stop", action="store_true", help="end the service; jobs that run go on, and batches run where they did before")
+    def batch_service(self, line: str) -> None:
+        """Find your batch service on this machine, or start it; batches of this notebook run there from now on, and go on without the notebook."""
+        parsed = self._read(BatchMagics.batch_service, line)
+        with one_line_errors():
+            from hail_batch_jupyter.jupyter.ownservice import service_command
+
+            print(service_command(self.desk, parsed))

@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import gc
 import getpass
-import hashlib
 import json
 import os
 import re
@@ -16,22 +15,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from ssl import SSLContext
 
+from hail_batch_jupyter.backends import own_service
+from hail_batch_jupyter.backends.own_service import PROJECT, Address
 from hail_batch_jupyter.config import configured
 from hail_batch_jupyter.cost.card import SETTING, load_card
 from hail_batch_jupyter.cost.rates import Card
 from hail_batch_jupyter.errors import CapabilityError, ConfigError
 from hail_batch_jupyter.executors.container_engine import find_engine
 from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.service import users
 from hail_batch_jupyter.service.api.billing import BillingRules
+from hail_batch_jupyter.service.api.filing import Filing
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.submitting import Submitting
+from hail_batch_jupyter.service.door import Door
 from hail_batch_jupyter.service.http import listen
 from hail_batch_jupyter.service.journal import note, open_log
 from hail_batch_jupyter.service.people import People
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.routes import Service
 from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.shelf import Shelf
 from hail_batch_jupyter.service.site import Site
 from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.tables import Store
@@ -39,9 +45,7 @@ from hail_batch_jupyter.service.ui.graph import Graphs
 from hail_batch_jupyter.service.ui.pages import Pages
 from hail_batch_jupyter.service.worker import Worker
 
-PROJECT = "local"
 DEFAULT_CARD = "this-machine"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TOKEN = "token"
 _GRACE_S = 5.0
 _LOOK_S = 0.02
@@ -51,20 +55,12 @@ _COLLECTED = (100_000, 20, 100)
 Say = Callable[[str], None]
 
 
-def default_data() -> Path:
-    """Beside the run directories of this user."""
-    return rundir.runs_folder().parent / "service"
-
-
-def serve(host: str, port: int, data: Path, *, images: bool, rate_card: str | None, say: Say) -> None:
-    """Serve until the process is told to end; `say` gets the lines for whoever started it.
+def serve(door: Door, data: Path, *, images: bool, rate_card: str | None, quota_bytes: int | None, say: Say) -> None:
+    """Serve until the process is told to end; `say` gets the lines for whoever started it. No user keeps files of more than `quota_bytes`.
 
     Raises ConfigError for a place that cannot be served, CapabilityError when jobs are to run in containers and no engine is there.
     """
-    if host not in LOOPBACK:
-        raise ConfigError(
-            f"host {host!r} is not of this machine only, and this service has no TLS; use one of {', '.join(LOOPBACK)}, and a tunnel from elsewhere"
-        )
+    tls = door.context()
     card = load_card(configured(*SETTING, rate_card) or DEFAULT_CARD)
     data = data.expanduser().absolute()
     if "," in str(data) or " " in str(data):
@@ -79,12 +75,25 @@ def serve(host: str, port: int, data: Path, *, images: bool, rate_card: str | No
         store = Store(Database(data / FILE))
         user = _user()
         token = _token(data)
-        store.put_user(user, hashlib.sha256(token.encode()).digest(), PROJECT)
+        store.put_user(user, users.digest(token), PROJECT, users.ADMIN, owner=True)
+        others = store.others()
+        if others and not images:
+            store.close()
+            raise ConfigError(f"the service has other users ({', '.join(others)}) and does not start: {users.APART}")
         pricing = Pricing(card, store.billing)
-        runs = Runs(store, Worker(data, images=images), pricing)
+        shelf = Shelf(data, user, quota_bytes)
+        runs = Runs(store, Worker(data, user, images=images), pricing)
+        rules = Service(Submitting(store, runs, pricing, shelf, apart=images), Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf))
+
+        def ready(found: int) -> None:
+            address = Address(door.place(found), door.scheme, user, os.getpid(), images, str(Path(door.cert).expanduser().absolute()) if door.cert else "")
+            own_service.note(data, address)
+            say(_told(address, data, card, proxied=door.behind_proxy))
+
         try:
-            asyncio.run(_serve(host, port, store, runs, pricing, lambda found: say(_told(host, found, data, user, images, card))))
+            asyncio.run(_serve(door, tls, Site(Pages(rules, People(store), Graphs(runs), door.secure)), runs, ready))
         finally:
+            own_service.forget(data)
             runs.close()
             store.close()
 
@@ -96,19 +105,17 @@ def _check_engine() -> None:
         raise CapabilityError(f"{error}; or start it with --no-images, and jobs run as processes of yours whatever image they name") from error
 
 
-async def _serve(host: str, port: int, store: Store, runs: Runs, pricing: Pricing, ready: Callable[[int], None]) -> None:
-    service = Service(Submitting(store, runs, pricing), Reading(store, runs, pricing), BillingRules(store, runs, pricing))
-    site = Site(Pages(service, People(store), Graphs(runs)))
+async def _serve(door: Door, tls: SSLContext | None, site: Site, runs: Runs, ready: Callable[[int], None]) -> None:
     try:
-        server, port = listen(site, host, port)
+        server, port = listen(site, door.host, door.port, tls)
     except OSError as error:
-        raise ConfigError(f"port {port} of {host} cannot be served ({error.strerror}); choose another with --port, or 0 for any") from error
+        raise ConfigError(f"port {door.port} of {door.host} cannot be served ({error.strerror}); choose another with --port, or 0 for any") from error
     runs.begin()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ready(port)
-    note("began", host=host, port=port)
+    note("began", host=door.host, port=port)
     await stop.wait()
     server.stop()
     site.closing = True
@@ -162,21 +169,18 @@ def _user() -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", getpass.getuser()) or "user"
 
 
-def _told(host: str, port: int, data: Path, user: str, images: bool, card: Card) -> str:
+def _told(address: Address, data: Path, card: Card, *, proxied: bool) -> str:
     """The address, and what points clients at it."""
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    how = "in containers of their images" if images else "as processes of this user; their images are not used"
+    how = "in containers of their images" if address.apart else "as processes of this user; their images are not used"
     return "\n".join(
         [
-            f"Batch service at http://{place}, user {user!r}, data in {data}",
+            f"Batch service at {address.url}, user {address.user!r}, data in {data}",
             f"Jobs run on this machine, {how}.",
             f"They are granted and charged by the rate card {card.label}.",
             f"Look at it in a browser: log in with the token in {data}/{_TOKEN}.",
             "",
-            "Point clients at it with:",
-            f"  export HAIL_TERRA=1 HAIL_LOCATION=gce HAIL_DOMAIN={place}",
-            f"  export HAIL_BATCH_BILLING_PROJECT={PROJECT} HAIL_BATCH_BACKEND=service",
-            f"  export HAIL_BATCH_REMOTE_TMPDIR=file://{data}/files    # for hail_batch_jupyter; hailtop needs a gs:// address, and stages no files then",
-            f"  export HAIL_TOKENS_FILE={data}/tokens.json",
+            f"Point clients at it with:{' (HAIL_DOMAIN is for this machine; from elsewhere it is the name of the proxy, see the guide)' if proxied else ''}",
+            *(f"  export {name}={value}" for name, value in own_service.environment(data, address).items()),
+            f"Files are kept at hbj://{address.user}/…, which hail_batch_jupyter finds by itself; hailtop stages no files here.",
         ]
     )

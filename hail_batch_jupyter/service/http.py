@@ -8,7 +8,9 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import responses
+from ssl import SSLContext
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
@@ -16,15 +18,17 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
+from hail_batch_jupyter.backends.own_service import BASE_PATH
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.journal import note
 from hail_batch_jupyter.service.people import CSRF_COOKIE, check_csrf
 from hail_batch_jupyter.service.site import Site
-from hail_batch_jupyter.service.web import Answer, Later, Request, answer_of
+from hail_batch_jupyter.service.web import Answer, Later, Piece, Request, answer_of
 
 BODY_BYTES = 8 << 20
 _THREADS = 8
 _REASON = 300
+_CHUNK_BYTES = 1 << 20
 _LOOK_S = 0.02
 """So often it is looked whether there is what somebody waits for."""
 _FORM = "application/x-www-form-urlencoded"
@@ -54,17 +58,34 @@ class _Handler(RequestHandler):
         except Refusal as refusal:
             self._refuse(refusal.status, refusal.sentence)
             return
-        self._send(found)
+        await self._send(found)
 
     get = post = patch = delete = put = head = options = _any
 
-    def _send(self, found: Answer) -> None:
+    async def _send(self, found: Answer) -> None:
         self.set_status(found.status)
         self.set_header("Content-Type", found.content_type)
         self.set_header("X-Content-Type-Options", "nosniff")
         for name, value in found.headers:
             self.add_header(name, value)
-        self.write(found.body)
+        if found.piece is None:
+            self.write(found.body)
+        else:
+            await self._send_piece(found.piece)
+
+    async def _send_piece(self, piece: Piece) -> None:
+        """Read on only when the client has taken what was read."""
+        with piece.file as file:
+            self.set_header("Content-Length", piece.n_bytes)
+            file.seek(piece.start)
+            left = piece.n_bytes if self.request.method != "HEAD" else 0
+            while left and not self._gone:
+                data = await self._in_thread(partial(file.read, min(left, _CHUNK_BYTES)))
+                if not data:
+                    break  # the file was cut: what is missing tells the client
+                left -= len(data)
+                self.write(data)
+                await self.flush()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -91,7 +112,7 @@ class _Handler(RequestHandler):
         headers = {name.lower(): value for name, value in asked.headers.get_all()}
         check_csrf(asked.method or "", cookies, headers.get("x-csrf-token") or _form_word(asked))
         query = {name: values[-1].decode(errors="replace") for name, values in asked.query_arguments.items()}
-        return self._site.answer(Request(asked.method or "", unquote(asked.path), query, asked.body, user, session, headers))
+        return self._site.answer(Request(asked.method or "", _inside(unquote(asked.path)), query, asked.body, user, session, headers))
 
     def _refuse(self, status: int, sentence: str) -> None:
         """The sentence is in the reason, where clients look for it, and whole in the body."""
@@ -117,6 +138,11 @@ class _Handler(RequestHandler):
         note("answered", **fields, duration_ms=round(duration_s * 1000, 1))
 
 
+def _inside(path: str) -> str:
+    """The path without the beginning that clients of an https address put before it."""
+    return path[len(BASE_PATH) :] if path.startswith(f"{BASE_PATH}/") else path
+
+
 def _form_word(asked: HTTPServerRequest) -> str:
     """The word of its session that a form carries."""
     if not asked.headers.get("Content-Type", "").startswith(_FORM):
@@ -125,11 +151,11 @@ def _form_word(asked: HTTPServerRequest) -> str:
     return found[-1]
 
 
-def listen(site: Site, host: str, port: int) -> tuple[HTTPServer, int]:
+def listen(site: Site, host: str, port: int, tls: SSLContext | None) -> tuple[HTTPServer, int]:
     """A server in the running loop, and its port; port 0 takes a free one. Raises OSError when the port is taken."""
     threads = ThreadPoolExecutor(_THREADS, "http")
     application = Application([(r"/.*", _Handler, {"site": site, "threads": threads})], log_function=lambda _: None)
-    server = HTTPServer(application, max_body_size=BODY_BYTES, max_buffer_size=2 * BODY_BYTES)
+    server = HTTPServer(application, max_body_size=BODY_BYTES, max_buffer_size=2 * BODY_BYTES, ssl_options=tls)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from hail_batch_jupyter.core.spec import JobSpec
+from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.observe import owner
@@ -27,10 +28,11 @@ def silenced(directory: Path) -> bool:
     return True
 
 
-def unfinished(run: RunningBatch) -> set[int]:
+def unfinished(run: RunningBatch, confined: Callable[[BatchSpec], str | None]) -> set[int]:
     """Numbers of the jobs that a killed runner did not finish.
 
-    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to.
+    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to; `confined`
+    gives the folder that they must lie in.
     """
     snapshot = run.snapshot()
     found = {view.job_id for view in snapshot.jobs if is_lost(view)}
@@ -40,13 +42,13 @@ def unfinished(run: RunningBatch) -> set[int]:
         late = [event for event in events if event.seq > closed and event.state is JobState.SUCCESS]
         if late and run.directory is not None:
             spec = read_spec(run.directory)
-            found.update(event.job_id for event in late if not _copied(run, spec.job(event.job_id)))
+            found.update(event.job_id for event in late if not _copied(run, spec.job(event.job_id), confined(spec)))
     return found
 
 
-def _copied(run: RunningBatch, job: JobSpec) -> bool:
+def _copied(run: RunningBatch, job: JobSpec, confined: str | None) -> bool:
     """Whether the outputs of a job are where they belong, after copying what is missing."""
-    localizer = Localizer(str(run.scratch))
+    localizer = Localizer(str(run.scratch), confined=confined)
     try:
         localizer.copy_out(localizer.written_out(job.outputs))
     except OSError:

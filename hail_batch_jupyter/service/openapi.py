@@ -14,7 +14,7 @@ _REFUSALS = {
     "401": "who asks is not known, or lacks a permission",
     "403": "a billing project or job group does not allow it",
     "404": "there is no such thing, or not for who asks",
-    "413": "the body is too large",
+    "413": "the body is too large, or there is no room for it",
     "416": "there are not so many bytes",
 }
 
@@ -36,6 +36,8 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {"summary": route.about, "parameters": parameters, "responses": {"200": answer, **_refusals()}}
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body.schema}}}
+    if route.octets:
+        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     if route.open_to_all:
         operation["security"] = []
     return operation

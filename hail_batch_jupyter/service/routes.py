@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hail_batch_jupyter.service.api import posts
 from hail_batch_jupyter.service.api.billing import BillingRules
+from hail_batch_jupyter.service.api.filing import Filing
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
@@ -31,6 +32,7 @@ class Service(NamedTuple):
     submitting: Submitting
     reading: Reading
     billing: BillingRules
+    files: Filing
 
 
 _Asked = Asked[Service]
@@ -64,6 +66,10 @@ def _cancel(asked: _Asked) -> Any:
 
 def _create_jobs(asked: _Asked) -> Any:
     return asked.service.submitting.create_jobs(asked.user, asked.names["b"], asked.names.get("u", 1), _body(asked))
+
+
+def _set_limit(asked: _Asked) -> Any:
+    return asked.service.billing.set_limit(asked.user, asked.names["P"], _body(asked))
 
 
 _ABOUT_SERVICE: list[Route[Service]] = [
@@ -116,6 +122,7 @@ _BATCHES: list[Route[Service]] = [
         "A batch as soon as it is another than it was.",
         query={"seen": "the mark of the last answer", "timeout_s": "answer after so many seconds even if nothing happened"},
     ),
+    Route("GET", "/batches/{b}/deeds", lambda a: a.service.reading.deeds(a.user, a.names["b"]), "Who cancelled what of a batch, and why."),
     Route("DELETE", "/batches/{b}", lambda a: a.service.reading.delete(a.user, a.names["b"]), "Cancel a batch and forget it."),
     Route("PATCH", "/batches/{b}/cancel", _cancel, "Cancel a batch."),
     Route("GET", "/batches/{b}/job-groups", _groups, "A page of the groups of a batch.", query={"last_job_group_id": "give groups with higher numbers"}),
@@ -142,20 +149,49 @@ _JOBS: list[Route[Service]] = [
 
 _DATES = {"start": "the first day, MM/DD/YYYY", "end": "the last day"}
 _BILLING: list[Route[Service]] = [
-    Route("GET", "/billing", lambda a: a.service.billing.report(a.query), "What was spent, by project and user.", query=_DATES),
-    Route("GET", "/billing_breakdown", lambda a: a.service.billing.breakdown(a.query), "What was spent, by resource too.", query=_DATES),
+    Route("GET", "/billing", lambda a: a.service.billing.report(a.user, a.query), "What was spent, by project and user.", query=_DATES),
+    Route("GET", "/billing_breakdown", lambda a: a.service.billing.breakdown(a.user, a.query), "What was spent, by resource too.", query=_DATES),
     Route("GET", "/billing_projects", lambda a: a.service.billing.projects(a.user, a.query), "Billing projects.", query={"status": "open or closed"}),
     Route("GET", "/billing_projects/{P}", lambda a: a.service.billing.project(a.user, a.names["P"]), "A billing project."),
-    Route("POST", "/billing_projects/{P}/create", lambda a: a.service.billing.create(a.names["P"]), "Make a billing project."),
-    Route("POST", "/billing_projects/{P}/close", lambda a: a.service.billing.close(a.names["P"]), "Let no new batches in."),
-    Route("POST", "/billing_projects/{P}/reopen", lambda a: a.service.billing.reopen(a.names["P"]), "Let batches in again."),
-    Route("POST", "/billing_projects/{P}/delete", lambda a: a.service.billing.delete(a.names["P"]), "Close a billing project for good."),
-    Route("POST", "/billing_projects/{P}/users/{U}/add", lambda a: a.service.billing.add(a.names["P"], a.names["U"]), "Make a user a member."),
-    Route("POST", "/billing_projects/{P}/users/{U}/remove", lambda a: a.service.billing.remove(a.names["P"], a.names["U"]), "Make a user no member."),
-    Route("POST", "/billing_limits/{P}/edit", lambda a: a.service.billing.set_limit(a.names["P"], _body(a)), "Limit what may be spent.", posts.billing_limit),
+    Route("POST", "/billing_projects/{P}/create", lambda a: a.service.billing.create(a.user, a.names["P"]), "Make a billing project."),
+    Route("POST", "/billing_projects/{P}/close", lambda a: a.service.billing.close(a.user, a.names["P"]), "Let no new batches in."),
+    Route("POST", "/billing_projects/{P}/reopen", lambda a: a.service.billing.reopen(a.user, a.names["P"]), "Let batches in again."),
+    Route("POST", "/billing_projects/{P}/delete", lambda a: a.service.billing.delete(a.user, a.names["P"]), "Close a billing project for good."),
+    Route("POST", "/billing_projects/{P}/users/{U}/add", lambda a: a.service.billing.add(a.user, a.names["P"], a.names["U"]), "Make a user a member."),
+    Route("POST", "/billing_projects/{P}/users/{U}/remove", lambda a: a.service.billing.remove(a.user, a.names["P"], a.names["U"]), "Make a user no member."),
+    Route(
+        "POST",
+        "/billing_limits/{P}/edit",
+        _set_limit,
+        "Limit what may be spent.",
+        posts.billing_limit,
+    ),
 ]
 
-ROUTES: list[Route[Service]] = [*_ABOUT_SERVICE, *_POSTING, *_BATCHES, *_JOBS, *_BILLING]
+_PATH = {"path": "USER/FOLDER/FILE, as behind hbj://"}
+_PART = {
+    "upload": "a name for all parts of a file",
+    "offset": "where this part begins",
+    "size": "bytes of the whole",
+    "sha256": "of the whole, with the last part",
+}
+_FILES: list[Route[Service]] = [
+    Route("GET", "/files", lambda a: a.service.files.place(a.user), "Where files may be kept, and how much is."),
+    Route("GET", "/files/list", lambda a: a.service.files.found(a.user, a.query), "Name, bytes and version of a file, or of all in a folder.", query=_PATH),
+    Route("GET", "/files/content", lambda a: a.service.files.read(a.user, a.query, a.request.headers.get("range")), "A file.", query=_PATH, gives=_BYTES),
+    Route(
+        "PUT",
+        "/files/content",
+        lambda a: a.service.files.write(a.user, a.query, a.request.body),
+        "Make or replace a file, whole or by parts.",
+        query={**_PATH, **_PART},
+        octets=True,
+    ),
+    Route("DELETE", "/files/content", lambda a: a.service.files.remove(a.user, a.query), "Remove a file or a folder.", query=_PATH),
+    Route("POST", "/files/copy", lambda a: a.service.files.copy(a.user, a.query), "Copy a file.", query={"source": "from where", "dest": "to where"}),
+]
+
+ROUTES: list[Route[Service]] = [*_ABOUT_SERVICE, *_POSTING, *_BATCHES, *_JOBS, *_BILLING, *_FILES]
 """Paths behind /api/v1alpha; /api/v2alpha has the same with the other query language."""
 _PREFIX = re.compile(r"/api/v([12])alpha(/.*)")
 

@@ -21,6 +21,7 @@ from hail_batch_jupyter.observe.attach import open_run
 from hail_batch_jupyter.observe.cancelling import request_parts
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.service.callbacks import Callbacks
+from hail_batch_jupyter.service.journal import note
 from hail_batch_jupyter.service.known import Known
 from hail_batch_jupyter.service.leftovers import never_began, silenced, unfinished
 from hail_batch_jupyter.service.pricing import Pricing
@@ -200,8 +201,7 @@ class Runs:
             if project is not None and project.limit_usd is not None and self.accrued(name) >= project.limit_usd:
                 for batch_id, batch in going:
                     if batch.project == name and not batch.cancelled:
-                        _log.warning("batch %d is cancelled: billing project %r has reached its limit", batch_id, name)
-                        self.cancel(batch_id)
+                        self.cancel(batch_id, why=f"billing project {name} has reached its limit")
 
     def _settle(self, batch_id: int) -> bool:
         """Do what is to be done for a batch now; whether something will be later."""
@@ -232,7 +232,7 @@ class Runs:
             self._callbacks.look(known)
         reached = [group_id for group_id, limit in limits.items() if sum(known.counts(group_id).get(state, 0) for state in BROKEN) >= limit]
         for group_id in reached:
-            self.cancel(known.batch.batch_id, group_id)
+            self.cancel(known.batch.batch_id, group_id, why=f"{limits[group_id]} of its jobs failed")
         return bool(reached)
 
     def _ended(self, batch_id: int, run_id: str, run: RunningBatch | None) -> bool:
@@ -246,7 +246,7 @@ class Runs:
 
     def _end(self, batch_id: int, run_id: str, run: RunningBatch | None) -> None:
         """Jobs that the run did not finish are in none again."""
-        again = set() if run is None else unfinished(run)
+        again = set() if run is None else unfinished(run, self._worker.confined)
         with self.lock:
             known = self.known(batch_id)
             rows = [row for row in known.rows if row.run_id == run_id and row.number is not None]
@@ -292,7 +292,9 @@ class Runs:
         """Start a run; without the lock, as a run of many jobs takes its time to be written."""
         if plan.rows:
             specs = self._store.specs(batch_id, [row.job_id for row in plan.rows])
-            spec = self._worker.describe(batch_id, plan.rows, specs, plan.done)
+            batch = self._store.batch(batch_id)
+            assert batch is not None
+            spec = self._worker.describe(batch, plan.rows, specs, plan.done)
             self._worker.begin_run(spec, lambda run_id: self._began(batch_id, run_id, [row.job_id for row in plan.rows]))
 
     def _began(self, batch_id: int, run_id: str, job_ids: list[int]) -> None:
@@ -309,10 +311,12 @@ class Runs:
 
     # ending
 
-    def cancel(self, batch_id: int, group_id: int = ROOT) -> None:
-        """Cancel what has not ended in a group and is not `always_run`; again does nothing more."""
+    def cancel(self, batch_id: int, group_id: int = ROOT, *, user: str = "", why: str = "asked for") -> None:
+        """Cancel what has not ended in a group and is not `always_run`; again does nothing more. Who did it, '' for the service itself, is noted."""
         with self.lock:
             known = self._loaded(batch_id)
+            if not known.cancelled(group_id):
+                self._note("cancel", batch_id, group_id, user, why)
             if group_id == ROOT:
                 self._store.mark_cancelled(batch_id)
             else:
@@ -326,11 +330,16 @@ class Runs:
             known.took(batch, self._store.groups.committed(batch))
             self._look_again(batch_id)
 
-    def delete(self, batch_id: int) -> None:
+    def delete(self, batch_id: int, user: str) -> None:
         """Cancel a batch and forget it; what its runs left is removed when they have ended."""
         with self.lock:
+            self._note("delete", batch_id, ROOT, user, "asked for")
             self._store.mark_deleted(batch_id)
-            self.cancel(batch_id)
+            self.cancel(batch_id, user=user, why="deleted")
+
+    def _note(self, deed: str, batch_id: int, group_id: int, user: str, why: str) -> None:
+        self._store.note_deed(batch_id, group_id, deed, user, why, int(time.time() * 1000))
+        note(deed, batch=batch_id, group=group_id, user=user, why=why)
 
     def _remove(self, known: Known) -> None:
         for run in known.runs.values():

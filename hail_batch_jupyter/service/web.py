@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.shapes import Shape
 
 _LONGEST_NUMBER = 18
-_METHODS = ("GET", "POST", "PATCH", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PARTS = {"b": r"\d+", "u": r"\d+", "g": r"\d+", "j": r"\d+", "c": r"\w+"}
 NUMBERS = "bugj"
 """The names of the parts of a path that are numbers."""
@@ -33,13 +33,22 @@ class Request(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+class Piece(NamedTuple):
+    """Bytes of an open file, which who sends them closes."""
+
+    file: BinaryIO
+    start: int
+    n_bytes: int
+
+
 class Answer(NamedTuple):
-    """What is answered."""
+    """What is answered: the body, or a piece of a file, which is never whole in memory."""
 
     body: bytes
     content_type: str = "application/json"
     status: int = 200
     headers: Sequence[tuple[str, str]] = ()
+    piece: Piece | None = None
 
 
 class Later(NamedTuple):
@@ -71,7 +80,8 @@ class Asked(NamedTuple, Generic[T]):
 class Route(NamedTuple, Generic[T]):
     """`path` has its parts in braces; `about` is a sentence for the document of all routes.
 
-    body   the shape of what is posted        query   name and meaning of what may stand behind the question mark
+    body   the shape of what is posted        octets  whether bytes are posted instead
+    query  name and meaning of what may stand behind the question mark
     """
 
     method: str
@@ -82,6 +92,7 @@ class Route(NamedTuple, Generic[T]):
     query: Mapping[str, str] = {}
     gives: str = "application/json"
     open_to_all: bool = False
+    octets: bool = False
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
         """The parts of a path of this route, None for another."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +13,12 @@ from typing import Any
 
 from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.backends.local import LocalBackend
+from hail_batch_jupyter.compile.remote import REMOVE
 from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
 from hail_batch_jupyter.service.api.resources import REGION, request_of
-from hail_batch_jupyter.service.store.rows import JobRow
+from hail_batch_jupyter.service.shelf import SCHEME
+from hail_batch_jupyter.service.store.rows import BatchRow, JobRow
 from hail_batch_jupyter.storage.tools import own_tool
 
 _INSIDE = re.compile(r"(?<![\w.~/}$-])/io(?=[/\s\"';:,)]|$)")
@@ -32,18 +33,18 @@ class Worker(LocalBackend):
     """Runs jobs of the service; what they ask for was looked at when they were posted.
 
     data    the folder of the service           images  whether jobs run in their images, else as processes
+    owner   whose account the service has: containers of that user see all files of the storage, those of others the job's own folder and inputs
     """
 
     name = "service"
 
-    def __init__(self, data: Path, *, images: bool) -> None:
+    def __init__(self, data: Path, owner: str, *, images: bool) -> None:
         self.images = images
-        self._io = data / "io"
-        shared = [self._io, data / "files"]
-        flags = [f"--mount=type=bind,source={folder},target={folder}" for folder in shared]
-        for folder in shared:
+        self._io, self._files = data / "io", data / "files"
+        self._owner = owner
+        for folder in (self._io, self._files):
             folder.mkdir(mode=0o700, exist_ok=True)
-        super().__init__(str(data), extra_docker_run_flags=f"{shlex.join(flags)} {os.environ.get('HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS', '')}")
+        super().__init__(str(data))
         self._cleaner = ThreadPoolExecutor(1, "cleaner")
 
     def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
@@ -57,6 +58,20 @@ class Worker(LocalBackend):
         """All of it: the client said where the files of a job are."""
         return dict(job.env)
 
+    def _containers(self, spec: BatchSpec) -> dict[str, Any] | None:
+        found = super()._containers(spec)
+        if found is None:
+            return None
+        files = [f"--mount=type=bind,source={self._files},target={self._files}"] if self.confined(spec) is None else []
+        return {**found, "own": str(self._io / spec.lineage), "extra": (*files, *found["extra"])}
+
+    def _orders(self, spec: BatchSpec, capacity: Capacity) -> dict[str, Any]:
+        return {**super()._orders(spec, capacity), "confined": self.confined(spec)}
+
+    def confined(self, spec: BatchSpec) -> str | None:
+        """Where all outputs of a run must lie, None where the jobs may read what the service may."""
+        return None if spec.attributes.get("user") == self._owner else str(self._io / spec.lineage)
+
     def begin_run(self, spec: BatchSpec, note: Note) -> None:
         """Start a run of `spec`; `note` hears its id when all is written and nothing has started yet."""
         for job in spec.jobs:
@@ -64,21 +79,20 @@ class Worker(LocalBackend):
         with _NotingLaunch(note) as launch:
             self.submit(spec, SubmitOptions(detach=True, begun=launch))
 
-    def describe(self, batch_id: int, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
-        """A run of these jobs, numbered from 1 in this order; `done` are the states of their parents that are not among them.
+    def describe(self, batch: BatchRow, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
+        """A run of these jobs of a batch, numbered from 1 in this order; `done` are the states of their parents that are not among them.
 
         A parent outside has its number with a minus, as the numbers of a run are its own.
         """
-        lineage = f"service-{batch_id}-{os.urandom(4).hex()}"
+        lineage = f"service-{batch.batch_id}-{os.urandom(4).hex()}"
         numbers = {row.job_id: number for number, row in enumerate(rows, 1)}
-        jobs = tuple(self._job(batch_id, row, spec, numbers, self._io / lineage) for row, spec in zip(rows, specs, strict=True))
-        return BatchSpec(f"batch-{batch_id}", jobs, lineage=lineage, done={-job_id: state for job_id, state in done.items()})
+        jobs = tuple(self._job(batch, row, spec, numbers, self._io / lineage) for row, spec in zip(rows, specs, strict=True))
+        return BatchSpec(f"batch-{batch.batch_id}", jobs, {"user": batch.user}, lineage=lineage, done={-job_id: state for job_id, state in done.items()})
 
-    def _job(self, batch_id: int, row: JobRow, spec: Mapping[str, Any], numbers: Mapping[int, int], io: Path) -> JobSpec:
+    def _job(self, batch: BatchRow, row: JobRow, spec: Mapping[str, Any], numbers: Mapping[int, int], io: Path) -> JobSpec:
         number = numbers[row.job_id]
         own = str(io / str(number))
-        tool = own_tool(spec["process"]["command"])
-        env = {pair["name"]: _moved(pair["value"], own) for pair in spec["env"]}
+        tool, env = self._tool(batch, spec["process"]["command"]), {pair["name"]: _moved(pair["value"], own) for pair in spec["env"]}
         return JobSpec(
             number,
             "",
@@ -86,10 +100,10 @@ class Worker(LocalBackend):
             "bash",
             tool or tuple(_moved(word, own) for word in spec["process"]["command"]),
             f"w{number}",
-            env={**env, **_told(batch_id, row)},
+            env={**({} if tool else env), **_told(batch.batch_id, row)},
             image=(spec["process"]["image"] or None) if self.images and not tool else None,
-            inputs=tuple(Transfer(pair["from"], _moved(pair["to"], own)) for pair in spec.get("input_files", ())),
-            outputs=tuple(Transfer(_moved(pair["from"], own), pair["to"]) for pair in spec.get("output_files", ())),
+            inputs=tuple(Transfer(self._reached(pair["from"]), _moved(pair["to"], own)) for pair in spec.get("input_files", ())),
+            outputs=tuple(Transfer(_moved(pair["from"], own), self._reached(pair["to"])) for pair in spec.get("output_files", ())),
             parents=tuple(Edge(numbers.get(parent, -parent)) for parent in row.facts.parents),
             request=request_of(spec["resources"]),
             always_run=row.facts.always_run,
@@ -97,6 +111,19 @@ class Worker(LocalBackend):
             n_max_attempts=row.facts.n_max_attempts - len(row.earlier),
             timeout_s=spec.get("timeout"),
         )
+
+    def _tool(self, batch: BatchRow, command: Sequence[str]) -> tuple[str, ...]:
+        """What the service does itself instead of a job, without a container and without the job's variables; () for every other command.
+
+        Storage is cleared for everybody, object stores are used for the owner only: that takes the credentials of the service.
+        """
+        if command[0] == REMOVE:
+            return ("rm", "-rf", "--", self._reached(command[1]))
+        return own_tool(command) if batch.user == self._owner else ()
+
+    def _reached(self, address: str) -> str:
+        """Where a file of the storage lies on this machine; other addresses stay as they are."""
+        return f"{self._files}/{address.removeprefix(SCHEME)}" if address.startswith(SCHEME) else address
 
     def clear(self, lineage: str) -> None:
         """Remove the files that the jobs of an ended run had of their own, in the time to come: a thousand folders take seconds."""

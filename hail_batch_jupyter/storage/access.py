@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from hail_batch_jupyter.config import configured, configured_list
+
+if TYPE_CHECKING:
+    from hail_batch_jupyter.client.session import Service
 
 
 class Access(NamedTuple):
@@ -14,11 +17,13 @@ class Access(NamedTuple):
     project   Google project that pays for reading buckets whose owner does not, None for nobody
     buckets   the only buckets that it pays for, None for all
     key_file  key of a Google service account; else the application-default credentials, else nobody's
+    service   the batch service that is asked for hbj:// addresses; else the one that the settings name
     """
 
     project: str | None = None
     buckets: tuple[str, ...] | None = None
     key_file: str | None = None
+    service: Service | None = None
 
     def payer(self, bucket: str) -> str | None:
         """Who pays for reading the bucket, None for its owner."""

@@ -9,11 +9,13 @@ from hail_batch_jupyter.core.ports import FileSystem
 from hail_batch_jupyter.errors import CapabilityError
 from hail_batch_jupyter.storage.access import Access, configured_access
 from hail_batch_jupyter.storage.local import LocalFiles
-from hail_batch_jupyter.storage.uris import is_local, shown
+from hail_batch_jupyter.storage.uris import is_local, kept_by_service, shown
 
 if TYPE_CHECKING:
+    from hail_batch_jupyter.client.session import Service
     from hail_batch_jupyter.storage.azure import AzureFiles
     from hail_batch_jupyter.storage.gcs import GcsFiles
+    from hail_batch_jupyter.storage.of_service import ServiceFiles
 
 _LOCAL = LocalFiles()
 
@@ -28,8 +30,10 @@ def file_system(uri: str, access: Access | None = None) -> FileSystem:
     scheme = uri.partition("://")[0]
     if scheme == "https":
         return _azure_files()
+    if kept_by_service(uri):
+        return _service_files(None if access is None else access.service)
     if scheme != "gs":
-        known = "gs://BUCKET/FILE, https://ACCOUNT.blob.core.windows.net/CONTAINER/FILE, or a path of this machine"
+        known = "gs://BUCKET/FILE, https://ACCOUNT.blob.core.windows.net/CONTAINER/FILE, hbj://USER/FILE, or a path of this machine"
         raise CapabilityError(f"{shown(uri)!r}: files at {scheme}:// are not reached from here; use {known}")
     return google_files(configured_access() if access is None else access)
 
@@ -49,7 +53,15 @@ def _azure_files() -> AzureFiles:
     return AzureFiles()
 
 
+@cache
+def _service_files(service: Service | None) -> ServiceFiles:
+    from hail_batch_jupyter.storage.of_service import ServiceFiles, service_of_settings
+
+    return ServiceFiles(service_of_settings() if service is None else service)
+
+
 def forget() -> None:
     """Let go of the connections to all stores; the next question opens new ones, as environment and settings say then."""
     google_files.cache_clear()
     _azure_files.cache_clear()
+    _service_files.cache_clear()

@@ -12,6 +12,11 @@ def shown(uri: str) -> str:
     return uri.partition("?")[0] if uri.startswith("https://") else uri
 
 
+def kept_by_service(uri: str) -> bool:
+    """Whether it is in the storage of a batch service of our own: hbj://USER/FILE."""
+    return uri.startswith("hbj://")
+
+
 def is_local(uri: str) -> bool:
     """Whether it is a path or a file:// URI."""
     return "://" not in uri or uri.startswith("file://")

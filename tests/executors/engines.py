@@ -21,7 +21,7 @@ IMAGE = "localhost/hbj-test:1"
 """Has bash, some of coreutils, the Python that runs the tests, dill on PYTHONPATH, and the file /of-the-image."""
 FLAGS = "--network none"
 """The engines of tests touch neither bridges nor packet filters."""
-_PROGRAMS = ("bash", "sh", "cat", "chmod", "cp", "env", "head", "id", "ls", "mkdir", "mkfifo", "mv", "rm", "sleep", "sort", "touch", "tr", "wc")
+_PROGRAMS = ("bash", "sh", "cat", "chmod", "cp", "env", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv", "rm", "sleep", "sort", "touch", "tr", "wc")
 _NOT_NEEDED = (
     *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data"),
     *("site-packages", "dist-packages", "__pycache__", "config-*"),

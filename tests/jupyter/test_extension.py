@@ -19,6 +19,7 @@ MAGICS = {
         "batch_retry",
         "batch_attach",
         "batch_runs",
+        "batch_service",
     },
     "cell": {"batch_job", "batch_python"},
 }

@@ -42,3 +42,4 @@ def point_at(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HAIL_BATCH_REMOTE_TMPDIR", f"file://{server.data}/files/by-path")  # tests/service/test_files.py does without

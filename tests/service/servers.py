@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,10 +38,11 @@ class Reply(NamedTuple):
 class Server:
     """A service on a data folder; it can be killed and started again at the same port."""
 
-    def __init__(self, data: Path, *, images: bool = False, card: str = "") -> None:
+    def __init__(self, data: Path, *, images: bool = False, card: str = "", words: Sequence[str] = ()) -> None:
         self.data = data
         self.images = images
         self.card = card
+        self.words = words
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -57,6 +59,7 @@ class Server:
             str(self.data),
             *([] if self.images else ["--no-images"]),
             *(["--rate-card", self.card] if self.card else []),
+            *self.words,
         ]
         with open(said, "wb") as output:
             self.process = subprocess.Popen(argv, stdout=output, stderr=output, env={**env, "PYTHONPATH": str(ROOT)}, start_new_session=True)
@@ -110,8 +113,8 @@ class Server:
         """What the service says is to be exported, as variables."""
         return dict(re.findall(r"(HAIL_\w+)=(\S+)", self.said))
 
-    def ask(self, method: str, path: str, body: Any = None, token: str | None = None, data: bytes | None = None) -> Reply:
-        headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
+    def ask(self, method: str, path: str, body: Any = None, token: str | None = None, data: bytes | None = None, **headers: str) -> Reply:
+        headers["Authorization"] = f"Bearer {self.token if token is None else token}"
         content = data if data is not None else None if body is None else json.dumps(body).encode()
         own = path.startswith("/api") or path in ("/healthcheck", "/openapi.json", "/metrics")
         address = f"http://127.0.0.1:{self.port}{path if own else f'/api/v1alpha{path}'}"

@@ -46,7 +46,7 @@ def test_files_go_from_job_to_job_and_out(b: hb.Batch, tmp_path: Path, server: S
     assert (status["state"], status["n_succeeded"], status["cost"]) == ("success", 3, 0.0)
     assert (tmp_path / "out.txt").read_text() == "words: 3\n"
     assert run.get_job_log(2)["main"] == "printed\n"
-    assert list((server.data / "files").iterdir()) == []
+    assert list((server.data / "files" / "by-path").iterdir()) == []
 
 
 def test_a_python_job_gives_its_result(b: hb.Batch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -51,6 +52,35 @@ def test_jobs_run_in_their_images_and_hand_files_on(with_containers: Server) -> 
     assert with_containers.get(f"/batches/{number}/jobs/3")["status"]["container_statuses"]["main"]["short_error"] == "image cannot be pulled"
 
 
+@pytest.mark.slow
+def test_containers_of_another_user_see_their_own_files_and_what_they_asked_for_only(with_containers: Server) -> None:
+    server = with_containers
+    assert server.command("serve", "user", "add", "ann", "--project", "local", "--data", str(server.data)).returncode == 0
+    token = json.loads((server.data / "tokens-ann.json").read_text())["default"]
+    assert server.ask("PUT", "/files/content?path=ann/in", data=b"of ann\n", token=token).status == 200
+    own = server.get("/userinfo")["username"]
+    assert server.ask("PUT", f"/files/content?path={own}/secret", data=b"secret").status == 200
+    image = {"type": "docker", "image": IMAGE}
+    look = f"cat /io/in; cat {server.data}/files/{own}/secret || cat {server.data}/token || ls {server.data}/io/*/2 || echo nothing; cp /io/in /io/out"
+    steal = f"ln -s {server.data}/token /io/out"
+    jobs = [
+        job(1, "", process={**image, "command": ["/bin/bash", "-c", look]}, input_files=[{"from": "hbj://ann/in", "to": "/io/in"}]),
+        job(2, "", process={**image, "command": ["/bin/bash", "-c", steal]}),
+        job(3, "", [1, 2], process={**image, "command": ["hbj-remove", "hbj://ann/in"]}, always_run=True),
+    ]
+    for number, each in enumerate(jobs[:2], 1):
+        each["output_files"] = [{"from": "/io/out", "to": f"hbj://ann/out-{number}"}]
+
+    body = {"bunch": jobs, "batch": {"billing_project": "local", "token": "of-ann", "n_jobs": 3}}
+    number = server.ask("POST", "/batches/create-fast", body, token).json["id"]
+    server.ended(number)
+
+    assert "outside of the job's files" in server.log(number, 2, "output"), server.get(f"/batches/{number}/jobs/2/attempts")
+    assert server.states(number) == ["Success", "Failed", "Success"]
+    assert [line for line in server.log(number, 1).splitlines() if ":" not in line] == ["of ann", "nothing"]
+    assert [name for name, *_ in server.ask("GET", "/files/list?path=ann", token=token).json] == ["out-1"]
+
+
 def start(*words: str, path: str | None = None) -> tuple[int, str]:
     """Exit status and words of a service that does not start."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **({} if path is None else {"PATH": path})}
@@ -75,5 +105,6 @@ def test_a_place_that_cannot_be_served_is_refused_in_one_sentence(own_server: Se
         start("--no-images", "--data", str(tmp_path / "other"), "--port", str(own_server.port)),
     ]
 
-    for (status, words), told in zip(refusals, ["has no TLS", "another service works on", "is open to other users", "Address already in use"], strict=True):
+    reasons = ["in the clear without TLS", "another service works on", "is open to other users", "Address already in use"]
+    for (status, words), told in zip(refusals, reasons, strict=True):
         assert (status, words.count("\n"), told in words) == (1, 1, True), words

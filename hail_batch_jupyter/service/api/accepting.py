@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from hail_batch_jupyter.service.api.places import Places
+from hail_batch_jupyter.service.api.reach import Reach
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.api.resources import REGION, Grants
 from hail_batch_jupyter.service.store.rows import JobFacts, NewJob
-from hail_batch_jupyter.storage.uris import shown
 
 _INSIDE = "/io/"
-_OUTSIDE = ("file:///", "gs://", "https://")
 _NOT_HERE = {
     "cloudfuse": "mounts no buckets",
     "gcsfuse": "mounts no buckets",
@@ -24,14 +23,14 @@ _NOT_HERE = {
 }
 
 
-def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places, grants: Grants) -> NewJob:
+def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places, grants: Grants, reach: Reach) -> NewJob:
     """The job as it is put in.
 
-    `committed` are the jobs of earlier updates. Raises Refusal for a job that cannot run here.
+    `committed` are the jobs of earlier updates, `reach` says which files the user's jobs may read and write. Raises Refusal for a job that cannot run here.
     """
     job_id = start_job_id + posted["job_id"] - 1
     who = f"({batch_id}, {job_id})"
-    _check_abilities(posted, who)
+    _check_abilities(posted, who, reach)
     group_id = places.of_job(posted, who)
     parents = _parents(posted, who, start_job_id, committed)
     resources, grant = grants.of(posted.get("resources", {}), who)
@@ -54,7 +53,7 @@ def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, commit
     return NewJob(job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, grant), spec)
 
 
-def _check_abilities(posted: Mapping[str, Any], who: str) -> None:
+def _check_abilities(posted: Mapping[str, Any], who: str, reach: Reach) -> None:
     process = posted["process"]
     if process["type"] != "docker":
         raise Refusal(400, f"job {who} has a process of type {process['type']!r}, and this service runs 'docker' only; post a command and an image")
@@ -71,7 +70,9 @@ def _check_abilities(posted: Mapping[str, Any], who: str) -> None:
         raise Refusal(400, f"unauthorized network {posted['network']}")
     _check_regions(posted.get("regions"))
     _check_words(posted, who)
-    _check_copies(posted, who)
+    _check_copies(posted, who, reach)
+    reach.check_command(process["command"], who)
+    reach.check_image(process.get("image", ""), who)
 
 
 def _check_regions(regions: list[str] | None) -> None:
@@ -95,14 +96,15 @@ def _check_words(posted: Mapping[str, Any], who: str) -> None:
         raise Refusal(400, f"job {who} has a NUL in its command or environment, which no process can be given; take it out")
 
 
-def _check_copies(posted: Mapping[str, Any], who: str) -> None:
-    pairs = [(pair["to"], pair["from"]) for pair in posted.get("input_files") or []] + [(pair["from"], pair["to"]) for pair in posted.get("output_files") or []]
-    for inside, outside in pairs:
+def _check_copies(posted: Mapping[str, Any], who: str, reach: Reach) -> None:
+    read = [(pair["to"], pair["from"]) for pair in posted.get("input_files") or []]
+    written = [(pair["from"], pair["to"]) for pair in posted.get("output_files") or []]
+    for inside, outside in [*read, *written]:
         if not inside.startswith(_INSIDE) or ".." in inside.split("/") or "\0" in inside:
             raise Refusal(400, f"job {who} copies to or from {inside!r}; the path of a file in a job begins with {_INSIDE} and has no '..'")
-        if not outside.startswith(_OUTSIDE) or "\0" in outside:
-            known = ", ".join(f"{scheme}…" for scheme in _OUTSIDE)
-            raise Refusal(400, f"job {who} copies to or from {shown(outside)!r}, which this service does not reach; name one of {known}")
+        reach.check(outside, who)
+    if written:
+        reach.check_room(who)
 
 
 def _parents(posted: Mapping[str, Any], who: str, start_job_id: int, committed: Collection[int]) -> tuple[int, ...]:

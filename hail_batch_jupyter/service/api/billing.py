@@ -19,6 +19,7 @@ from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.store.billing import Charge, Project
 from hail_batch_jupyter.service.store.tables import Store
+from hail_batch_jupyter.service.users import ADMIN, check_admin
 
 _STATUSES = ("open", "closed")
 _NAME = 100
@@ -61,24 +62,29 @@ class BillingRules:
             raise Refusal(403, f"Unknown Hail Batch billing project {name}.")
         return self._told(project)
 
+    def _sees_all(self, user: str) -> bool:
+        return self._store.role(user) == ADMIN
+
     def _told(self, project: Project) -> dict[str, Any]:
         limit = None if project.limit_usd is None else float(project.limit_usd)
         accrued = float(self._runs.accrued(project.name))
         users = self._billing.members(project.name)
         return {"billing_project": project.name, "status": project.status, "users": users, "limit": limit, "accrued_cost": accrued}
 
-    # changing
+    # changing; each raises Refusal for who is no administrator
 
-    def create(self, name: str) -> str:
+    def create(self, who: str, name: str) -> str:
         """Make a project without members."""
+        check_admin(self._store, who)
         if not 0 < len(name) <= _NAME or not name.isprintable() or set(name) & {":", "/", " "}:
             raise Refusal(400, f"billing project {name!r} has no good name; take 1 to {_NAME} characters without blanks, ':' and '/'")
         with self._store.transaction():
             self._billing.create(name)
         return name
 
-    def add(self, name: str, user: str) -> dict[str, str]:
+    def add(self, who: str, name: str, user: str) -> dict[str, str]:
         """Make a user a member."""
+        check_admin(self._store, who)
         with self._store.transaction():
             project = self._there(name)
             if project.status == "closed":
@@ -88,8 +94,9 @@ class BillingRules:
             self._billing.add(name, user)
         return {"billing_project": name, "user": user}
 
-    def remove(self, name: str, user: str) -> dict[str, str]:
+    def remove(self, who: str, name: str, user: str) -> dict[str, str]:
         """Make a user no member."""
+        check_admin(self._store, who)
         with self._store.transaction():
             project = self._any(name)
             if project.status != "open":
@@ -97,8 +104,9 @@ class BillingRules:
             self._billing.remove(name, user)
         return {"billing_project": name, "user": user}
 
-    def close(self, name: str) -> str:
+    def close(self, who: str, name: str) -> str:
         """Let no new batches in."""
+        check_admin(self._store, who)
         self._there(name)
         going = [batch_id for batch_id in self._billing.batches_of(name) if not self._runs.known(batch_id).complete()]
         with self._store.transaction():
@@ -108,24 +116,27 @@ class BillingRules:
                 self._billing.set_status(name, "closed")
         return name
 
-    def reopen(self, name: str) -> str:
+    def reopen(self, who: str, name: str) -> str:
         """Let batches in again."""
+        check_admin(self._store, who)
         with self._store.transaction():
             if self._any(name).status == "deleted":
                 raise Refusal(403, f"Billing project {name} has been deleted and cannot be reopened.")
             self._billing.set_status(name, "open")
         return name
 
-    def delete(self, name: str) -> str:
+    def delete(self, who: str, name: str) -> str:
         """Close a project for good; its name stays taken."""
+        check_admin(self._store, who)
         with self._store.transaction():
             if self._any(name).status == "open":
                 raise Refusal(403, f"Billing project {name} is open and cannot be deleted.")
             self._billing.set_status(name, "deleted")
         return name
 
-    def set_limit(self, name: str, body: Any) -> dict[str, Any]:
+    def set_limit(self, who: str, name: str, body: Any) -> dict[str, Any]:
         """Limit what may be spent; gives the limit as it was sent."""
+        check_admin(self._store, who)
         if not isinstance(body, dict) or set(body) != {"limit"}:
             raise Refusal(400, "the body is not {'limit': dollars or null}; post it so")
         limit = _limit(body["limit"])
@@ -149,7 +160,7 @@ class BillingRules:
 
     # reports
 
-    def report(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    def report(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """Dollars by project and user; nothing for dates that cannot be read."""
         today = datetime.now(UTC).date()
         start = _day(query["start"]) if "start" in query else today.replace(day=1)
@@ -157,11 +168,11 @@ class BillingRules:
         if start is None or end is None or start > end:
             return []
         sums: Counter[tuple[str, str]] = Counter()
-        for line in self.spent(start, end):
+        for line in self.spent(user, start, end):
             sums[line.project, line.user] += line.usd  # type: ignore[assignment]  # a Fraction is a number too
         return [{"billing_project": project, "user": user, "total_spent": float(usd)} for (project, user), usd in sorted(sums.items())]
 
-    def breakdown(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    def breakdown(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """Dollars by project, user and resource."""
         days = []
         for key in ("start", "end"):
@@ -173,24 +184,25 @@ class BillingRules:
             days.append(day)
         if days[0] > days[1]:
             raise Refusal(400, "start must be earlier than or equal to end.")
-        lines = self.spent(days[0], days[1])
+        lines = self.spent(user, days[0], days[1])
         return [{"billing_project": line.project, "user": line.user, "resource": line.resource, "cost": float(line.usd)} for line in lines]
 
-    def table(self, start: date, end: date) -> str:
+    def table(self, user: str, start: date, end: date) -> str:
         """The breakdown as CSV, with six decimals."""
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow(["billing_project", "user", "resource", "cost_usd"])
-        writer.writerows([_cell(line.project), _cell(line.user), _cell(line.resource), amount_text(line.usd)] for line in self.spent(start, end))
+        writer.writerows([_cell(line.project), _cell(line.user), _cell(line.resource), amount_text(line.usd)] for line in self.spent(user, start, end))
         return out.getvalue()
 
-    def spent(self, start: date, end: date) -> list[Spent]:
-        """What was charged between two days in UTC, both included; what goes on now is of today."""
+    def spent(self, user: str, start: date, end: date) -> list[Spent]:
+        """What was charged to the projects that a user sees between two days in UTC, both included; what goes on now is of today."""
         days = ((start - _FIRST_DAY).days, (end - _FIRST_DAY).days)
         charges = self._billing.charged(days=days)
         if start <= datetime.now(UTC).date() <= end:
             charges = [*charges, *self._runs.going_on()]
-        return self._summed(charges)
+        seen = None if self._sees_all(user) else {project.name for project in self._billing.projects(user)}
+        return self._summed([charge for charge in charges if seen is None or charge.project in seen])
 
     def _summed(self, charges: list[Charge]) -> list[Spent]:
         used: dict[tuple[str, str, int], Counter[str]] = {}

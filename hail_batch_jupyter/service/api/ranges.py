@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from hail_batch_jupyter.service.api.refusal import Refusal
-from hail_batch_jupyter.service.web import Answer
+from hail_batch_jupyter.service.web import Answer, Piece
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _KIND = "application/octet-stream"
@@ -20,15 +20,18 @@ def file_answer(path: Path | None, header: str | None) -> Answer:
     """
     if path is None:
         return Answer(b"", _KIND)
-    with open(path, "rb") as file:
+    file = open(path, "rb")  # noqa: SIM115 - who sends it closes it
+    try:
         size = os.fstat(file.fileno()).st_size
         place = _place(header, size)
-        if place is None:
-            return Answer(file.read(), _KIND, headers=[("Accept-Ranges", "bytes")])
-        start, end = place
-        file.seek(start)
-        data = file.read(end - start)
-    return Answer(data, _KIND, 206, [("Accept-Ranges", "bytes"), ("Content-Range", f"bytes {start}-{start + len(data) - 1}/{size}")])
+    except BaseException:
+        file.close()
+        raise
+    if place is None:
+        return Answer(b"", _KIND, headers=[("Accept-Ranges", "bytes")], piece=Piece(file, 0, size))
+    start, end = place
+    headers = [("Accept-Ranges", "bytes"), ("Content-Range", f"bytes {start}-{end - 1}/{size}")]
+    return Answer(b"", _KIND, 206, headers, Piece(file, start, end - start))
 
 
 def _place(header: str | None, size: int) -> tuple[int, int] | None:

@@ -103,12 +103,18 @@ class Reading:
         """Cancel a group, the root for the batch."""
         with self._lock:
             _check_group(self._known(user, batch_id), group_id)
-        self._runs.cancel(batch_id, group_id)
+        self._runs.cancel(batch_id, group_id, user=user)
 
     def delete(self, user: str, batch_id: int) -> None:
         """Cancel a batch and forget it."""
         self._batch(user, batch_id)
-        self._runs.delete(batch_id)
+        self._runs.delete(batch_id, user)
+
+    def deeds(self, user: str, batch_id: int) -> list[dict[str, Any]]:
+        """Who cancelled what of a batch, and why; no user is the service itself."""
+        self._batch(user, batch_id)
+        keys = ("time_ms", "job_group_id", "deed", "user", "why")
+        return [dict(zip(keys, deed, strict=True)) for deed in self._store.deeds(batch_id)]
 
     # jobs
 

@@ -14,11 +14,13 @@ from hail_batch_jupyter.cost.money import amount_text
 from hail_batch_jupyter.service.api.accepting import accepted
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.posts import batch_head, check_bunch, check_groups, update_head
+from hail_batch_jupyter.service.api.reach import Reach
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.api.shapes import is_a
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.shelf import Shelf
 from hail_batch_jupyter.service.store.rows import BatchRow, UpdateRow
 from hail_batch_jupyter.service.store.tables import Store
 
@@ -29,8 +31,10 @@ FREE = load_card("this-machine")
 class Submitting:
     """What clients post; every method may be called from any thread."""
 
-    def __init__(self, store: Store, runs: Runs, pricing: Pricing) -> None:
+    def __init__(self, store: Store, runs: Runs, pricing: Pricing, shelf: Shelf, *, apart: bool) -> None:
+        self._apart = apart
         self._store = store
+        self._shelf = shelf
         self._pricing = pricing
         self._runs = runs
 
@@ -185,7 +189,8 @@ class Submitting:
         committed = self._store.committed_jobs(batch.batch_id) if any(_looks_back(job) for job in bunch) else set()
         places = self._places(batch, update)
         grants = Grants(self._pricing.card_of(batch.card_id) or FREE)
-        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places, grants) for job in bunch]
+        reach = Reach(batch.user, self._shelf, self._apart)
+        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places, grants, reach) for job in bunch]
         self._store.put_jobs(batch.batch_id, update.update_id, jobs)
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:

@@ -45,5 +45,15 @@ CREATE TABLE bills (
 CREATE INDEX bills_of_batch ON bills (batch_id);
 """
 
-MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS)
+_USERS = """
+ALTER TABLE users ADD COLUMN role TEXT NOT NULL DEFAULT 'user';
+ALTER TABLE users ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+UPDATE users SET role = 'admin', owner = 1;
+CREATE TABLE deeds (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, batch_id INTEGER NOT NULL, group_id INTEGER NOT NULL, deed TEXT NOT NULL,
+  user TEXT NOT NULL, why TEXT NOT NULL);
+CREATE INDEX deeds_of_batch ON deeds (batch_id);
+"""
+
+MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS, _USERS)
 """The script at place n makes version n + 1 of version n; what was released is never changed, only followed by another."""

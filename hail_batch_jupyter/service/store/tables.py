@@ -28,12 +28,42 @@ class Store:
 
     # users and billing projects
 
-    def put_user(self, name: str, token_sha256: bytes, project: str) -> None:
-        """Make a user, or change the token of one, and have the user in an open billing project."""
+    def put_user(self, name: str, token_sha256: bytes, project: str, role: str, *, owner: bool = False) -> None:
+        """Make a user, or change token and role of one, and have the user in an open billing project; the owner is whose account the service has."""
+        sql = """INSERT INTO users (name, token_sha256, role, owner) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (name) DO UPDATE SET token_sha256 = excluded.token_sha256, role = excluded.role, owner = excluded.owner"""
         with self.transaction():
-            self._database.run("INSERT INTO users VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET token_sha256 = excluded.token_sha256", name, token_sha256)
+            self._database.run(sql, name, token_sha256, role, owner)
             self._database.run("INSERT OR IGNORE INTO billing_projects (name) VALUES (?)", project)
             self._database.run("INSERT OR IGNORE INTO members VALUES (?, ?)", project, name)
+
+    def users(self) -> list[tuple[str, str]]:
+        """(name, role) of all users."""
+        return [(name, role) for name, role in self._database.all("SELECT name, role FROM users ORDER BY name")]
+
+    def role(self, user: str) -> str:
+        """The role of a user, '' for nobody."""
+        row = self._database.one("SELECT role FROM users WHERE name = ?", user)
+        return str(row[0]) if row else ""
+
+    def others(self) -> list[str]:
+        """The users who are not of the account that the service has."""
+        return [name for (name,) in self._database.all("SELECT name FROM users WHERE NOT owner ORDER BY name")]
+
+    def remove_user(self, name: str) -> None:
+        """Take away token, sessions and memberships."""
+        with self.transaction():
+            for sql in ("DELETE FROM users WHERE name = ?", "DELETE FROM sessions WHERE user = ?", "DELETE FROM members WHERE user = ?"):
+                self._database.run(sql, name)
+
+    def note_deed(self, batch_id: int, group_id: int, deed: str, user: str, why: str, at_ms: int) -> None:
+        """Note who did what to a batch; '' is the service itself."""
+        sql = "INSERT INTO deeds (at_ms, batch_id, group_id, deed, user, why) VALUES (?, ?, ?, ?, ?, ?)"
+        self._database.run(sql, at_ms, batch_id, group_id, deed, user, why)
+
+    def deeds(self, batch_id: int) -> list[tuple[int, int, str, str, str]]:
+        """(ms since 1970, group, deed, user, why) of a batch, in their order."""
+        return self._database.all("SELECT at_ms, group_id, deed, user, why FROM deeds WHERE batch_id = ? ORDER BY id", batch_id)
 
     def tokens(self) -> list[tuple[str, bytes]]:
         """(user, digest of the token) of all users."""

@@ -18,7 +18,7 @@ from hail_batch_jupyter.service.web import Answer
 def show(asked: PageAsked) -> Answer:
     """What was spent between two days, and the billing projects."""
     start, end = _days(asked)
-    lines = asked.service.rules.billing.spent(start, end)
+    lines = asked.service.rules.billing.spent(asked.user, start, end)
     projects = asked.service.rules.billing.projects(asked.user, {})
     dates = tag(
         "form",
@@ -44,7 +44,7 @@ def show(asked: PageAsked) -> Answer:
 
 def table_file(asked: PageAsked) -> Answer:
     """The same as CSV."""
-    return Answer(asked.service.rules.billing.table(*_days(asked)).encode(), "text/csv; charset=utf-8")
+    return Answer(asked.service.rules.billing.table(asked.user, *_days(asked)).encode(), "text/csv; charset=utf-8")
 
 
 def _days(asked: PageAsked) -> tuple[date, date]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, GroupSpec, JobSpec, Request
@@ -16,6 +17,9 @@ from hail_batch_jupyter.service.known import Known
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 from hail_batch_jupyter.service.worker import Worker
+
+asker: ContextVar[str] = ContextVar("asker", default="")
+"""Whose request a page's graph is answered for: one graph serves all who look at a batch."""
 
 
 class Graphs:
@@ -87,13 +91,14 @@ class _Port:
     def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:
         if jobs is not None:
             raise CapabilityError("the service cancels batches and groups; cancel the batch, or the job's group")
-        self._runs.cancel(self._batch_id, ROOT if group is None else sorted(self._runs.known(self._batch_id).groups)[group])
+        group_id = ROOT if group is None else sorted(self._runs.known(self._batch_id).groups)[group]
+        self._runs.cancel(self._batch_id, group_id, user=asker.get(), why="asked for in its graph")
 
     def alive(self) -> bool:
         return not self._runs.known(self._batch_id).complete()
 
     def delete(self) -> None:
-        self._runs.delete(self._batch_id)
+        self._runs.delete(self._batch_id, asker.get())
 
 
 def _spec(known: Known) -> BatchSpec:

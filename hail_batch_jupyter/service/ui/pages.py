@@ -11,11 +11,12 @@ from hail_batch_jupyter.service.web import Asked
 
 
 class Pages(NamedTuple):
-    """The rules that the protocol is answered by, who is logged in, and the graphs that pages show."""
+    """The rules that the protocol is answered by, who is logged in, the graphs that pages show, and whether browsers come by TLS."""
 
     rules: Service
     people: People
     graphs: Graphs
+    secure: bool
 
 
 PageAsked = Asked[Pages]

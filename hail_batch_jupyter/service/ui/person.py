@@ -41,7 +41,7 @@ def begin(asked: PageAsked, words: dict[str, str]) -> Answer:
         session = asked.service.people.log_in(words.get("token", "").strip())
     except Refusal as refusal:
         return login(asked, refusal.sentence, 401)
-    cookie = f"{SESSION_COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_S}"
+    cookie = f"{SESSION_COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_S}{'; Secure' if asked.service.secure else ''}"
     return moved(_wanted(words.get("next", "")), ("Set-Cookie", cookie))
 
 

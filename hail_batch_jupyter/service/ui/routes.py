@@ -14,6 +14,7 @@ from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.shapes import parsed
 from hail_batch_jupyter.service.ui import batch, batches, billing, job, person
+from hail_batch_jupyter.service.ui.graph import asker
 from hail_batch_jupyter.service.ui.layout import moved
 from hail_batch_jupyter.service.ui.pages import PageAsked, Pages
 from hail_batch_jupyter.service.web import Answer, Route
@@ -63,6 +64,7 @@ def _feed(asked: PageAsked) -> Any:
     body = parsed(asked.request.body)
     if not isinstance(body, dict) or not _is_turn(body.get("page"), body.get("messages")):
         raise Refusal(400, "the body is not {'page': a word, 'messages': […]}; load the page again")
+    asker.set(asked.user)
     return {"messages": asked.service.graphs.converse(asked.names["b"], body["page"], body["messages"])}
 
 
@@ -86,24 +88,24 @@ def _create_project(asked: PageAsked) -> Answer:
     """Makes a project, and who makes it a member, so that it can be used."""
     name = words_of(asked.request.body).get("name", "").strip()
     rules = asked.service.rules.billing
-    rules.create(name)
-    rules.add(name, asked.user)
+    rules.create(asked.user, name)
+    rules.add(asked.user, name, asked.user)
     return moved("/billing")
 
 
 def _add_user(asked: PageAsked) -> Answer:
-    asked.service.rules.billing.add(asked.names["P"], words_of(asked.request.body).get("user", "").strip())
+    asked.service.rules.billing.add(asked.user, asked.names["P"], words_of(asked.request.body).get("user", "").strip())
     return moved("/billing")
 
 
 def _remove_user(asked: PageAsked) -> Answer:
-    asked.service.rules.billing.remove(asked.names["P"], asked.names["U"])
+    asked.service.rules.billing.remove(asked.user, asked.names["P"], asked.names["U"])
     return moved("/billing")
 
 
 def _set_limit(asked: PageAsked) -> Answer:
     given = words_of(asked.request.body).get("limit", "").strip()
-    asked.service.rules.billing.set_limit(asked.names["P"], {"limit": given or None})
+    asked.service.rules.billing.set_limit(asked.user, asked.names["P"], {"limit": given or None})
     return moved("/billing")
 
 
@@ -112,7 +114,7 @@ def _set_status(asked: PageAsked) -> Answer:
     deeds: Mapping[str, Any] = {"close": rules.close, "reopen": rules.reopen, "delete": rules.delete}
     if asked.names["deed"] not in deeds:
         raise not_found(f"there is nothing at {asked.request.path}")
-    deeds[asked.names["deed"]](asked.names["P"])
+    deeds[asked.names["deed"]](asked.user, asked.names["P"])
     return moved("/billing")
 
 

@@ -1,0 +1,63 @@
+"""Which files the jobs of a user may read and write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hail_batch_jupyter.compile.remote import REMOVE
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.shelf import SCHEME, Shelf
+from hail_batch_jupyter.service.users import APART
+from hail_batch_jupyter.storage.uris import shown
+
+_OUTSIDE = ("file:///", "gs://", "https://")
+"""What is reached with the rights and credentials of the service, so for its owner only."""
+_IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
+
+
+class Reach(NamedTuple):
+    """What a user reaches: files in the storage of the service; for whose account the service has also those of its machine and of object stores.
+
+    apart   whether jobs run in containers
+    """
+
+    user: str
+    shelf: Shelf
+    apart: bool
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the jobs may do what the service may."""
+        return self.user == self.shelf.owner
+
+    def check_image(self, image: str, who: str) -> None:
+        """Refuse what is no name of an image, and for others than the owner a job that would run without a container."""
+        if image and not _IMAGE.fullmatch(image):
+            raise Refusal(400, f"job {who} has the image {image!r}, which is no name of one; write one such as ubuntu:24.04")
+        if not self.trusted and not self.apart:
+            raise Refusal(403, f"job {who} is not taken: {APART}")
+        if not self.trusted and not image:
+            raise Refusal(400, f"job {who} names no image, and jobs of {self.user} run in containers only; name one such as ubuntu:24.04")
+
+    def check(self, address: str, who: str) -> None:
+        """Refuse a copy to or from an address that jobs of this user do not reach."""
+        if address.startswith(SCHEME):
+            self.shelf.path(self.user, address)
+        elif not self.trusted or not address.startswith(_OUTSIDE) or "\0" in address:
+            known = ", ".join(f"{scheme}…" for scheme in (*(_OUTSIDE if self.trusted else ()), f"{SCHEME}{self.user}/"))
+            raise Refusal(400, f"job {who} copies to or from {shown(address)!r}, which this service does not reach; name one of {known}")
+
+    def check_room(self, who: str) -> None:
+        """Refuse a job that writes files for who has no room for any."""
+        quota_bytes = self.shelf.quota_bytes
+        if quota_bytes is not None and self.shelf.used_bytes(self.user) >= quota_bytes:
+            raise Refusal(413, f"job {who} writes files, and you keep all of the {quota_bytes} bytes that you may; remove files that you do not need")
+
+    def check_command(self, command: Sequence[str], who: str) -> None:
+        """Refuse a removal of what is not the user's."""
+        if command[0] == REMOVE:
+            if len(command) != 2 or not command[1].startswith(SCHEME):
+                raise Refusal(400, f"job {who} removes {list(command[1:])!r}; name one folder {SCHEME}{self.user}/…")
+            self.shelf.removable(self.user, command[1])

@@ -1,0 +1,96 @@
+"""Who may use the service: made, listed and removed in its data folder, whether the service runs or not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hail_batch_jupyter.backends import own_service
+from hail_batch_jupyter.errors import ConfigError
+from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.store.database import FILE, Database
+from hail_batch_jupyter.service.store.tables import Store
+
+ADMIN, USER = "admin", "user"
+ROLES = (ADMIN, USER)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+APART = (
+    "jobs that run as processes of one account would read each other's files; run jobs in containers, which needs docker or podman, "
+    "and start the service without --no-images"
+)
+
+
+def new_token() -> tuple[str, bytes]:
+    """A token, and the digest that is kept of it."""
+    token = secrets.token_urlsafe(32)
+    return token, digest(token)
+
+
+def digest(token: str) -> bytes:
+    """What the database has of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def add(data: Path, name: str, role: str, project: str) -> str:
+    """Make a user, a member of a billing project; gives what to hand over. The token is nowhere else.
+
+    Raises ConfigError for a name that is taken or is none, and where jobs do not run in containers.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name of a user; take 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+    running = own_service.find(data)
+    if running is not None and not running.apart:
+        raise ConfigError(f"user {name!r} is not added: {APART}")
+    token, kept = new_token()
+    with _store(data) as store:
+        if any(each.lower() == name.lower() for each, _ in store.users()):
+            raise ConfigError(f"there is a user {name!r} already; remove it first for a new token, which keeps its batches and files")
+        store.put_user(name, kept, project, role)
+    path = data / f"tokens-{name}.json"
+    rundir.write_private(path, json.dumps({"default": token}) + "\n")
+    return f"user {name!r}, {role}, of the billing project {project!r}; hand over {path}, for HAIL_TOKENS_FILE, and remove it here: only its digest is kept"
+
+
+def remove(data: Path, name: str) -> str:
+    """Let a user in no more; batches and files stay.
+
+    Raises ConfigError for somebody unknown, and for the account of the service itself.
+    """
+    with _store(data) as store:
+        if name not in dict(store.users()):
+            raise ConfigError(f"there is no user {name!r}; `serve user list` names them")
+        if name not in store.others():
+            raise ConfigError(f"user {name!r} is whose account the service runs under; it stays")
+        store.remove_user(name)
+    (data / f"tokens-{name}.json").unlink(missing_ok=True)
+    return f"user {name!r} is let in no more; batches and files stay"
+
+
+def listed(data: Path) -> str:
+    """A line for each user: name, role, billing projects."""
+    with _store(data) as store:
+        users = store.users()
+        return "\n".join(f"{name}\t{role}\t{','.join(project.name for project in store.billing.projects(name))}" for name, role in users)
+
+
+@contextmanager
+def _store(data: Path) -> Iterator[Store]:
+    if not (data / FILE).is_file():
+        raise ConfigError(f"{str(data)!r} is no data folder of a service; start one with `hail-batch-jupyter serve` first, or name its folder with --data")
+    store = Store(Database(data / FILE))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def check_admin(store: Store, user: str) -> None:
+    """Refuse what only who keeps the service may do; the status is the protocol's."""
+    if store.role(user) != ADMIN:
+        raise Refusal(401, "Unauthorized: only administrators of this service may do that")

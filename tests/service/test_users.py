@@ -1,0 +1,130 @@
+"""Several users of one service: who sees, cancels and reads what, and who is not let in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hail_batch_jupyter.core.spec import Transfer
+from hail_batch_jupyter.engine.localize import Localizer
+from tests.service.servers import Reply, Server, job
+from tests.service.test_images import start
+
+ALONE = "would read each other's files; run jobs in containers"
+
+
+@pytest.fixture
+def shared(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A service with the users ann and ben, of which no job runs: what stands for a container engine starts no container."""
+    engine = runs / "bin" / "docker"
+    engine.parent.mkdir(exist_ok=True)
+    engine.write_text('#!/bin/sh\ncase "$1" in info) echo \'{"NCPU": 2, "ServerVersion": "1"}\';; *) exit 1;; esac\n')
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HAIL_BATCH_CONTAINER_ENGINE", "docker")
+    server = Server(runs / "shared", images=True).start()
+    for name in ("ann", "ben"):
+        done = user(server, "add", name)
+        assert done.returncode == 0, done.stderr
+    yield server
+    server.close()
+
+
+def user(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    return server.command("serve", "user", *words, "--data", str(server.data))
+
+
+def token_of(server: Server, name: str) -> str:
+    return str(json.loads((server.data / f"tokens-{name}.json").read_text())["default"])
+
+
+def post(server: Server, name: str, *jobs: dict[str, Any], project: str = "") -> Reply:
+    batch = {"billing_project": project or name, "token": os.urandom(8).hex(), "n_jobs": len(jobs)}
+    return server.ask("POST", "/batches/create-fast", {"bunch": list(jobs), "batch": batch}, token_of(server, name))
+
+
+def test_nobody_sees_or_ends_the_batch_of_another_without_membership_in_its_project(shared: Server) -> None:
+    ann, ben = token_of(shared, "ann"), token_of(shared, "ben")
+    number = post(shared, "ann", job(1, "sleep 100")).json["id"]
+    asked = [("GET", ""), ("GET", "/jobs"), ("GET", "/jobs/1"), ("GET", "/jobs/1/log/main"), ("GET", "/deeds"), ("PATCH", "/cancel"), ("DELETE", "")]
+
+    assert {shared.ask(method, f"/batches/{number}{path}", token=ben).status for method, path in asked} == {404}
+    assert shared.ask("GET", "/batches?q=", token=ben).json["batches"] == []
+    assert post(shared, "ben", job(1, "true"), project="ann").reason == "Unknown Hail Batch billing project ann."
+    added = "/billing_projects/ann/users/ben/add"
+    assert shared.ask("POST", added, token=ben).status == shared.ask("POST", added, token=ann).status == 401
+    assert shared.ask("POST", added).status == 200
+
+    assert shared.ask("PATCH", f"/batches/{number}/cancel", token=ben).status == 200
+    (deed,) = shared.ask("GET", f"/batches/{number}/deeds", token=ann).json
+    assert (deed["deed"], deed["user"], deed["why"], deed["job_group_id"]) == ("cancel", "ben", "asked for", 0)
+    assert shared.ask("POST", f"/batches/{number}/updates/create", {"token": "t", "n_jobs": 1}, ben).status == 404
+
+
+def test_what_others_may_have_run_is_less_than_what_the_owner_may(shared: Server) -> None:
+    own, file = shared.get("/userinfo")["username"], [{"from": "file:///etc/hostname", "to": "/io/x"}]
+    refused = [
+        ({"input_files": file}, "does not reach; name one of hbj://ann/…"),
+        ({"input_files": [{"from": "gs://bucket/x", "to": "/io/x"}]}, "does not reach; name one of hbj://ann/…"),
+        ({"input_files": [{"from": f"hbj://{own}/x", "to": "/io/x"}]}, "is not yours"),
+        ({"process": {"type": "docker", "image": "", "command": ["id"]}}, "names no image"),
+        ({"process": {"type": "docker", "image": "--privileged", "command": ["ubuntu:24.04"]}}, "is no name of one"),
+    ]
+
+    for fields, words in refused:
+        reply = post(shared, "ann", {**job(1, "true"), **fields})
+        assert (reply.status // 100, words in reply.text) == (4, True), reply
+    assert shared.ask("GET", f"/files/list?path={own}", token=token_of(shared, "ann")).status == 403
+    (shared.data / "files" / "ann").mkdir()
+    (shared.data / "files" / "ann" / "out").symlink_to(shared.data / "token")
+    assert "leads out of your files" in shared.ask("GET", "/files/content?path=ann/out", token=token_of(shared, "ann")).text
+
+
+def test_users_are_listed_removed_and_made_again_with_another_token(shared: Server) -> None:
+    before = token_of(shared, "ann")
+    own = shared.get("/userinfo")["username"]
+
+    assert sorted(user(shared, "list").stdout.splitlines()) == sorted([f"{own}\tadmin\tlocal", "ann\tuser\tann", "ben\tuser\tben"])
+    assert "there is a user 'Ann' already" in user(shared, "add", "Ann").stderr
+    assert "is no name of a user" in user(shared, "add", "../x").stderr
+    assert "it stays" in user(shared, "remove", own).stderr
+    assert "let in no more" in user(shared, "remove", "ann").stdout
+    assert "there is no user 'ann'" in user(shared, "remove", "ann").stderr
+    assert shared.ask("GET", "/userinfo", token=before).status == 401
+    assert user(shared, "add", "ann", "--role", "admin", "--project", "local").returncode == 0
+    assert shared.ask("GET", "/userinfo", token=before).status == 401
+    assert shared.ask("POST", "/billing_projects/of-ann/create", token=token_of(shared, "ann")).status == 200
+    digests = (shared.data / "batches.sqlite").read_bytes()
+    assert token_of(shared, "ann").encode() not in digests
+
+
+def test_a_second_user_is_refused_where_jobs_are_processes(shared: Server, own_server: Server) -> None:
+    assert ALONE in user(own_server, "add", "ann").stderr
+
+    shared.stop()
+    status, words = start("--no-images", "--data", str(shared.data))
+    shared.start()
+    assert (status, "ann, ben" in words, ALONE in words) == (1, True, True)
+
+
+def test_an_output_that_is_a_link_out_of_the_jobs_files_is_not_copied(tmp_path: Path) -> None:
+    own, secret = tmp_path / "own", tmp_path / "secret"
+    (own / "folder").mkdir(parents=True)
+    secret.write_text("secret")
+    (own / "good").write_text("good")
+    (own / "link").symlink_to(secret)
+    (own / "folder" / "deep").symlink_to(tmp_path)
+    localizer = Localizer(str(tmp_path), confined=str(own))
+
+    localizer.copy_out([Transfer(str(own / "good"), str(tmp_path / "out"))])
+    for name in ("link", "folder"):
+        with pytest.raises(PermissionError, match="outside of the job's files"):
+            localizer.copy_out([Transfer(str(own / name), str(tmp_path / f"out-{name}"))])
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "own", "secret"]
