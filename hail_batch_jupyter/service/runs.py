@@ -26,6 +26,7 @@ from hail_batch_jupyter.service.known import Known
 from hail_batch_jupyter.service.leftovers import never_began, silenced, unfinished
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.store.billing import Charge
+from hail_batch_jupyter.service.store.database import OuterLock
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.worker import Worker
@@ -60,7 +61,7 @@ class Runs:
         self._pricing = pricing
         self._worker = worker
         self._callbacks = Callbacks(store, pricing)
-        self.lock = threading.RLock()
+        self.lock = OuterLock(store.in_transaction)
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._wake = threading.Event()
         self._stopped = threading.Event()

@@ -21,6 +21,7 @@ from hail_batch_jupyter.service.api.shapes import is_a
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.shelf import Shelf
+from hail_batch_jupyter.service.store.billing import Project
 from hail_batch_jupyter.service.store.rows import BatchRow, UpdateRow
 from hail_batch_jupyter.service.store.tables import Store
 
@@ -41,6 +42,7 @@ class Submitting:
     def create(self, user: str, body: Any) -> dict[str, Any]:
         """A batch, with room for the jobs of its first update."""
         batch_head(body, "batch")
+        self._check_budget(user, body["billing_project"])
         with self._store.transaction():
             batch = self._batch(user, body)
             if not body["n_jobs"] and not body.get("n_job_groups"):
@@ -52,6 +54,7 @@ class Submitting:
         """A batch with all its jobs, which begin at once."""
         head, groups, bunch = _fast(body, "batch")
         batch_head(head, "batch")
+        self._check_budget(user, head["billing_project"])
         with self._store.transaction():
             batch = self._batch(user, head)
             update = self._update(batch, head)
@@ -116,7 +119,7 @@ class Submitting:
 
     def _batch(self, user: str, head: dict[str, Any]) -> BatchRow:
         """The batch of that token, a new one if there is none."""
-        self._check_project(user, head["billing_project"])
+        self._open_project(user, head["billing_project"])
         batch = self._store.batch_of_token(user, head["token"])
         if batch is None:
             self._store.new_batch(user, head, int(time.time() * 1000), self._pricing.card_id)
@@ -124,15 +127,20 @@ class Submitting:
         assert batch is not None
         return batch
 
-    def _check_project(self, user: str, name: str) -> None:
+    def _open_project(self, user: str, name: str) -> Project:
         project = self._store.billing.project(name)
         if project is None or not self._store.billing.is_member(name, user):
             raise Refusal(403, f"Unknown Hail Batch billing project {name}.")
         if project.status != "open":
             raise Refusal(403, f"Billing project {name} is closed or deleted.")
-        accrued = self._runs.accrued(name) if project.limit_usd is not None else Fraction(0)
-        if project.limit_usd is not None and accrued >= project.limit_usd:
-            sums = f"accrued=${amount_text(accrued)} limit=${amount_text(project.limit_usd)}"
+        return project
+
+    def _check_budget(self, user: str, name: str) -> None:
+        """Before the transaction: what goes on is looked at."""
+        limit_usd = self._open_project(user, name).limit_usd
+        accrued = self._runs.accrued(name) if limit_usd is not None else Fraction(0)
+        if limit_usd is not None and accrued >= limit_usd:
+            sums = f"accrued=${amount_text(accrued)} limit=${amount_text(limit_usd)}"
             raise Refusal(403, f"billing project {name} has exceeded the budget; {sums}")
 
     def _own(self, user: str, batch_id: int) -> BatchRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Database:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._lock = threading.RLock()
         self._depth = 0
+        self._writer = 0
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         self._migrate(path)
@@ -42,17 +43,24 @@ class Database:
         with self._lock:
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")
+                self._writer = threading.get_ident()
             self._depth += 1
             try:
                 yield
             except BaseException:
                 self._depth -= 1
                 if self._depth == 0:
+                    self._writer = 0
                     self._connection.execute("ROLLBACK")
                 raise
             self._depth -= 1
             if self._depth == 0:
+                self._writer = 0
                 self._connection.execute("COMMIT")
+
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside a transaction."""
+        return self._writer == threading.get_ident()
 
     def all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -79,3 +87,29 @@ class Database:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+class OuterLock:
+    """A lock that is taken before the database's own.
+
+    Taken inside a transaction it would wait for ever for a thread that has it and wants the database, now and then: so it refuses, always.
+    """
+
+    def __init__(self, in_transaction: Callable[[], bool]) -> None:
+        self._in_transaction = in_transaction
+        self._lock = threading.RLock()
+        self._holder = 0
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        if self._holder != threading.get_ident() and self._in_transaction():
+            raise RuntimeError("what runs is asked for inside a transaction, which may wait for ever; ask before it")
+        self._lock.acquire()
+        self._holder = threading.get_ident()
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._holder = 0
+        self._lock.release()

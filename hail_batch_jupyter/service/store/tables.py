@@ -24,6 +24,7 @@ class Store:
         self.billing = Billing(database)
         self.groups = Groups(database)
         self.transaction = database.transaction
+        self.in_transaction = database.in_transaction
         self.close = database.close
 
     # users and billing projects
