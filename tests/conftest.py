@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.recorder import Recorder
 from tests.requirements import ROOT, requires
 
 pytest_plugins = ["tests.slurm_cluster", "tests.ssh_server"]
 """One cluster and one server for all folders."""
+settings.register_profile("facts", deadline=None)
+settings.load_profile("facts")
+"""How long an example takes is no fact of the code: the machine may be busy."""
 RUN = b"HAIL_BATCH_JUPYTER_RUN"
 RUNS = "HAIL_BATCH_JUPYTER_RUNS"
 LEFT_BEHIND_S = 10.0

@@ -39,7 +39,7 @@ def described(seed: int) -> Batch:
     return b
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_compiling_twice_gives_equal_specs_and_changes_nothing(seed: int) -> None:
     b = described(seed)
@@ -50,13 +50,13 @@ def test_compiling_twice_gives_equal_specs_and_changes_nothing(seed: int) -> Non
     assert before == repr(b.draft)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_equal_descriptions_give_equal_specs(seed: int) -> None:
     assert described(seed).compile() == described(seed).compile()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_parents_stand_before_children_and_make_what_they_need(seed: int) -> None:
     spec = described(seed).compile()
@@ -70,7 +70,7 @@ def test_parents_stand_before_children_and_make_what_they_need(seed: int) -> Non
     assert len({job.directory for job in spec.jobs}) == len(spec.jobs)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_keys_alone_are_those_of_the_specs(seed: int) -> None:
     b = described(seed)

@@ -22,7 +22,7 @@ OTHER = FileRef(FileKind.FILE, 2, "o")
 
 SPECIAL = "\"'`$\\ \n\t!*?[]{}()#;&|<>~=-%EOF0189abcdefx"
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0") | st.sampled_from(SPECIAL), max_size=12)
-slow = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def run(script: str, shell: str = "bash", cwd: Path | None = None, **env: str) -> str:

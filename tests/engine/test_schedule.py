@@ -91,7 +91,7 @@ def fold(spec: BatchSpec, events: list[JobEvent]) -> BatchSnapshot:
     return BatchSnapshot.empty([job.job_id for job in spec.jobs]).after(events, strict=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs(), st.data())
 def test_any_order_of_ends_gives_the_states_of_the_naive_model(jobs: list[JobSpec], data: st.DataObject) -> None:
     failing = data.draw(st.sets(st.sampled_from([job.job_id for job in jobs])), label="failing")
@@ -138,7 +138,7 @@ def test_jobs_on_the_longest_way_start_first() -> None:
     assert stage.tried[0] == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs(), st.data())
 def test_with_groups_limits_and_retries_the_states_are_the_same_and_no_limit_is_passed(jobs: list[JobSpec], data: st.DataObject) -> None:
     limits = st.none() | st.integers(1, 2)
@@ -165,7 +165,7 @@ def test_with_groups_limits_and_retries_the_states_are_the_same_and_no_limit_is_
     assert {view.job_id: len(view.attempts) for view in snapshot.jobs} == {job_id: stage.tried.count(job_id) for job_id in expected}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs(), st.data())
 def test_a_group_that_reaches_its_limit_of_failures_cancels_its_own_jobs_only(jobs: list[JobSpec], data: st.DataObject) -> None:
     limit = data.draw(st.integers(1, 2), label="limit")

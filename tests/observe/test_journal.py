@@ -46,7 +46,7 @@ def write(path: Path, *events: JobEvent) -> None:
     writer.close()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(events_of_runs(), max_size=20))
 def test_what_is_written_is_read_with_numbers_from_1(tmp_path_factory: pytest.TempPathFactory, events: list[JobEvent]) -> None:
     path = tmp_path_factory.mktemp("journal") / "events.jsonl"

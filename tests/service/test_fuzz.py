@@ -41,7 +41,7 @@ def test_no_request_of_the_description_makes_the_service_fail(server: Server, mo
     from schemathesis.generation import GenerationMode
 
     schema = schemathesis.openapi.from_dict(document(server))
-    bounded = settings(max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    bounded = settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     operations = [found.ok() for found in schema.get_all_operations()]
     for operation in operations:
         if mode == "negative" and operation.body.items == [] and not operation.query:

@@ -134,11 +134,12 @@ def test_a_service_starts_whatever_a_killed_one_left_of_its_runs(own_server: Ser
     ran = tmp_path / "ran"
     first = own_server.post(job(1, f"echo first >> {ran}"))
     own_server.ended(first)
+    folder = own_server.data / "runs"
+    earlier = set(folder.iterdir())
     gate = Gate(tmp_path / "gate")
     second = own_server.post(job(1, f"echo second >> {ran}; if [ -e {tmp_path}/again ]; then exit 0; fi; {gate.shell}"))
     gate.reached()
-    folder = own_server.data / "runs"
-    noted = max(folder.iterdir(), key=lambda directory: directory.stat().st_ctime_ns)
+    (noted,) = set(folder.iterdir()) - earlier
     own_server.kill()
     kill_runners(own_server)
     (tmp_path / "again").touch()
