@@ -12,6 +12,8 @@ import pytest
 
 from tests.requirements import ROOT
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "hail_batch_jupyter"
 FOLDER = ROOT / PACKAGE
 LABEXTENSION = ROOT / "labextension" / "src"

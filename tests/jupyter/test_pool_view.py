@@ -18,6 +18,8 @@ from tests.executors.pools import alive
 from tests.jupyter.test_kernel import Kernel, displays
 from tests.requirements import ROOT
 
+pytestmark = pytest.mark.slow
+
 POOL = "from hail_batch_jupyter.batch import BatchPoolExecutor, LocalBackend\nfrom tests.executors.pools import wait_for, hold"
 
 

@@ -18,6 +18,8 @@ from hail_batch_jupyter.observe.running import RunningBatch
 from tests.jupyter.jupyter_server import Server
 from tests.requirements import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def live_run(server: Server, tmp_path: Path) -> Iterator[RunningBatch]:

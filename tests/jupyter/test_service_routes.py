@@ -21,6 +21,8 @@ from tests.jupyter.jupyter_server import Server
 from tests.service.servers import Server as BatchService
 from tests.service.servers import job
 
+pytestmark = pytest.mark.slow
+
 BATCHES = "hail-batch-jupyter/batches"
 
 

@@ -16,6 +16,8 @@ from tests.conftest import RUNS
 from tests.jupyter.jupyter_server import Server
 from tests.jupyter.test_notebooks import execute
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = "hail-batch-jupyter/settings"
 STARTER = "hail-batch-jupyter/starter"
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.service.servers import Server
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 4
 SKIPPED = {"/api/v1alpha/batches/{b}/wait"}
 """It answers when something happens, which is nothing for this test."""
