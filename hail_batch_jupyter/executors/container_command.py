@@ -32,6 +32,7 @@ class Containers(NamedTuple):
     cpu_mcpu   what the engine can give; it refuses to promise more
     podman     whether the engine takes the flags of podman
     own        folder with one for each job, by its number, of which its container has that one only
+    folders    that all containers have, under the same paths
     """
 
     engine: str
@@ -42,6 +43,7 @@ class Containers(NamedTuple):
     cpu_mcpu: int
     podman: bool
     own: Optional[str] = None
+    folders: Sequence[str] = ()
 
 
 class Client(NamedTuple):
@@ -59,10 +61,7 @@ def run_client(attempt: Attempt, containers: Containers, run_id: str, scratch: s
     """
     names, own, env = _variables(_inside(attempt))
     names += [f"{name}={value}" for name, value in _defaults(containers).items() if name not in attempt.env]
-    mounts = [mount(scratch, scratch), *[mount(path, path, readonly=True) for path in inputs]]
-    if containers.own is not None:
-        own_folder = f"{containers.own}/{attempt.job.job_id}"
-        mounts.append(mount(own_folder, own_folder))
+    mounts = [mount(scratch, scratch), *[mount(path, path, readonly=True) for path in inputs], *mounts_of(attempt, containers.own, containers.folders)]
     if containers.key_file is not None:
         mounts.append(mount(containers.key_file, KEY_PATH, readonly=True))
     argv = [containers.engine, "run", "--name", container_name(run_id, attempt.attempt_id), "--label", f"{RUN_LABEL}={run_id}", "--entrypoint="]
@@ -126,6 +125,11 @@ def _inside(attempt: Attempt) -> dict[str, str]:
     """The variables of an attempt; a container has only its own devices, and numbers them from 0."""
     gpus = _gpus(attempt)
     return {**attempt.env, VISIBLE_GPUS: ",".join(map(str, range(len(gpus))))} if gpus else dict(attempt.env)
+
+
+def mounts_of(attempt: Attempt, own: Optional[str], folders: Sequence[str]) -> list[str]:
+    """The job's own folder, if jobs have one, and those of all jobs."""
+    return [mount(path, path) for path in (*([f"{own}/{attempt.job.job_id}"] if own is not None else []), *folders)]
 
 
 def mount(source: str, target: str, *, readonly: bool = False) -> str:

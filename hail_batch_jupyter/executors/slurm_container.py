@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import Request
-from hail_batch_jupyter.executors.container_command import Containers, container_name, in_scratch, mount, run_client
+from hail_batch_jupyter.executors.container_command import Containers, container_name, in_scratch, mount, mounts_of, run_client
 from hail_batch_jupyter.executors.container_engine import ALWAYS
+from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 
 ENGINES = ("apptainer", "singularity", "podman")
 """In the order in which they are tried."""
@@ -24,15 +25,16 @@ class Contained(NamedTuple):
     clean: str
 
 
-def contained(attempt: Attempt, engine: str, run_id: str, scratch: str, inputs: Sequence[str]) -> Contained:
-    """How the engine runs the attempt in its image; `inputs` are paths outside of scratch that it reads.
+def contained(attempt: Attempt, settings: SlurmSettings, run_id: str, scratch: str, inputs: Sequence[str]) -> Contained:
+    """How the engine of the settings runs the attempt in its image; `inputs` are paths outside of scratch that it reads.
 
     Cores and memory are not told to it: Slurm holds the whole job to what it asked for.
     """
+    engine = settings.engine or ""
     if engine == "podman":
-        return _by_podman(attempt, run_id, scratch, inputs)
+        return _by_podman(attempt, settings, run_id, scratch, inputs)
     argv = [engine, "exec", "--containall", "--writable-tmpfs", "--pwd", attempt.directory]
-    for text in (mount(scratch, scratch), *(mount(path, path, readonly=True) for path in inputs)):
+    for text in (mount(scratch, scratch), *(mount(path, path, readonly=True) for path in inputs), *mounts_of(attempt, settings.own, settings.folders)):
         argv += ["--mount", text]
     if attempt.job.request.gpus:
         argv.append("--nv")
@@ -45,10 +47,10 @@ def _address(image: str) -> str:
     return image if "://" in image or image.startswith(("/", ".")) or image.endswith(".sif") else f"docker://{image}"
 
 
-def _by_podman(attempt: Attempt, run_id: str, scratch: str, inputs: Sequence[str]) -> Contained:
+def _by_podman(attempt: Attempt, settings: SlurmSettings, run_id: str, scratch: str, inputs: Sequence[str]) -> Contained:
     gpus = ("--device", "nvidia.com/gpu=all") if attempt.job.request.gpus else ()
     user = "0:0" if os.getuid() else f"{os.getuid()}:{os.getgid()}"
-    containers = Containers("podman", [f"--user={user}", "--rm", *ALWAYS, *gpus], (), None, None, 0, podman=True)
+    containers = Containers("podman", [f"--user={user}", "--rm", *ALWAYS, *gpus], (), None, None, 0, podman=True, own=settings.own, folders=settings.folders)
     client = run_client(attempt._replace(job=attempt.job._replace(request=Request())), containers, run_id, scratch, inputs)
     clean = shlex.join(["podman", "rm", "--force", "--ignore", container_name(run_id, attempt.attempt_id)])
     return Contained(client.argv, client.env, clean)

@@ -46,7 +46,7 @@ def task_text(attempt: Attempt, run_id: str, scratch: str, settings: SlurmSettin
     Raises ValueError for a variable that no shell can have, and for a NUL.
     """
     env = {procfs.RUN_VARIABLE: run_id, procfs.ATTEMPT_VARIABLE: attempt.attempt_id}
-    run = _in_image(attempt, run_id, scratch, settings.engine) if attempt.job.image and settings.engine else _plain(attempt, scratch, settings)
+    run = _in_image(attempt, run_id, scratch, settings) if attempt.job.image and settings.engine else _plain(attempt, scratch, settings)
     lines = [f"# {attempt.log}", f"# {attempt.directory}", f"# {run.clean}"]
     lines += ['[ "${SLURM_RESTART_COUNT:-0}" = 0 ] || find . -mindepth 1 -delete']
     lines += settings.setup
@@ -64,10 +64,10 @@ def _plain(attempt: Attempt, scratch: str, settings: SlurmSettings) -> Contained
     return Contained(argv, attempt.env, "")
 
 
-def _in_image(attempt: Attempt, run_id: str, scratch: str, engine: str) -> Contained:
+def _in_image(attempt: Attempt, run_id: str, scratch: str, settings: SlurmSettings) -> Contained:
     from hail_batch_jupyter.executors.container import linked_inputs  # most runs have no images
 
-    return contained(attempt, engine, run_id, scratch, linked_inputs(attempt, scratch))
+    return contained(attempt, settings, run_id, scratch, linked_inputs(attempt, scratch))
 
 
 def _name(name: str) -> str:

@@ -47,6 +47,7 @@ class SlurmSettings(NamedTuple):
     setup    lines of shell before the command of each job, such as 'module load samtools'
     pack     at most so many jobs, one after the other, in a task of an array; None: several where they are short
     engine   of the containers on the nodes, see `slurm_container`; None where no job has an image
+    own, folders  what these have beside scratch and inputs, see `container_command.Containers`
     """
 
     partition: Optional[str] = None
@@ -57,6 +58,8 @@ class SlurmSettings(NamedTuple):
     setup: Sequence[str] = ()
     pack: Optional[int] = None
     engine: Optional[str] = None
+    own: Optional[str] = None
+    folders: Sequence[str] = ()
 
 
 class Shape(NamedTuple):

@@ -18,6 +18,7 @@ from pathlib import Path
 from ssl import SSLContext
 
 from hail_batch_jupyter.backends import own_service
+from hail_batch_jupyter.backends.machine import Machine, container_options
 from hail_batch_jupyter.backends.own_service import PROJECT, Address
 from hail_batch_jupyter.config import configured
 from hail_batch_jupyter.cost.card import SETTING, load_card
@@ -82,7 +83,7 @@ def serve(door: Door, data: Path, *, images: bool, rate_card: str | None, quota_
             raise ConfigError(f"the service has other users ({', '.join(others)}) and does not start: {users.APART}")
         pricing = Pricing(card, store.billing)
         shelf = Shelf(data, user, quota_bytes)
-        runs = Runs(store, Worker(data, user, images=images), pricing)
+        runs = Runs(store, Worker(data, user, Machine(str(data), None, None, None, False, *container_options()), images=images), pricing)
         rules = Service(Submitting(store, runs, pricing, shelf, apart=images), Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf))
 
         def ready(found: int) -> None:

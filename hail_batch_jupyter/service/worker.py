@@ -1,4 +1,4 @@
-"""Jobs of the service as a run of the engine on this machine."""
+"""Jobs of the service as a run of the engine, wherever jobs run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from hail_batch_jupyter.backends.begin import Facts, Made, Place, Seen, begin
 from hail_batch_jupyter.backends.launch import Launch
-from hail_batch_jupyter.backends.local import LocalBackend
+from hail_batch_jupyter.backends.pricing import with_card
 from hail_batch_jupyter.compile.remote import REMOVE
-from hail_batch_jupyter.core.ports import Capacity, SubmitOptions
+from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
 from hail_batch_jupyter.service.api.resources import REGION, request_of
 from hail_batch_jupyter.service.shelf import SCHEME
@@ -29,55 +30,42 @@ _ID_LENGTH = 6
 Note = Callable[[str], None]
 
 
-class Worker(LocalBackend):
+class Worker:
     """Runs jobs of the service; what they ask for was looked at when they were posted.
 
-    data    the folder of the service           images  whether jobs run in their images, else as processes
+    data    the folder of the service           place   where jobs run
+    images  whether they run in their images, else as processes
     owner   whose account the service has: containers of that user see all files of the storage, those of others the job's own folder and inputs
     """
 
     name = "service"
 
-    def __init__(self, data: Path, owner: str, *, images: bool) -> None:
+    def __init__(self, data: Path, owner: str, place: Place, *, images: bool) -> None:
         self.images = images
+        self.place = place
         self._io, self._files = data / "io", data / "files"
         self._owner = owner
         for folder in (self._io, self._files):
             folder.mkdir(mode=0o700, exist_ok=True)
-        super().__init__(str(data))
         self._cleaner = ThreadPoolExecutor(1, "cleaner")
-
-    def _check(self, spec: BatchSpec, capacity: Capacity) -> None:
-        """Nothing: a file may be made by a job before it is read, and a job larger than the machine runs alone."""
-
-    def _versions(self, spec: BatchSpec) -> dict[str, str]:
-        """Nothing, for the same reason; no job is taken over from an earlier run here."""
-        return {}
-
-    def _env(self, job: JobSpec) -> dict[str, str]:
-        """All of it: the client said where the files of a job are."""
-        return dict(job.env)
-
-    def _containers(self, spec: BatchSpec) -> dict[str, Any] | None:
-        found = super()._containers(spec)
-        if found is None:
-            return None
-        files = [f"--mount=type=bind,source={self._files},target={self._files}"] if self.confined(spec) is None else []
-        return {**found, "own": str(self._io / spec.lineage), "extra": (*files, *found["extra"])}
-
-    def _orders(self, spec: BatchSpec, capacity: Capacity) -> dict[str, Any]:
-        return {**super()._orders(spec, capacity), "confined": self.confined(spec)}
 
     def confined(self, spec: BatchSpec) -> str | None:
         """Where all outputs of a run must lie, None where the jobs may read what the service may."""
         return None if spec.attributes.get("user") == self._owner else str(self._io / spec.lineage)
 
     def begin_run(self, spec: BatchSpec, note: Note) -> None:
-        """Start a run of `spec`; `note` hears its id when all is written and nothing has started yet."""
+        """Start a run of `spec`; `note` hears its id when all is written and nothing has started yet.
+
+        Nothing of it is looked at: a file may be made by a job before it is read, a job larger than the machine runs alone, and the variables of a job
+        stay, as the client said in them where its files are.
+        """
         for job in spec.jobs:
             (self._io / spec.lineage / str(job.job_id)).mkdir(mode=0o700, parents=True)
+        confined = self.confined(spec)
+        seen = Seen(str(self._io / spec.lineage), (str(self._files),) if confined is None else ())
+        told = Facts({job.job_id: job.env for job in spec.jobs if job.env}, {}, seen, confined)
         with _NotingLaunch(note) as launch:
-            self.submit(spec, SubmitOptions(detach=True, begun=launch))
+            begin(with_card(spec, self.name), SubmitOptions(detach=True, begun=launch), self.place, Made(self.name, {}), told)
 
     def describe(self, batch: BatchRow, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
         """A run of these jobs of a batch, numbered from 1 in this order; `done` are the states of their parents that are not among them.

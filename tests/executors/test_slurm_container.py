@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hail_batch_jupyter import SlurmBackend
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Request
 from hail_batch_jupyter.executors.slurm_container import contained
+from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 from tests.conftest import wait_until
 from tests.engine.jobs import LONG_S, bash, batch, main_log, states, submit
 from tests.executors.engines import IMAGE, RealEngine
@@ -21,7 +23,7 @@ def attempt(image: str, **request: int) -> Attempt:
 
 @pytest.mark.parametrize("engine", ["apptainer", "singularity"])
 def test_what_apptainer_is_told(engine: str) -> None:
-    argv, env, clean = contained(attempt("ubuntu:22.04", gpus=1), engine, "run", "/work, here/scratch", ["/data/in"])
+    argv, env, clean = contained(attempt("ubuntu:22.04", gpus=1), SlurmSettings(engine=engine), "run", "/work, here/scratch", ["/data/in"])
 
     assert list(argv) == [
         *(engine, "exec", "--containall", "--writable-tmpfs", "--pwd", "/work, here/scratch/d1"),
@@ -35,7 +37,15 @@ def test_what_apptainer_is_told(engine: str) -> None:
 
 @pytest.mark.parametrize("image", ["/shared/tools.sif", "tools.sif", "library://a/b", "docker-archive:///x.tar"])
 def test_an_image_that_is_a_file_or_says_where_it_is_stays_as_it_is(image: str) -> None:
-    assert image in contained(attempt(image), "apptainer", "run", "/s", []).argv
+    assert image in contained(attempt(image), SlurmSettings(engine="apptainer"), "run", "/s", []).argv
+
+
+@pytest.mark.parametrize("engine", ["apptainer", "podman"])
+def test_a_container_has_the_folder_of_its_job_and_those_of_all(engine: str) -> None:
+    argv = contained(attempt("ubuntu:22.04"), SlurmSettings(engine=engine, own="/io", folders=["/files"]), "run", "/s", []).argv
+
+    bound = [word for before, word in pairwise(argv) if before == "--mount"]
+    assert bound == [f"type=bind,source={path},target={path}" for path in ("/s", "/io/1", "/files")]
 
 
 @pytest.mark.requires("slurm")
