@@ -11,30 +11,36 @@ const MAX_CURVES = 1500;
 export class EdgeCurves {
   readonly element: SVGElement;
   readonly #edges: Edges;
-  readonly #curves: SVGElement[];
+  readonly #paths: readonly string[];
+  readonly #curves: (SVGElement | undefined)[] = [];
 
-  constructor(edges: Edges, layout: Layout) {
+  constructor(edges: Edges, { paths, width, height }: Layout) {
     this.#edges = edges;
-    const many = layout.paths.length > MAX_CURVES;
-    const paths = many ? [layout.paths.join("")] : layout.paths;
-    const made = paths.map((d) => svg("path", { class: "hbj-edge", d }));
-    this.#curves = many ? [] : made;
-    const size = { width: Math.ceil(layout.width), height: Math.ceil(layout.height) };
-    this.element = svg("svg", { class: "hbj-edges", "aria-hidden": "true", ...size }, ...made);
+    const many = paths.length > MAX_CURVES;
+    this.#paths = many ? [] : paths;
+    const all = many ? [svg("path", { class: "hbj-edge", d: paths.join("") })] : [];
+    const size = { width: Math.ceil(width), height: Math.ceil(height) };
+    this.element = svg("svg", { class: "hbj-edges", "aria-hidden": "true", ...size }, ...all);
   }
 
-  paint(stateOf: (node: number) => StateName): void {
-    this.#curves.forEach((curve, e) => {
-      setAttribute(
-        curve,
-        "data-flow",
-        flow(stateOf(this.#edges.src[e] ?? 0), stateOf(this.#edges.dst[e] ?? 0)),
-      );
+  /** Makes the curves that begin or end at a node that is there. */
+  show(isThere: (node: number) => boolean, states: readonly StateName[]): void {
+    this.#paths.forEach((d, e) => {
+      if (this.#curves[e] || !(isThere(this.#edges.src[e] ?? 0) || isThere(this.#edges.dst[e] ?? 0))) return;
+      this.#curves[e] = svg("path", { class: "hbj-edge", d, "data-flow": this.#flow(e, states) });
+      this.element.append(this.#curves[e]);
     });
   }
-}
 
-function flow(from: StateName, to: StateName): string {
-  if (to === "running" || to === "creating") return "active";
-  return from === "success" || from === "reused" ? "done" : "waiting";
+  paint(states: readonly StateName[]): void {
+    this.#curves.forEach((curve, e) => {
+      if (curve) setAttribute(curve, "data-flow", this.#flow(e, states));
+    });
+  }
+
+  #flow(e: number, states: readonly StateName[]): string {
+    const [from, to] = [states[this.#edges.src[e] ?? 0], states[this.#edges.dst[e] ?? 0]];
+    if (to === "running" || to === "creating") return "active";
+    return from === "success" || from === "reused" ? "done" : "waiting";
+  }
 }

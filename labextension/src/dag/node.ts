@@ -2,7 +2,7 @@
 
 import { bar, element, glyph, setAttribute, setBar, setGlyph } from "../dom";
 import { countSentence, formatCount, plural } from "../format";
-import { rollUp, type StateName, segmentCounts, WORDS } from "../states";
+import { rollUp, segmentCounts, WORDS } from "../states";
 import type { VisibleNode } from "./collapse";
 import type { Box } from "./layout";
 
@@ -26,7 +26,6 @@ export function nodeBox(node: VisibleNode, measure: Measure): Box {
 
 export class NodeElement {
   readonly element: HTMLElement;
-  state: StateName = "pending";
   readonly #node: VisibleNode;
   readonly #glyph = glyph("pending");
   readonly #bar: HTMLElement | null;
@@ -43,10 +42,15 @@ export class NodeElement {
       "data-name": node.label,
       [stack ? "data-stage" : "data-job"]: stack ? (node.stages[0] ?? 0) : node.job,
     });
-    if (stack) this.element.setAttribute("aria-expanded", "false");
+    if (stack) this.setOpen(false);
     this.element.append(this.#glyph, element("span", "hbj-label", {}, node.label));
     if (this.#bar)
       this.element.append(element("span", "hbj-times", {}, `×${formatCount(node.count)}`), this.#bar);
+  }
+
+  /** Of a stack: whether its jobs are listed below. */
+  setOpen(open: boolean): void {
+    setAttribute(this.element, "aria-expanded", String(open));
   }
 
   place(left: number, top: number, width: number, height: number): void {
@@ -63,18 +67,18 @@ export class NodeElement {
     const painted = counts.join();
     if (painted === this.#painted) return;
     this.#painted = painted;
-    this.state = rollUp(counts);
-    this.element.dataset.state = this.state;
-    setGlyph(this.#glyph, this.state);
-    const label = this.#describe(counts);
+    const state = rollUp(counts);
+    this.element.dataset.state = state;
+    setGlyph(this.#glyph, state);
+    const label = this.#describe(counts, WORDS[state]);
     setAttribute(this.element, "aria-label", label);
     setAttribute(this.element, "title", label);
     if (this.#bar) setBar(this.#bar, segmentCounts(counts));
   }
 
-  #describe(counts: Uint32Array): string {
+  #describe(counts: Uint32Array, word: string): string {
     const { label, count } = this.#node;
-    if (!this.#bar) return `${label}, ${WORDS[this.state]}`;
-    return `${label}, ${plural(count, "job")}, ${WORDS[this.state]}: ${countSentence(counts)}`;
+    if (!this.#bar) return `${label}, ${word}`;
+    return `${label}, ${plural(count, "job")}, ${word}: ${countSentence(counts)}`;
   }
 }

@@ -3,24 +3,27 @@
 import { element, setHidden, setText } from "../dom";
 import { formatCount, plural } from "../format";
 import type { Run } from "../runs";
-import { N_STATES } from "../states";
+import type { StateName } from "../states";
 import { collapse, type VisibleGraph, type VisibleNode } from "./collapse";
-import { EdgeCurves } from "./edges";
+import { Drawing, type Sight } from "./drawing";
 import { isHeld, isKey, neighbour } from "./keys";
-import { type Layout, layOut } from "./layout";
-import { type Measure, NodeElement, nodeBox } from "./node";
+import { layOut } from "./layout";
+import { type Measure, nodeBox } from "./node";
 import { panByDragging } from "./pan";
 
 /** Room around the graph, in px. */
 const MARGIN = 14;
 
-interface Drawing {
-  run: Run;
-  graph: VisibleGraph;
-  layout: Layout;
-  nodes: NodeElement[];
-  edges: EdgeCurves;
-}
+/** What is made beyond what is in sight, in px. */
+const SPARE = 60;
+
+/** Height of the sight that is taken for it until something is in it, in px; that of the style sheet. */
+const USUAL_HEIGHT = 320;
+
+/** Between two parts of what is not in sight, in ms, so that the page can do other things. */
+const PAUSE_MS = 30;
+
+const EVERYTHING: Sight = { left: -Infinity, top: -Infinity, right: Infinity, bottom: Infinity };
 
 export class DagView {
   readonly element: HTMLElement;
@@ -29,7 +32,7 @@ export class DagView {
   readonly #folded = element("div", "hbj-rest");
   readonly #choose: (node: VisibleNode) => void;
   readonly #measure: Measure;
-  readonly #counts = new Uint32Array(N_STATES);
+  readonly #signal: AbortSignal;
   #drawing: Drawing | null = null;
   #current = 0;
   #touched = false;
@@ -37,69 +40,77 @@ export class DagView {
   constructor(choose: (node: VisibleNode) => void, measure: Measure, signal: AbortSignal) {
     this.#choose = choose;
     this.#measure = measure;
+    this.#signal = signal;
     this.element = element("div", "hbj-graph", {}, this.#viewport, this.#folded);
     panByDragging(this.#viewport, signal);
     this.#viewport.addEventListener("click", (event) => this.#onClick(event), { signal });
     this.#viewport.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+    this.#viewport.addEventListener("scroll", () => this.#showSight(), { signal, passive: true });
     for (const touch of ["pointerdown", "wheel", "keydown"]) {
       this.#viewport.addEventListener(touch, () => this.#onTouch(), { signal, passive: true });
     }
   }
 
   update(run: Run): void {
-    if (!this.#drawing?.run.sameGraph(run)) this.#draw(run);
+    // Asked before anything is drawn: afterwards it costs a layout of the whole graph, and a second one when all is there.
+    const { clientWidth, scrollLeft } = this.#viewport;
+    if (!this.#drawing?.run.sameGraph(run)) this.#draw(run, clientWidth);
     if (!this.#drawing) return;
-    this.#drawing.run = run;
-    this.#paint(this.#drawing);
+    this.#drawing.paint(run);
+    const left = this.#follow(this.#drawing, clientWidth, scrollLeft);
+    this.#showSight(clientWidth, left);
+    if (left !== scrollLeft) this.#viewport.scrollLeft = left;
   }
 
   /** Marks the stack whose jobs are listed below; null for none. */
   setOpen(open: VisibleNode | null): void {
-    this.#drawing?.graph.nodes.forEach((node, index) => {
-      if (node.kind === "job") return;
-      const isOpen = open !== null && node.stages[0] === open.stages[0];
-      this.#drawing?.nodes[index]?.element.setAttribute("aria-expanded", String(isOpen));
-    });
+    const index = this.#drawing?.graph.nodes.findIndex(
+      ({ kind, stages }) => kind !== "job" && stages[0] === open?.stages[0],
+    );
+    this.#drawing?.setOpen(index);
   }
 
   /** Marks the node of a job; null for none. */
   mark(job: number | null): void {
     if (!this.#drawing) return;
-    const { graph, nodes, run } = this.#drawing;
-    const marked = job === null ? undefined : graph.nodeOfStage[run.stage[job] ?? 0];
-    nodes.forEach(({ element }, index) => {
-      element.toggleAttribute("data-marked", index === marked);
-    });
+    const { graph, run } = this.#drawing;
+    this.#drawing.mark(job === null ? undefined : graph.nodeOfStage[run.stage[job] ?? 0]);
   }
 
   focus(): void {
-    this.#drawing?.nodes[this.#current]?.element.focus({ preventScroll: true });
+    this.#drawing?.node(this.#current)?.focus({ preventScroll: true });
   }
 
-  #draw(run: Run): void {
+  #draw(run: Run, widthPx: number): void {
     const graph = collapse(run, (job) => run.name(job));
     const boxes = graph.nodes.map((node) => nodeBox(node, this.#measure));
-    const layout = layOut(boxes, graph, Math.max(0, this.#viewport.clientWidth - 2 * MARGIN));
-    const nodes = graph.nodes.map((node, index) => {
-      const made = new NodeElement(node);
-      made.element.dataset.index = String(index);
-      made.place(
-        layout.x[index] ?? 0,
-        layout.y[index] ?? 0,
-        layout.widths[index] ?? 0,
-        boxes[index]?.height ?? 0,
-      );
-      return made;
-    });
-    const edges = new EdgeCurves(graph, layout);
+    const layout = layOut(boxes, graph, Math.max(0, widthPx - 2 * MARGIN));
+    const drawing = new Drawing(run, graph, boxes, layout);
     this.#canvas.style.width = `${layout.width + 2 * MARGIN}px`;
     this.#canvas.style.height = `${layout.height + 2 * MARGIN}px`;
-    const layer = element("div", "hbj-layer", {}, edges.element, ...nodes.map((node) => node.element));
-    this.#canvas.replaceChildren(layer);
-    this.#drawing = { run, graph, layout, nodes, edges };
-    this.#viewport.setAttribute("aria-label", `Job graph, ${plural(nodes.length, "node")}; arrow keys move`);
+    this.#canvas.replaceChildren(drawing.element);
+    this.#drawing = drawing;
+    const count = graph.nodes.length;
+    this.#viewport.setAttribute("aria-label", `Job graph, ${plural(count, "node")}; arrow keys move`);
     this.#sayFolded(graph, run);
-    this.#setCurrent(Math.min(this.#current, nodes.length - 1));
+    this.#setCurrent(Math.min(this.#current, count - 1));
+    this.#goOn(drawing);
+  }
+
+  #goOn(drawing: Drawing): void {
+    setTimeout(() => {
+      if (drawing === this.#drawing && !this.#signal.aborted && drawing.showMore()) this.#goOn(drawing);
+    }, PAUSE_MS);
+  }
+
+  /** Makes what is in sight. */
+  #showSight(widthPx = this.#viewport.clientWidth, left = this.#viewport.scrollLeft): void {
+    if (this.#drawing?.isWhole) return;
+    const { scrollTop, clientHeight } = this.#viewport;
+    const from = { left: left - MARGIN - SPARE, top: scrollTop - MARGIN - SPARE };
+    const heightPx = Math.max(clientHeight, USUAL_HEIGHT);
+    const to = { right: left + widthPx + SPARE, bottom: scrollTop + heightPx + SPARE };
+    this.#drawing?.show(widthPx ? { ...from, ...to } : EVERYTHING);
   }
 
   #sayFolded({ nFolded, nodes }: VisibleGraph, run: Run): void {
@@ -112,40 +123,23 @@ export class DagView {
     );
   }
 
-  #paint({ run, graph, nodes, edges, layout }: Drawing): void {
-    nodes.forEach((node, index) => {
-      this.#counts.fill(0);
-      for (const stage of graph.nodes[index]?.stages ?? []) {
-        for (let s = 0; s < N_STATES; s++) {
-          this.#counts[s] = (this.#counts[s] ?? 0) + (run.stageCounts[N_STATES * stage + s] ?? 0);
-        }
-      }
-      node.paint(this.#counts);
-    });
-    edges.paint((node) => nodes[node]?.state ?? "pending");
-    this.#follow(run, nodes, layout);
-  }
-
-  /** Until the user moves the graph: keeps in sight what runs, or what will run next; at the end, what failed. */
-  #follow(run: Run, nodes: NodeElement[], { x, widths }: Layout): void {
-    const viewport = this.#viewport;
-    if (this.#touched || viewport.scrollWidth <= viewport.clientWidth) return;
-    const wanted = run.clock.complete ? ["failed", "error"] : ["running", "creating", "ready", "pending"];
-    const at = wanted
-      .map((state) => nodes.findIndex((node) => node.state === state))
-      .find((index) => index >= 0);
-    if (at === undefined) return;
-    const left = x[at] ?? 0;
-    const right = left + (widths[at] ?? 0) + 2 * MARGIN;
-    if (left < viewport.scrollLeft || right > viewport.scrollLeft + viewport.clientWidth) {
-      viewport.scrollLeft = Math.max(0, left - viewport.clientWidth / 3);
-    }
+  /** Until the user moves the graph: where what runs is in sight, or what will run next; at the end, what failed. */
+  #follow({ run, states, layout }: Drawing, widthPx: number, leftPx: number): number {
+    if (this.#touched || layout.width + 2 * MARGIN <= widthPx) return leftPx;
+    const wanted: readonly StateName[] = run.clock.complete
+      ? ["failed", "error"]
+      : ["running", "creating", "ready", "pending"];
+    const at = wanted.map((state) => states.indexOf(state)).find((index) => index >= 0);
+    if (at === undefined) return leftPx;
+    const left = layout.x[at] ?? 0;
+    const right = left + (layout.widths[at] ?? 0) + 2 * MARGIN;
+    if (left >= leftPx && right <= leftPx + widthPx) return leftPx;
+    return Math.max(0, left - widthPx / 3);
   }
 
   #setCurrent(index: number): void {
-    this.#drawing?.nodes[this.#current]?.element.setAttribute("tabindex", "-1");
     this.#current = Math.max(0, index);
-    this.#drawing?.nodes[this.#current]?.element.setAttribute("tabindex", "0");
+    this.#drawing?.setCurrent(this.#current);
   }
 
   #onTouch(): void {
@@ -169,7 +163,7 @@ export class DagView {
   #move(index: number): void {
     this.#setCurrent(index);
     this.focus();
-    this.#drawing?.nodes[index]?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.#drawing?.node(index)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #activate(index: number): void {

@@ -7,11 +7,16 @@ const LETTER_PX = 6.6;
 
 export function textMeasure(root: HTMLElement): Measure {
   let context: CanvasRenderingContext2D | null | undefined;
-  return (text) => {
+  const known = new Map<string, number>();
+  const width = (text: string): number => {
     if (context === undefined) {
       context = document.createElement("canvas").getContext("2d");
       if (context) context.font = `500 12px ${getComputedStyle(root).fontFamily || "sans-serif"}`;
     }
     return context ? context.measureText(text).width : LETTER_PX * text.length;
+  };
+  return (text) => {
+    if (!known.has(text)) known.set(text, width(text));
+    return known.get(text) ?? 0;
   };
 }
