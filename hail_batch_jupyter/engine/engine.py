@@ -92,10 +92,12 @@ class Engine:
         self._reused: Mapping[int, JobEvent] = {}
         self._open = len(spec.jobs)
 
-    def run(self, reused: Mapping[int, JobEvent] | None = None, note: str = "") -> None:
-        """Run all jobs; `reused` holds the success of those that are taken over from an earlier run."""
+    def run(self, reused: Mapping[int, JobEvent] | None = None, unwritten: Mapping[int, str] | None = None, note: str = "") -> None:
+        """Run all jobs; `reused` holds the success of those that are taken over from an earlier run, `unwritten` why outputs of such jobs cannot be written."""
         self._record(0, phase="start", reason=note)
         self._reused = reused or {}
+        self._prepared.update(unwritten or {})
+        self._attempts.update(dict.fromkeys(unwritten or {}, 1))
         self._settle(self._frontier.begin())
         next_look = 0.0
         while self._open:
@@ -158,8 +160,7 @@ class Engine:
 
     def _offer(self, job_id: int) -> None:
         """The job may run as soon as its inputs are here and its groups, GPUs, cores and memory let it."""
-        here = self._localizer.fetch(self._jobs[job_id].inputs)
-        if here is not None:
+        if (here := self._localizer.fetch(self._jobs[job_id].inputs)) is not None:
             self._again.hold(job_id, here)
         elif self._gates is None or self._gates.enter(self._jobs[job_id]):
             self._ready.push(job_id)

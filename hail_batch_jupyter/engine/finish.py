@@ -112,7 +112,7 @@ class Finisher:
         return ending
 
     def _not_copied(self, ending: Ending, error: OSError) -> Ending:
-        reason = f"output copy failed: {f'{error.strerror}: {error.filename2 or error.filename}' if error.strerror else error}"
+        reason = not_copied(error)
         self.say(ending.job_id, ending.attempt, "output", reason)
         if ending.state is not JobState.SUCCESS:
             return ending
@@ -127,6 +127,11 @@ class Finisher:
         """Wait for the threads."""
         if self._pool is not None:
             self._pool.shutdown()
+
+
+def not_copied(error: OSError) -> str:
+    """Why an output was not written, naming the file."""
+    return f"output copy failed: {f'{error.strerror}: {error.filename2 or error.filename}' if error.strerror else error}"
 
 
 def promised_files_of(scratch: str, job: JobSpec) -> tuple[tuple[str, int, int], ...] | None:

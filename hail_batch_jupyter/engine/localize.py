@@ -68,10 +68,16 @@ class Localizer:
     def make_directory(self, job: JobSpec, attempt: int) -> str:
         """The job's own empty directory, which is also its working directory unless all share scratch."""
         path = f"{self.scratch}/{job.directory}"
-        if attempt > 1 and os.path.isdir(path):
-            remove_tree(path)
+        if attempt > 1:
+            self.remove_directory(job)
         self.recycler.folder(path)
         return self.scratch if self._shared else path
+
+    def remove_directory(self, job: JobSpec) -> None:
+        """Take the job's own directory away, if there is one."""
+        path = f"{self.scratch}/{job.directory}"
+        if os.path.isdir(path):
+            remove_tree(path)
 
     def recycle(self, job: JobSpec, log: str) -> None:
         """Give back what a job that promised nothing, and of which no process is left, left empty."""

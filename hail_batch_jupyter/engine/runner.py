@@ -131,9 +131,9 @@ def _executor(directory: Path, scratch: str, orders: dict[str, Any]) -> Executor
     return ContainerExecutor(processes, Containers(**orders["containers"]), directory, scratch)
 
 
-def _taken_over(spec: BatchSpec, directory: Path, localizer: Localizer) -> tuple[dict[int, JobEvent], str]:
+def _taken_over(spec: BatchSpec, directory: Path, localizer: Localizer) -> tuple[dict[int, JobEvent], dict[int, str], str]:
     if spec.previous_run is None:
-        return {}, ""
+        return {}, {}, ""
     from hail_batch_jupyter.engine.fingerprint import load
     from hail_batch_jupyter.engine.takeover import take_over
 

@@ -120,6 +120,29 @@ def test_an_output_that_was_deleted_is_written_again_without_running(pipeline: P
     assert (pipeline.folder / "out4").read_text() == "four\n"
 
 
+def test_an_output_that_cannot_be_written_fails_its_job_at_once_and_is_written_when_it_can(pipeline: Pipeline) -> None:
+    first = pipeline.last
+    dest = pipeline.folder / "out1"
+    dest.unlink()
+    dest.mkdir()
+
+    second = pipeline.run()
+
+    assert states(second) == "FKKS"
+    assert pipeline.ran == []
+    (reason,) = [view.reason for view in second.snapshot().jobs if view.job_id == 1]
+    assert reason == f"output copy failed: is a folder, so no file can be written there; name a file in it: {dest}"
+    assert first is not None
+    assert first.file("d1/made").read_text() == "one\n"
+
+    dest.rmdir()
+    third = pipeline.run()
+
+    assert states(third) == "SSSS"
+    assert pipeline.ran == []
+    assert dest.read_text() == "one\n"
+
+
 def test_results_are_found_in_runs_before_the_last_one(pipeline: Pipeline) -> None:
     pipeline.words[2] = "zwei"
     pipeline.run()
