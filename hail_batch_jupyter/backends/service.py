@@ -166,10 +166,10 @@ class ServiceBackend(Backend[ServiceRun]):
         scratch = self._scratch(token)
         with nothing_collected():
             run = self._described(spec, scratch, keep_files=options.keep_files)
+            check_sizes(run.spec)  # a job that is too large is found before anything is copied or posted
         earlier = options.follows if isinstance(options.follows, ServiceRun) else None
         if earlier is not None:
             _check_kept(spec.jobs, earlier)
-        check_sizes(run.spec)  # a job that is too large is found before anything is copied or posted
         there = earlier.group_numbers if earlier is not None else {}
         _warn_of_rate_limits(run.spec.jobs)
         send(run.sendings, self._fs)
@@ -179,7 +179,8 @@ class ServiceBackend(Backend[ServiceRun]):
             if run.sendings and spec.token is None:  # a batch that was posted before with the user's token may use the same folder
                 self._fs.remove(scratch.remote)
             raise
-        running = self._handle(run.spec, made, token, scratch.remote, options.keep_files)
+        with nothing_collected():
+            running = self._handle(run.spec, made, token, scratch.remote, options.keep_files)
         running.scratches = (scratch.remote, *(earlier.scratches if earlier is not None else ()))
         running.kept_files = (earlier.kept_files if earlier is not None else frozenset()) | _kept(run.spec, scratch, options.keep_files)
         return running

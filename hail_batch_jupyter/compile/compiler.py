@@ -43,7 +43,7 @@ class Links(NamedTuple):
 def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = False, appended: bool = False) -> BatchSpec:
     """What a run of the batch is to do; with `only_new` without the jobs that had their run.
 
-    An `appended` run goes on where the jobs of earlier runs are: it may wait for one that has not ended.
+    An `appended` run goes on where the jobs of earlier runs are: it may wait for one that has not ended. It is never taken up again, so its jobs have no keys.
 
     Raises CycleError, GraphError for a job that was dropped, and BatchException for a file of an earlier run that is gone, or
     for what cannot be pickled.
@@ -51,7 +51,7 @@ def compile_batch(draft: BatchDraft, *, only_new: bool = True, verbose: bool = F
     paths = Paths(draft)
     links = link(draft)
     order = ordered(draft, links)
-    keys = _keys(draft, paths, links, order)
+    keys = {} if appended else _keys(draft, paths, links, order)
     chosen = [uid for uid in order if not (only_new and draft.jobs[uid].submitted)]
     first = 1 + max([job.job_id or 0 for job in draft.jobs.values() if job.submitted], default=0) if only_new else 1
     making = _Making(draft, paths, links, keys, _ids(chosen, first), verbose, appended)
@@ -184,7 +184,7 @@ class _Making:
         promises = tuple(promised)
         return JobSpec(
             job_id=self._ids[uid],
-            key=self._keys[uid],
+            key=self._keys.get(uid, ""),
             name=job.name or None,
             kind=job.kind,
             command=command,

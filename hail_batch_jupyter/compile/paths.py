@@ -12,7 +12,7 @@ from hail_batch_jupyter.core.files import FileKind, FileRef
 _NAME_BYTES = 245
 """What is left of the 255 bytes that a file name may have, after '-', the token and a little."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_TOKEN_LENGTH = 5
+_PAIRS = [low + high for high in _DIGITS for low in _DIGITS]
 
 
 class StagedInput(NamedTuple):
@@ -139,11 +139,7 @@ def _token(text: str, taken: set[str]) -> str:
     """Five letters or digits that follow from the text, and from the tokens before only where two would be equal."""
     number = int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:8], "big")
     while True:
-        token = ""
-        rest = number
-        for _ in range(_TOKEN_LENGTH):
-            rest, digit = divmod(rest, 36)
-            token += _DIGITS[digit]
+        token = _PAIRS[number % 1296] + _PAIRS[number // 1296 % 1296] + _DIGITS[number // 1296**2 % 36]
         if token not in taken:
             taken.add(token)
             return token

@@ -88,7 +88,7 @@ def _check_limits(spec: BatchSpec) -> None:
 def _check_known(job: JobSpec) -> None:
     """Refuse what only an engine of ours does."""
     who = f"job {job.display_name!r}"
-    if any(edge.on != "success" for edge in job.parents):
+    if job.parents and any(edge.on != "success" for edge in job.parents):
         raise CapabilityError(f"{who} waits for the end of another job, and a batch service knows waiting for success only; use always_run")
     if job.retry is not None:
         raise CapabilityError(f"{who} has a retry policy, and a batch service tries a job again only when its worker is lost; use n_max_attempts")

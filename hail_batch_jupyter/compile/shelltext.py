@@ -48,6 +48,8 @@ def quote_path(relative: str, place: Place) -> str:
     if HOLE in relative:
         raise TemplateError(f"the path {_shown(relative)} holds a NUL character, which no file name can have; rename the file")
     tail = f"/{relative}" if relative else ""
+    if place is Place.BARE and (not tail or _SAFE.fullmatch(tail)):
+        return f'"{SCRATCH}"{tail}'
     if place is Place.BARE:
         return f'"{SCRATCH}"' + "/".join([part if _SAFE.fullmatch(part) else shlex.quote(part) if part else "" for part in tail.split("/")])
     if place is Place.DOUBLE_WORD:
