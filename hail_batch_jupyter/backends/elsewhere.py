@@ -54,14 +54,14 @@ def opened(protocol: Protocol, work_directory: str, python: str, setup: str) -> 
         raise SubmitError(f"the cluster cannot be reached, nothing was started: {error}") from error
 
 
-def fitting_python(site: Site, setup: str) -> str:
-    """An interpreter there, after the lines of `setup`, that can read functions of this one, and has dill.
+def fitting_python(site: Site, setup: str, wanted: str | None = None) -> str:
+    """An interpreter there, the wanted one if one is, after the lines of `setup`, that can read functions of this one, and has dill.
 
     Raises SubmitError naming what was found.
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     seen = []
-    for name in ("python3", f"python{version}"):
+    for name in (wanted,) if wanted else ("python3", f"python{version}"):
         try:
             found = site.protocol.run(["bash", "-lc", f'{setup}\nexec "$@"', "bash", name, "-c", _DILL]).strip().splitlines()[-1]
         except (ClusterError, IndexError):
@@ -69,7 +69,7 @@ def fitting_python(site: Site, setup: str) -> str:
         if found.split()[0] == version:
             return name
         seen.append(f"{name} is Python {found}")
-    where, words = host_of(site.protocol), "; ".join(seen) or "none of its interpreters on PATH has dill"
+    where, words = host_of(site.protocol), "; ".join(seen) or (f"{wanted!r} is none or has no dill" if wanted else "none of its interpreters on PATH has dill")
     remedy = "name one by SlurmBackend(…, python='/path/to/python3') or load it by login_setup='module load …'; there, `pip install dill` may be missing"
     raise SubmitError(f"Python jobs need Python {version} with dill on {where}, and {words}; {remedy}")
 

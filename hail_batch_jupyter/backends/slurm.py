@@ -188,11 +188,18 @@ class SlurmBackend(Backend[RunningBatch]):
         return ["--cpus-per-task=1", *named, *self.runner_options]
 
     def open_pool(self, request: PoolRequest) -> Pool | None:
-        """Warm processes that are Slurm jobs, up to `pool_workers` of them; see `BatchPoolExecutor`. By ssh there are none: each call is a batch."""
-        if self.runner != "here":
-            return None
-        from hail_batch_jupyter.backends.slurm_pool import open_pool
+        """Warm processes that are Slurm jobs, up to `pool_workers` of them; see `BatchPoolExecutor`.
 
+        Raises SubmitError where the cluster cannot be reached or has no fitting Python.
+        """
+        from hail_batch_jupyter.backends.slurm_pool import open_far_pool, open_pool
+
+        if self.runner != "here":
+            from hail_batch_jupyter.backends.elsewhere import fitting_python
+
+            site = self._site()
+            python = fitting_python(site, "\n".join([self.login_setup, *self.settings.setup]), self.settings.python)
+            return open_far_pool(request, site, self.settings._replace(python=python), self.pool_workers, self.pool_by_files)
         _check_commands()
         return open_pool(request, self.settings, self.work_directory, self.pool_workers, self.pool_by_files)
 

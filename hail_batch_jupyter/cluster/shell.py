@@ -113,6 +113,11 @@ class RemoteShell:
         self._left = [left_out, left_err]
         return Done(int(code), stdout, stderr)
 
+    def become(self, command: list[str]) -> Stream:
+        """Let the shell be that command, and talk with it; it must not be written to before it has said something, or the shell may read that."""
+        self._stream.write(f"exec {quoted(command)}\n".encode())
+        return self._stream
+
     def alive(self) -> bool:
         """Whether it can be used, as far as is known here; something that came after the last end is dropped."""
         try:

@@ -49,6 +49,11 @@ def main() -> None:
         _run(Path(argument))
         return
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a connection that is cut must not leave half of it
+    if command == "pool":
+        from hail_batch_jupyter.executors import pool_hub
+
+        pool_hub.main()
+        return
     try:
         answer = _COMMANDS[command](_parcel(argument) if command in _WITH_PARCEL else Path(argument))
     except (BatchException, OSError) as error:

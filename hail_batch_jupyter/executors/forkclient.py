@@ -23,6 +23,8 @@ class ForkClient:
 
     server = "forkserver"
     """The module whose `main` is the server."""
+    server_words = "the Python server ended"
+    """Why attempts are lost when it does."""
 
     def __init__(self, python: str, env: Mapping[str, str], sys_path: Sequence[str], log: str, preload: bool) -> None:
         self._env = {**ONE_THREAD, **env} if preload else dict(env)
@@ -56,7 +58,7 @@ class ForkClient:
             data = b""
         if not data:
             self.retired = True
-            return [Outcome(attempt_id, "lost", reason="the Python server ended") for attempt_id in self._forget_all()]
+            return [Outcome(attempt_id, "lost", reason=self.server_words) for attempt_id in self._forget_all()]
         *lines, self._pending = (self._pending + data).split(b"\n")
         found = [self._outcome(json.loads(line)) for line in lines]
         return [outcome for outcome in found if outcome is not None]

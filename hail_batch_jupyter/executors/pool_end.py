@@ -18,7 +18,7 @@ _CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.
 
 def end_in_words(ended: Outcome, log: str) -> PoolOutcome:
     """What the call of a worker that ended gets: how the worker ended, what helps, and the last lines that it wrote."""
-    output = _tail(log)
+    output = tail(log)
     last = [line for line in output.decode(errors="replace").strip().splitlines() if _OWN not in line][-_LINES:]
     said = "\n".join(["; it had written:", *last]) if last else "; it had written nothing"
     return PoolOutcome("lost", output=output, reason=_cause(ended) + said)
@@ -46,10 +46,11 @@ def _signal_name(number: int) -> str:
 
 
 def _peak(usage: Usage | None) -> str:
-    return f" (it had {format_bytes(usage.max_rss_bytes)} at its peak)" if usage else ""
+    return f" (it had {format_bytes(usage.max_rss_bytes)} at its peak)" if usage and usage.max_rss_bytes else ""
 
 
-def _tail(log: str) -> bytes:
+def tail(log: str) -> bytes:
+    """The end of a log, b'' where there is none."""
     try:
         with open(log, "rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -98,8 +98,9 @@ def _carry_by_files(joined: socket.socket, folder: Path, name: str) -> None:
 def _become_worker(channel: socket.socket, facts: dict[str, Any]) -> None:
     status = 1
     try:
-        sys.path[:] = facts["sys_path"]
-        become_job(facts["directory"], facts["log"], dict(os.environ))
+        if facts["sys_path"] is not None:  # else where it runs has its own
+            sys.path[:] = facts["sys_path"]
+        become_job(facts["directory"], facts["log"], {**os.environ, **facts["env"]})
         PoolWorker(channel, facts["log"]).serve()
         status = 0
     except Exception:  # noqa: BLE001 - the edge of a process; its log is where the user looks

@@ -42,6 +42,10 @@ class SlurmPoolServer(PoolServer):
         else:
             super()._obey(request)
 
+    def _configure(self, request: dict[str, Any]) -> None:
+        """Relays call nothing, and may run where there is no dill."""
+        sys.path[:] = request["sys_path"]
+
     def _work(self, request: dict[str, Any]) -> int:
         die_with_parent()
         channel = socket.socket(fileno=self._passed[0])
@@ -87,7 +91,8 @@ class Relay:
         key = os.urandom(32)
         self._write("key", key)
         place = listener.getsockname() if listener is not None else ("", 0)
-        facts = {"host": place[0], "port": place[1], "sys_path": self._orders["sys_path"], "log": self._log, "directory": self._directory}
+        told = {name: self._orders[name] for name in ("sys_path", "env")}
+        facts = {"host": place[0], "port": place[1], **told, "log": self._log, "directory": self._directory}
         self._write("pilot", json.dumps(facts).encode())
         answer = self._client.ask(self._command(), _SUBMIT_S)
         self._job = array_of(answer.out) or 0

@@ -44,6 +44,14 @@ def backend(ssh_connection: ShelledProtocol, slurm: SlurmCluster, tmp_path: Path
 
 
 @pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalProtocol:
+    """This machine, with login shells that read no start files of whoever runs the tests."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return LocalProtocol()
+
+
+@pytest.fixture
 def laptop(sshd: SshServer, tmp_path: Path) -> Path:
     """A folder of this test that the cluster does not see."""
     folder = sshd.laptop / tmp_path.name
@@ -255,6 +263,7 @@ def test_a_run_is_tried_again_where_it_ran_and_takes_over_what_succeeded(backend
     assert (tmp_path / "ran").read_text() == "x\n"
 
 
+@pytest.mark.usefixtures("here")
 def test_the_end_of_a_script_ends_the_run_that_it_waits_for(slurm: SlurmCluster, tmp_path: Path) -> None:
     made = "__import__('hail_batch_jupyter').SlurmBackend(__import__('hail_batch_jupyter.cluster.protocols.local', fromlist=['x']).LocalProtocol(),"
     made += f" {str(tmp_path / 'work')!r}, runner='login', login_setup={slurm.login!r})"
@@ -291,9 +300,9 @@ def test_a_killed_runner_there_is_told_and_its_jobs_are_cancelled(backend: Slurm
 
 
 @pytest.mark.parametrize("n_jobs", [2])
-def test_the_runner_may_be_a_slurm_job_of_its_own(slurm: SlurmCluster, tmp_path: Path, n_jobs: int) -> None:
+def test_the_runner_may_be_a_slurm_job_of_its_own(here: LocalProtocol, slurm: SlurmCluster, tmp_path: Path, n_jobs: int) -> None:
     script = "echo $HAIL_BATCH_JUPYTER_RUN; squeue --noheader --me --format=%j"
-    backend = SlurmBackend(LocalProtocol(), tmp_path / "work", runner="job", runner_options="--time=10", login_setup=slurm.login)
+    backend = SlurmBackend(here, tmp_path / "work", runner="job", runner_options="--time=10", login_setup=slurm.login)
 
     running = run(*(bash(number, script, env={"SECRET": "hush"}) for number in range(1, n_jobs + 1)), backend=backend)
 
@@ -302,8 +311,8 @@ def test_the_runner_may_be_a_slurm_job_of_its_own(slurm: SlurmCluster, tmp_path:
     assert list((tmp_path / "work" / str(running.id)).glob("orders")) == []
 
 
-def test_a_job_for_the_runner_that_slurm_refuses_starts_nothing(slurm: SlurmCluster, tmp_path: Path) -> None:
-    backend = SlurmBackend(LocalProtocol(), tmp_path / "work", runner="job", partition="nowhere", login_setup=slurm.login)
+def test_a_job_for_the_runner_that_slurm_refuses_starts_nothing(here: LocalProtocol, slurm: SlurmCluster, tmp_path: Path) -> None:
+    backend = SlurmBackend(here, tmp_path / "work", runner="job", partition="nowhere", login_setup=slurm.login)
 
     with pytest.raises(SubmitError, match=r"sbatch refused the job of the runner: .*invalid partition"):
         submit(bash(1, ":"), backend=backend)
@@ -383,11 +392,11 @@ def test_a_runner_here_needs_slurm_here() -> None:
 
 
 @pytest.mark.requires("python3.9")
-def test_the_oldest_python_runs_a_batch(slurm: SlurmCluster, tmp_path: Path) -> None:
+def test_the_oldest_python_runs_a_batch(here: LocalProtocol, slurm: SlurmCluster, tmp_path: Path) -> None:
     from tests.requirements import requires
 
     python = requires("python3.9")
-    backend = SlurmBackend(LocalProtocol(), tmp_path / "work", runner="login", python=python, login_setup=slurm.login)
+    backend = SlurmBackend(here, tmp_path / "work", runner="login", python=python, login_setup=slurm.login)
 
     running = run(bash(1, "echo here"), bash(2, "exit 3", [1]), backend=backend)
 

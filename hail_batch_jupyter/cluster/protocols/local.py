@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from hail_batch_jupyter.cluster.parameter import ConnectionParameters
+from hail_batch_jupyter.cluster.shell import Stream
 from hail_batch_jupyter.cluster.tools import run_check
 from hail_batch_jupyter.errors import ClusterError
 
@@ -41,6 +42,12 @@ class LocalProtocol:
     def run(self, command: list[str]) -> str:
         """What a command prints; raises ClusterError when it fails or is not there."""
         return str(run_check(list(command)).stdout)
+
+    def converse(self, command: list[str]) -> Stream:
+        """Run a command and talk with it; it ends with the stream. Raises OSError."""
+        from hail_batch_jupyter.cluster.protocols.ssh import PipeStream
+
+        return PipeStream(list(command))
 
 
 def open(params: Optional[ConnectionParameters] = None) -> LocalProtocol:  # noqa: A001 - pybatch's name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hail_batch_jupyter.cluster.parameter import ConnectionParameters
-from hail_batch_jupyter.cluster.shell import NO_FILE, Done, RemoteShell, Shells, quoted, reading, writing
+from hail_batch_jupyter.cluster.shell import NO_FILE, Done, RemoteShell, Shells, Stream, quoted, reading, writing
 from hail_batch_jupyter.cluster.tools import failed
 from hail_batch_jupyter.errors import ClusterError
 
@@ -31,6 +31,14 @@ class ShelledProtocol:
         Raises ClusterError with exit code and stderr when it fails, and when the connection is lost; then nobody knows whether it ran.
         """
         return self._done(quoted(list(command)), list(command)).stdout.decode(errors="replace")
+
+    def converse(self, command: list[str]) -> Stream:
+        """Run a command and talk with it; nothing is written to it before it has said something. It ends with the stream. Raises ClusterError."""
+        shell = self._shell()
+        try:
+            return shell.become(list(command))
+        except OSError as error:
+            raise ClusterError(f"the connection to {self.params.host} was lost: {error}") from error
 
     def create(self, remote_path: str, content: str) -> None:
         """Write a text file there."""
