@@ -93,6 +93,17 @@ class SlurmCluster(NamedTuple):
         return subprocess.run(command, env={**os.environ, "SLURM_CONF": str(self.conf)}, check=True, capture_output=True, text=True, timeout=10).stdout
 
 
+HIDE_START_FILES = """\
+for file in ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc; do
+    [ ! -e "$file" ] || mount --bind /dev/null "$file" || exit
+done
+exec "$@"
+"""
+"""The start files of whoever runs the tests are not read, whatever they do; for a shell in a mount namespace of its own."""
+_WITHOUT_START_FILES = () if os.getuid() else ("unshare", "--mount", "--propagation", "slave", "sh", "-c", HIDE_START_FILES, "sh")
+"""Only root can have such a namespace."""
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[SlurmCluster]:
     """One Slurm for the whole session, and $SLURM_CONF pointing to it."""
@@ -118,7 +129,7 @@ def started(root: Path, nodes: int = NODES, **settings: str) -> SlurmCluster:
     start_munge(root / "munge")
     start("slurmctld")
     for number in range(1, nodes + 1):
-        start("slurmd", "-N", f"n{number}")
+        start(*_WITHOUT_START_FILES, "slurmd", "-N", f"n{number}")
     cluster = SlurmCluster(root, conf)
     wait_until(lambda: _idle(cluster) == nodes, START_S, lambda: _logs(root))
     return cluster

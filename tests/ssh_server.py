@@ -18,7 +18,7 @@ import pytest
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
 from tests.cluster.connections import connected
 from tests.conftest import free_port, wait_until
-from tests.slurm_cluster import end_process
+from tests.slurm_cluster import HIDE_START_FILES, end_process
 
 SERVER = """\
 Port {port}
@@ -60,13 +60,9 @@ Host *
 """
 
 
-HIDING = """\
+HIDING = f"""\
 mount -t tmpfs none "$0" || exit
-for file in ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc; do
-    [ ! -e "$file" ] || mount --bind /dev/null "$file" || exit
-done
-exec "$@"
-"""
+{HIDE_START_FILES}"""
 """Who logs in sees an empty folder in place of another one, and the start files of whoever runs the tests are not read."""
 
 

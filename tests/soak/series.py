@@ -1,7 +1,7 @@
 """One random moment after the other: a run of 200 jobs is killed, looked at, and run again; what was lost or done twice is counted.
 
-A job's last act is one line in a file, so the file says, whatever the run itself says, which jobs had finished, and how often. Between this act and
-the end of the process lie some microseconds of a bash job, which ends as /bin/echo; a Python job has finished only when its result is there too.
+A job's last act is one line in a file, so the file says, whatever the run itself says, which jobs had finished, and how often. One whose process is
+still there has not; a Python job has finished only when its result is there too. Who ends what is left is stopped while this is looked at.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.observe import procfs
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.conftest import wait_until
 from tests.engine.jobs import bash, gone, processes
-from tests.engine.killing import LEFT_S, runner_pid
+from tests.engine.killing import LEFT_S, guard_pid, runner_pid
 from tests.engine.python_jobs import Made, mixed, python
 from tests.requirements import ROOT
 
@@ -49,7 +50,7 @@ def work(path, job_id, seconds):
 class Moment(NamedTuple):
     """What one kill did.
 
-    finished   jobs that had done their last act when no process was left    known   of these, those that the closed run calls a success
+    finished   jobs that had ended after their last act    known   of these, those that the closed run calls a success
     twice      jobs that did their last act again     lost     jobs that never did it, or that the second run does not call a success
     left       processes of the run that were still there
     """
@@ -102,10 +103,16 @@ def acts(folder: Path) -> Counter[int]:
 
 
 def finished(folder: Path, running: RunningBatch) -> set[int]:
-    """Jobs that had ended well when the runner was killed, by what they left."""
+    """Jobs that have done their last act, by what they left."""
     assert running.scratch is not None
     results = {job.job_id: [running.scratch / path for path in job.results] for job in running.spec.jobs}
     return {job_id for job_id in acts(folder) if all(path.exists() for path in results[job_id])}
+
+
+def living(running: RunningBatch) -> set[int]:
+    """Jobs of which a process has not ended."""
+    attempts = (procfs.environment(pid).get(procfs.ATTEMPT_VARIABLE.encode(), b"") for pid in processes(running))
+    return {int(attempt.partition(b".")[0]) for attempt in attempts if attempt}
 
 
 def succeeded(running: RunningBatch) -> set[int]:
@@ -126,14 +133,17 @@ def kill_the_runner(folder: Path, seed: int) -> Moment:
     chance = random.Random(seed)
     spec = work(folder, seed)
     running = submit(spec)
-    runner = runner_pid(running)
+    runner, guard = runner_pid(running), guard_pid(running)
     began = time.monotonic()
     _random_moment(running, chance)
+    os.kill(guard, signal.SIGSTOP)
     os.kill(runner, signal.SIGKILL)
-    wait_until(lambda: gone(runner))
     killed_at_s = time.monotonic() - began
+    wait_until(lambda: gone(runner))
+    had_ended = finished(folder, running) - living(running)
+    os.kill(guard, signal.SIGCONT)
     left = left_behind(running)
-    before, had_ended = acts(folder), finished(folder, running)
+    before = acts(folder)
     closed = attach(str(running.id))
     known = succeeded(closed)
     again = submit(spec._replace(previous_run=str(running.id)))
