@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -49,12 +50,15 @@ def write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
     priced = _pricing(spec, events)
     now_ms = int(time.time() * 1000)
     succeeded = _last_attempts(finished(directory))
+    unwritten = started(directory).unwritten
     journal = JournalWriter(path)
     try:
         journal.write(JobEvent(0, now_ms, 0, phase="lost", reason=why_lost(directory)))
         for job, view in zip(spec.jobs, snapshot.jobs):
             if not view.state.complete:
-                for event in _ending(succeeded.get(job.job_id, 0), scratch, job, view, now_ms):
+                begun = _begun(unwritten, view, now_ms)
+                known = reduce(JobView.after, begun, view)
+                for event in (*begun, *_ending(succeeded.get(job.job_id, 0), scratch, job, known, now_ms)):
                     journal.write(priced(event))
         journal.write(JobEvent(0, now_ms, 0, phase="end"))
     finally:
@@ -93,6 +97,15 @@ def _last_attempts(attempts: set[str]) -> dict[int, int]:
         job_id, _, number = attempt.partition(".")
         last[int(job_id)] = max(last.get(int(job_id), 0), int(number))
     return last
+
+
+def _begun(unwritten: str, view: JobView, now_ms: int) -> list[JobEvent]:
+    """What is missing to an attempt whose process may have been started, if it is one of this job: it counts, so that no job is tried too often."""
+    job_id, _, attempt = unwritten.partition(".")
+    if int(job_id or 0) != view.job_id:
+        return []
+    ready = [JobEvent(0, now_ms, view.job_id, JobState.READY)] if view.state is JobState.PENDING else []
+    return [*ready, JobEvent(0, now_ms, view.job_id, JobState.RUNNING, int(attempt), phase="main")]
 
 
 def _ending(succeeded: int, scratch: Path, job: JobSpec, view: JobView, now_ms: int) -> list[JobEvent]:

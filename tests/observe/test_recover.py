@@ -16,7 +16,7 @@ from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe import owner, procfs, rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.journal import JournalWriter, read_events
-from hail_batch_jupyter.observe.recover import LOST, close_dead_run
+from hail_batch_jupyter.observe.recover import BEGINNING, LOST, close_dead_run
 from hail_batch_jupyter.observe.sweep import sweep
 from tests.core.graphs import node
 
@@ -74,6 +74,19 @@ def test_an_attempt_that_was_closed_as_a_failure_is_no_success_because_of_files_
     (directory / "scratch" / "d2" / "made").write_text("half of it")
 
     assert letters(closed(directory)) == "SKKK"
+
+
+def test_an_attempt_that_was_begun_and_not_written_down_counts_as_one() -> None:
+    again = JobEvent(0, 5, 1, R, attempt=1, exit_code=1, next_ms=5)
+    for history, begun, counted in [
+        ([], "2.1", [0, 1, 0, 0]),
+        ([*events(1, R, X), again], "1.2", [2, 0, 0, 0]),
+        ([*events(1, R, X, OK), *events(2, R)], "1.1", [1, 0, 0, 0]),
+    ]:
+        directory = dead_run(START, *history)
+        (directory / BEGINNING).write_text(f"{begun:32}")
+
+        assert [len(view.attempts) for view in closed(directory).jobs] == counted
 
 
 @pytest.mark.parametrize(

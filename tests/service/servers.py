@@ -135,7 +135,11 @@ class Server:
 
     def ended(self, batch_id: int) -> Any:
         """The batch when it is complete."""
-        return wait_until(lambda: found if (found := self.get(f"/batches/{batch_id}"))["complete"] else None, story=lambda: self.states(batch_id))
+        return wait_until(lambda: found if (found := self.get(f"/batches/{batch_id}"))["complete"] else None, story=lambda: self._story(batch_id))
+
+    def _story(self, batch_id: int) -> str:
+        log = self.data / "service.log"
+        return f"{self.states(batch_id)}\n{log.read_text()[-4000:] if log.exists() else ''}"
 
     def states(self, batch_id: int) -> list[str]:
         return [job["state"] for job in self.get(f"/batches/{batch_id}/jobs?recursive=True")["jobs"]]
