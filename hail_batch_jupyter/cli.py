@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hail_batch_jupyter.authcli import add_auth
 from hail_batch_jupyter.config import active_profile, profile_file, values_in_files
 from hail_batch_jupyter.config.files import create_profile, delete_profile, load_profile, profiles, set_value, unset_value
 from hail_batch_jupyter.config.variables import VARIABLES, shown, variable
-from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.errors import BatchException, ConfigError
 
 _PROFILES: dict[str, tuple[Callable[[str], None], str]] = {
     "load": (load_profile, "make a profile the active one"),
     "create": (create_profile, "make an empty profile"),
     "delete": (delete_profile, "remove a profile and its settings"),
 }
+
+
+_SLURM = (
+    ("partition", "P", "partition of the jobs"),
+    ("account", "A", "account of the jobs"),
+    ("qos", "Q", "quality of service of the jobs"),
+    ("options", "WORDS", "more options of sbatch, as one word: --options='--constraint=avx2 --nice'"),
+    ("work-directory", "DIR", "folder that every node sees, for logs and scratch; the data folder if left out"),
+    ("max-jobs", "N", "no more jobs of a batch than this are queued or running at once"),
+    ("setup", "LINE", "line of shell before the command of each job, such as 'module load samtools'"),
+    ("pack", "N", "so many jobs at most share a task of an array; 1: never"),
+    ("container-engine", "ENGINE", "what runs images on the nodes: apptainer, singularity or podman"),
+)
+"""Options of `serve` that are those of SlurmBackend: name, what follows, about it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,6 +128,12 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         "--rate-card", metavar="CARD", help="what jobs are granted and cost: hail, hail-classic, core-hours:RATE or a file; nothing costs anything if left out"
     )
     parser.add_argument("--quota", metavar="SIZE", help="no user keeps files of more than this in the service's storage, such as 200G")
+    slurm = parser.add_argument_group(
+        "jobs on Slurm", "What is left out comes from the settings slurm/partition and so on; --data and --work-directory are folders that nodes see."
+    )
+    slurm.add_argument("--slurm", action="store_true", help="run jobs on the cluster whose login node this machine is")
+    for name, metavar, words in _SLURM:
+        slurm.add_argument(f"--{name}", metavar=metavar, type=int if metavar == "N" else str, help=words)
     parser.set_defaults(command=_serve)
     _add_users(parser.add_subparsers(title="commands", metavar="user").add_parser("user", help="who may use the service"))
 
@@ -165,10 +187,31 @@ def _serve(arguments: argparse.Namespace) -> int:
     from hail_batch_jupyter.service.door import Door
 
     quota_bytes = parse_bytes(arguments.quota) if arguments.quota else None
-    how = {"images": not arguments.no_images, "rate_card": arguments.rate_card, "quota_bytes": quota_bytes}
+    how = {"images": not arguments.no_images, "slurm": _slurm_of(arguments), "rate_card": arguments.rate_card, "quota_bytes": quota_bytes}
     door = Door(arguments.host, arguments.port, arguments.tls_cert, arguments.tls_key, arguments.behind_proxy)
     serve(door, _data_of(arguments), **how, say=lambda text: print(text, flush=True))
     return 0
+
+
+def _slurm_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """The options for Slurm that were given, None without Slurm."""
+    given = {name: getattr(arguments, name.replace("-", "_")) for name, _, _ in _SLURM}
+    if not arguments.slurm:
+        named = [f"--{name}" for name, value in given.items() if value is not None]
+        if named:
+            raise ConfigError(f"{named[0]} is about jobs on Slurm; add --slurm, or leave it out")
+        return None
+    options = {name.replace("-", "_"): value for name, value in given.items() if value is not None}
+    engine = {"engine": options.pop("container_engine")} if "container_engine" in options else {}
+    words = {"options": _words(options.pop("options"))} if "options" in options else {}
+    return {**options, **engine, **words}
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"--options {text!r} cannot be split into words ({error}); close the quotes as in a shell") from error
 
 
 def _add_backup(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 _ALL = 1 << 60
 """Of cores and memory there is as much as Slurm gives."""
 _JOBS = 10_000
+_NAME_IT = "where the nodes have one, name it with SlurmBackend(container_engine=…), else remove the image"
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 
 
@@ -89,14 +90,13 @@ class Nodes(NamedTuple):
         job = next((job for job in spec.jobs if job.image is not None), None)
         return None if job is None else self.engine_for(f"job {job.display_name!r} has the image {job.image!r}")
 
-    def engine_for(self, who: str) -> str:
-        """What runs images on the nodes; `who` begins the sentence of the error."""
+    def engine_for(self, who: str, remedy: str = _NAME_IT) -> str:
+        """What runs images on the nodes; `who` begins the sentence of the error, and `remedy` ends it."""
         general = configured("batch", "container_engine")
         chosen = self.engine or (general if general in ENGINES else None)
         found = chosen or next((name for name in ENGINES if shutil.which(name)), None)
         if found is None:
-            words = f"{who}, and this machine has none of {', '.join(ENGINES)}"
-            raise CapabilityError(f"{words}; where the nodes have one, name it with SlurmBackend(container_engine=…), else remove the image")
+            raise CapabilityError(f"{who}, and this machine has none of {', '.join(ENGINES)}; {remedy}")
         return found
 
 

@@ -12,19 +12,18 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from ssl import SSLContext
+from typing import Any
 
 from hail_batch_jupyter.backends import own_service
-from hail_batch_jupyter.backends.machine import Machine, container_options
 from hail_batch_jupyter.backends.own_service import PROJECT, Address
 from hail_batch_jupyter.config import configured
 from hail_batch_jupyter.cost.card import SETTING, load_card
 from hail_batch_jupyter.cost.rates import Card
-from hail_batch_jupyter.errors import CapabilityError, ConfigError
-from hail_batch_jupyter.executors.container_engine import find_engine
+from hail_batch_jupyter.errors import ConfigError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.service import users
 from hail_batch_jupyter.service.api.billing import BillingRules
@@ -44,6 +43,7 @@ from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.ui.graph import Graphs
 from hail_batch_jupyter.service.ui.pages import Pages
+from hail_batch_jupyter.service.where import Where, chosen
 from hail_batch_jupyter.service.worker import Worker
 
 DEFAULT_CARD = "this-machine"
@@ -54,21 +54,22 @@ _COLLECTED = (100_000, 20, 100)
 """So rarely unused objects are looked for: what is posted and known is large, and none of it refers to itself."""
 
 Say = Callable[[str], None]
+Options = Mapping[str, Any]
 
 
-def serve(door: Door, data: Path, *, images: bool, rate_card: str | None, quota_bytes: int | None, say: Say) -> None:
+def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_card: str | None, quota_bytes: int | None, say: Say) -> None:
     """Serve until the process is told to end; `say` gets the lines for whoever started it. No user keeps files of more than `quota_bytes`.
 
-    Raises ConfigError for a place that cannot be served, CapabilityError when jobs are to run in containers and no engine is there.
+    With options for `slurm` jobs run there. Raises ConfigError for a place that cannot be served, CapabilityError when jobs are to run in containers and no
+    engine is there.
     """
     tls = door.context()
     card = load_card(configured(*SETTING, rate_card) or DEFAULT_CARD)
     data = data.expanduser().absolute()
     if "," in str(data) or " " in str(data):
         raise ConfigError(f"the data folder {str(data)!r} has a comma or a blank in its name, which containers cannot mount; choose another")
-    if images:
-        _check_engine()
     with _held(data):
+        where = chosen(data, slurm, images=images)
         os.environ[rundir.RUNS_VARIABLE] = str(data / "runs")
         os.umask(0o077)
         open_log(data)
@@ -83,27 +84,20 @@ def serve(door: Door, data: Path, *, images: bool, rate_card: str | None, quota_
             raise ConfigError(f"the service has other users ({', '.join(others)}) and does not start: {users.APART}")
         pricing = Pricing(card, store.billing)
         shelf = Shelf(data, user, quota_bytes)
-        runs = Runs(store, Worker(data, user, Machine(str(data), None, None, None, False, *container_options()), images=images), pricing)
+        runs = Runs(store, Worker(data, user, where), pricing)
         rules = Service(Submitting(store, runs, pricing, shelf, apart=images), Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf))
 
         def ready(found: int) -> None:
             address = Address(door.place(found), door.scheme, user, os.getpid(), images, str(Path(door.cert).expanduser().absolute()) if door.cert else "")
             own_service.note(data, address)
-            say(_told(address, data, card, proxied=door.behind_proxy))
+            say(_told(address, data, card, where, proxied=door.behind_proxy))
 
         try:
-            asyncio.run(_serve(door, tls, Site(Pages(rules, People(store), Graphs(runs), door.secure)), runs, ready))
+            asyncio.run(_serve(door, tls, Site(Pages(rules, People(store), Graphs(runs), where, door.secure)), runs, ready))
         finally:
             own_service.forget(data)
             runs.close()
             store.close()
-
-
-def _check_engine() -> None:
-    try:
-        find_engine("the service runs jobs in containers")
-    except CapabilityError as error:
-        raise CapabilityError(f"{error}; or start it with --no-images, and jobs run as processes of yours whatever image they name") from error
 
 
 async def _serve(door: Door, tls: SSLContext | None, site: Site, runs: Runs, ready: Callable[[int], None]) -> None:
@@ -170,13 +164,13 @@ def _user() -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", getpass.getuser()) or "user"
 
 
-def _told(address: Address, data: Path, card: Card, *, proxied: bool) -> str:
+def _told(address: Address, data: Path, card: Card, where: Where, *, proxied: bool) -> str:
     """The address, and what points clients at it."""
-    how = "in containers of their images" if address.apart else "as processes of this user; their images are not used"
     return "\n".join(
         [
             f"Batch service at {address.url}, user {address.user!r}, data in {data}",
-            f"Jobs run on this machine, {how}.",
+            f"Jobs run {where.words}.",
+            *([where.warning] if where.warning else []),
             f"They are granted and charged by the rate card {card.label}.",
             f"Look at it in a browser: log in with the token in {data}/{_TOKEN}.",
             "",

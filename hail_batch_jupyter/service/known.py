@@ -278,5 +278,8 @@ def _reason(view: JobView, attempt: AttemptView) -> str | None:
     if attempt.ended_ms is None:
         return None
     if attempt in view.earlier:
-        return "terminated" if attempt.reason in (LOST, "lost") else "cancelled" if attempt.exit_code is None else "completed"
+        if attempt.exit_code is not None:
+            return "completed"
+        ended_with = attempt.reason != LOST and view.state is JobState.CANCELLED and attempt == view.earlier[-1]
+        return "cancelled" if ended_with else "preempted" if "preempted" in attempt.reason else "terminated"
     return _REASONS.get(view.state, "cancelled")

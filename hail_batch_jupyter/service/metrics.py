@@ -10,9 +10,10 @@ _BUCKETS_S = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
 
 
 class Metrics:
-    """Every method may be called from any thread."""
+    """Every method may be called from any thread; `labels` tell where jobs run."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
         self._lock = threading.Lock()
         self._requests: Counter[tuple[str, int]] = Counter()
         self._within = [0] * len(_BUCKETS_S)
@@ -39,12 +40,17 @@ class Metrics:
                 f"batch_service_request_seconds_count {self._n}",
             ]
         lines = [
+            *_family("batch_service_info", "gauge", "Where jobs run.", [f"batch_service_info{{{self._labels}}} 1"]),
             *_family("batch_service_requests_total", "counter", "Requests that were answered.", requests),
             *_family("batch_service_request_seconds", "histogram", "How long they took.", [*buckets, *whole]),
             *_family("batch_service_jobs", "gauge", "Jobs of batches that go on, by state.", _by_state("batch_service_jobs", jobs)),
             *_family("batch_service_batches", "gauge", "Batches, by whether they go on.", _by_state("batch_service_batches", batches)),
         ]
         return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _family(name: str, kind: str, about: str, lines: list[str]) -> list[str]:

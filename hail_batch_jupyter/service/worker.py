@@ -11,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from hail_batch_jupyter.backends.begin import Facts, Made, Place, Seen, begin
+from hail_batch_jupyter.backends.begin import Facts, Made, Seen, begin
 from hail_batch_jupyter.backends.launch import Launch
 from hail_batch_jupyter.backends.pricing import with_card
 from hail_batch_jupyter.compile.remote import REMOVE
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
-from hail_batch_jupyter.service.api.resources import REGION, request_of
+from hail_batch_jupyter.service.api.resources import REGION
 from hail_batch_jupyter.service.shelf import SCHEME
 from hail_batch_jupyter.service.store.rows import BatchRow, JobRow
+from hail_batch_jupyter.service.where import Where
 from hail_batch_jupyter.storage.tools import own_tool
 
 _INSIDE = re.compile(r"(?<![\w.~/}$-])/io(?=[/\s\"';:,)]|$)")
@@ -33,17 +34,15 @@ Note = Callable[[str], None]
 class Worker:
     """Runs jobs of the service; what they ask for was looked at when they were posted.
 
-    data    the folder of the service           place   where jobs run
-    images  whether they run in their images, else as processes
+    data    the folder of the service           where   jobs run, and their own folders lie
     owner   whose account the service has: containers of that user see all files of the storage, those of others the job's own folder and inputs
     """
 
     name = "service"
 
-    def __init__(self, data: Path, owner: str, place: Place, *, images: bool) -> None:
-        self.images = images
-        self.place = place
-        self._io, self._files = data / "io", data / "files"
+    def __init__(self, data: Path, owner: str, where: Where) -> None:
+        self.where = where
+        self._io, self._files = where.io, data / "files"
         self._owner = owner
         for folder in (self._io, self._files):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -65,7 +64,7 @@ class Worker:
         seen = Seen(str(self._io / spec.lineage), (str(self._files),) if confined is None else ())
         told = Facts({job.job_id: job.env for job in spec.jobs if job.env}, {}, seen, confined)
         with _NotingLaunch(note) as launch:
-            begin(with_card(spec, self.name), SubmitOptions(detach=True, begun=launch), self.place, Made(self.name, {}), told)
+            begin(with_card(spec, self.name), SubmitOptions(detach=True, begun=launch), self.where.place, Made(self.name, {}), told)
 
     def describe(self, batch: BatchRow, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
         """A run of these jobs of a batch, numbered from 1 in this order; `done` are the states of their parents that are not among them.
@@ -89,11 +88,11 @@ class Worker:
             tool or tuple(_moved(word, own) for word in spec["process"]["command"]),
             f"w{number}",
             env={**({} if tool else env), **_told(batch.batch_id, row)},
-            image=(spec["process"]["image"] or None) if self.images and not tool else None,
+            image=(spec["process"]["image"] or None) if self.where.images and not tool else None,
             inputs=tuple(Transfer(self._reached(pair["from"]), _moved(pair["to"], own)) for pair in spec.get("input_files", ())),
             outputs=tuple(Transfer(_moved(pair["from"], own), self._reached(pair["to"])) for pair in spec.get("output_files", ())),
             parents=tuple(Edge(numbers.get(parent, -parent)) for parent in row.facts.parents),
-            request=request_of(spec["resources"]),
+            request=self.where.request(spec["resources"]),
             always_run=row.facts.always_run,
             always_copy_output=spec["always_copy_output"],
             n_max_attempts=row.facts.n_max_attempts - len(row.earlier),

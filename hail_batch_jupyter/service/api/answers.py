@@ -116,7 +116,7 @@ def _status(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any]) -
     return {
         "version": 5,
         "format_version": 7,
-        "worker": socket.gethostname(),
+        "worker": last.view.node or socket.gethostname(),
         "batch_id": known.batch.batch_id,
         "job_id": row.job_id,
         "job_group_id": row.group_id,
@@ -183,7 +183,8 @@ def attempts_answer(known: Known, row: JobRow) -> list[dict[str, Any]] | None:
 
 
 def _attempt(known: Known, row: JobRow, attempt: Attempt) -> dict[str, Any]:
-    answer: dict[str, Any] = {"batch_id": known.batch.batch_id, "job_id": row.job_id, "attempt_id": attempt.attempt_id, "instance_name": socket.gethostname()}
+    node = attempt.view.node or socket.gethostname()
+    answer: dict[str, Any] = {"batch_id": known.batch.batch_id, "job_id": row.job_id, "attempt_id": attempt.attempt_id, "instance_name": node}
     started_ms, ended_ms = attempt.view.started_ms, attempt.view.ended_ms
     until_ms = ended_ms if ended_ms is not None else _now_ms()
     if started_ms is not None:

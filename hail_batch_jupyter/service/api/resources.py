@@ -95,6 +95,11 @@ def request_of(resources: Mapping[str, Any]) -> Request:
     return Request(cpu_mcpu=resources["cores_mcpu"], memory_bytes=memory)
 
 
+def reservation_of(resources: Mapping[str, Any]) -> Request:
+    """What a cluster is asked for: the cores and the memory that were granted, whatever the words for them, and the storage that was asked for."""
+    return Request(resources["cores_mcpu"], resources["memory_bytes"], parse_bytes(resources["req_storage"], "storage"))
+
+
 def _power_of_two(mcpu: int) -> bool:
     quarters, rest = divmod(mcpu, _SMALLEST_MCPU)
     return not rest and quarters & (quarters - 1) == 0

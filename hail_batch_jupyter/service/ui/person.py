@@ -14,7 +14,8 @@ def show(asked: PageAsked) -> Answer:
     """Who is logged in."""
     found = asked.service.rules.reading.userinfo(asked.user)
     projects = ", ".join(project["billing_project"] for project in asked.service.rules.billing.projects(asked.user, {}))
-    return page(asked.request, "You", facts([("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects)]))
+    pairs = [("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects), ("Jobs run", asked.service.where.words)]
+    return page(asked.request, "You", facts(pairs))
 
 
 def login(asked: PageAsked, trouble: Child = None, status: int = 200) -> Answer:
