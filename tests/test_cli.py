@@ -10,7 +10,7 @@ import pytest
 from hail_batch_jupyter.batch.batch import Batch
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.observe.attach import attach
-from hail_batch_jupyter.observe.environment import own_names
+from hail_batch_jupyter.observe.environment import environment_at_start, own_names
 from tests.requirements import ROOT
 
 
@@ -71,8 +71,9 @@ def test_help_names_every_setting(tmp_path: Path) -> None:
 
 
 def test_a_run_is_retried_from_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in own_names():
-        monkeypatch.delenv(name)  # a terminal has nothing of what this process has set
+    at_start = environment_at_start()
+    for name in own_names():  # a terminal has nothing of what this process has set
+        monkeypatch.setenv(name, at_start[name]) if name in at_start else monkeypatch.delenv(name)
     running = Batch(name="mends")
     running.new_job(name="second").command(f"test -e {tmp_path}/fixed")
     running.new_job(name="third").command("false")
