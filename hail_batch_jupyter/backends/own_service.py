@@ -34,7 +34,7 @@ class Address(NamedTuple):
     """A service that runs, or ran.
 
     place   host and port        scheme  http or https        user  whose token lies beside
-    apart   whether jobs run in containers, so that several users may have some
+    apart   whether jobs run in containers that keep users apart, so that several may have some
     cert    file of the certificate that it shows, '' for none
     """
 

@@ -79,16 +79,17 @@ def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_c
         token = _token(data)
         store.put_user(user, users.digest(token), PROJECT, users.ADMIN, owner=True)
         others = store.others()
-        if others and not images:
+        if others and not where.apart:
             store.close()
             raise ConfigError(f"the service has other users ({', '.join(others)}) and does not start: {users.APART}")
         pricing = Pricing(card, store.billing)
         shelf = Shelf(data, user, quota_bytes)
         runs = Runs(store, Worker(data, user, where), pricing)
-        rules = Service(Submitting(store, runs, pricing, shelf, apart=images), Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf))
+        submitting = Submitting(store, runs, pricing, shelf, apart=where.apart)
+        rules = Service(submitting, Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf))
 
         def ready(found: int) -> None:
-            address = Address(door.place(found), door.scheme, user, os.getpid(), images, str(Path(door.cert).expanduser().absolute()) if door.cert else "")
+            address = Address(door.place(found), door.scheme, user, os.getpid(), where.apart, str(Path(door.cert).expanduser().absolute()) if door.cert else "")
             own_service.note(data, address)
             say(_told(address, data, card, where, proxied=door.behind_proxy))
 

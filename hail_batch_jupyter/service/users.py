@@ -22,7 +22,7 @@ ROLES = (ADMIN, USER)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 APART = (
     "jobs that run as processes of one account would read each other's files; run jobs in containers, which needs docker or podman, "
-    "and start the service without --no-images"
+    "and start the service without --no-images (on Slurm with --container-engine podman: apptainer may show jobs more than their own)"
 )
 
 

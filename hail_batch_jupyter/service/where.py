@@ -28,6 +28,7 @@ class Where(NamedTuple):
     """A place with what the service does there.
 
     images  whether jobs run in the images that they name, else as processes
+    apart   whether what runs them keeps users apart; apptainer shows jobs whatever its site lets it, under the one account of all
     io      folder for the jobs' own folders
     request what the engine is told that a job needs, from the resources that it was granted
     words   as in 'jobs run WORDS'
@@ -37,6 +38,7 @@ class Where(NamedTuple):
 
     place: Place
     images: bool
+    apart: bool
     io: Path
     request: Callable[[Mapping[str, Any]], Request]
     words: str
@@ -57,7 +59,7 @@ def _here(data: Path, *, images: bool) -> Where:
     if images:
         _check_engine()
     place = Machine(str(data), None, None, None, False, *container_options())
-    return Where(place, images, data / "io", request_of, f"on this machine, {_how(images, 'in containers of their images')}", {"place": "this machine"})
+    return Where(place, images, images, data / "io", request_of, f"on this machine, {_how(images, 'in containers of their images')}", {"place": "this machine"})
 
 
 def _check_engine() -> None:
@@ -87,7 +89,7 @@ def _on_slurm(data: Path, options: Mapping[str, Any], *, images: bool) -> Where:
     words = ", ".join(["on Slurm", *(named or ["its default partition"]), _how(images, f"in containers of their images by {engine}")])
     labels = {"place": "slurm", "partition": nodes.settings.partition or "", "account": nodes.settings.account or ""}
     nodes = nodes._replace(work_directory=None if folder == data else folder / "runs")
-    return Where(nodes, images, folder / "io", reservation_of, words, labels, _unseen(client, dict.fromkeys((data, folder))))
+    return Where(nodes, images, engine == "podman", folder / "io", reservation_of, words, labels, _unseen(client, dict.fromkeys((data, folder))))
 
 
 def _own_folder(work_directory: Path | None, data: Path) -> Path:

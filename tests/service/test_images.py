@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,19 @@ from tests.service.servers import Server, job
 
 @pytest.fixture
 def with_containers(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serving_images(runs / "data", monkeypatch) as server:
+        yield server
+
+
+@contextmanager
+def serving_images(data: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> Iterator[Server]:
+    """A service that runs images by a podman of its own."""
     requires("podman")
     folder = Path(tempfile.mkdtemp(prefix="hbj-"))
     with podman(folder, make_image(folder)) as engine:
         for name, value in {**engine.env, "HAIL_BATCH_CONTAINER_ENGINE": "podman", "HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS": FLAGS}.items():
             monkeypatch.setenv(name, value)
-        server = Server(runs / "data", images=True).start()
+        server = Server(data, images=True, words=words).start()
         yield server
         server.close()
         assert engine.containers() == []
@@ -54,14 +62,18 @@ def test_jobs_run_in_their_images_and_hand_files_on(with_containers: Server) -> 
 
 @pytest.mark.slow
 def test_containers_of_another_user_see_their_own_files_and_what_they_asked_for_only(with_containers: Server) -> None:
-    server = with_containers
+    check_another_user(with_containers, with_containers.data / "io")
+
+
+def check_another_user(server: Server, io: Path) -> None:
+    """Jobs of a second user get no file of the first, and hand on none of the machine; `io` has the own folders of all jobs."""
     assert server.command("serve", "user", "add", "ann", "--project", "local", "--data", str(server.data)).returncode == 0
     token = json.loads((server.data / "tokens-ann.json").read_text())["default"]
     assert server.ask("PUT", "/files/content?path=ann/in", data=b"of ann\n", token=token).status == 200
     own = server.get("/userinfo")["username"]
     assert server.ask("PUT", f"/files/content?path={own}/secret", data=b"secret").status == 200
     image = {"type": "docker", "image": IMAGE}
-    look = f"cat /io/in; cat {server.data}/files/{own}/secret || cat {server.data}/token || ls {server.data}/io/*/2 || echo nothing; cp /io/in /io/out"
+    look = f"cat /io/in; cat {server.data}/files/{own}/secret || cat {server.data}/token || ls {io}/*/2 || echo nothing; cp /io/in /io/out"
     steal = f"ln -s {server.data}/token /io/out"
     jobs = [
         job(1, "", process={**image, "command": ["/bin/bash", "-c", look]}, input_files=[{"from": "hbj://ann/in", "to": "/io/in"}]),

@@ -22,6 +22,7 @@ from tests.engine.jobs import HOLD, Gate
 from tests.service.conftest import point_at
 from tests.service.servers import Server, job
 from tests.service.test_groups import create_fast, group, in_group
+from tests.service.test_images import check_another_user, serving_images
 from tests.service.test_restart import kill_runners, lines
 from tests.slurm_cluster import SlurmCluster
 
@@ -193,6 +194,24 @@ def test_it_says_where_jobs_run(cluster_service: Server) -> None:
     for path in ("/batches", "/user"):
         page = requests.get(f"http://127.0.0.1:{cluster_service.port}{path}", headers={"Authorization": f"Bearer {cluster_service.token}"}, timeout=30)
         assert words in page.text, path
+
+
+@needs_slurm
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_containers_on_nodes_keep_a_second_user_apart(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving_images(runs / "data", monkeypatch, "--slurm", "--container-engine", "podman") as server:
+        assert "on Slurm, its default partition, in containers of their images by podman" in server.said
+        check_another_user(server, server.data / "io")
+
+
+@needs_slurm
+def test_a_second_user_is_not_let_in_where_jobs_of_one_account_would_meet(cluster_service: Server) -> None:
+    done = cluster_service.command("serve", "user", "add", "ann", "--data", str(cluster_service.data))
+
+    assert done.returncode == 1
+    assert "would read each other's files" in done.stderr
+    assert "on Slurm with --container-engine podman" in done.stderr
 
 
 @needs_slurm

@@ -75,6 +75,8 @@ def test_what_others_may_have_run_is_less_than_what_the_owner_may(shared: Server
         ({"input_files": [{"from": f"hbj://{own}/x", "to": "/io/x"}]}, "is not yours"),
         ({"process": {"type": "docker", "image": "", "command": ["id"]}}, "names no image"),
         ({"process": {"type": "docker", "image": "--privileged", "command": ["ubuntu:24.04"]}}, "is no name of one"),
+        ({"process": {"type": "docker", "image": "docker-archive:/etc/x.tar", "command": ["id"]}}, "take those of registries only"),
+        ({"process": {"type": "docker", "image": "oci-archive:///etc/x.tar", "command": ["id"]}}, "take those of registries only"),
     ]
 
     for fields, words in refused:

@@ -15,6 +15,8 @@ from hail_batch_jupyter.storage.uris import shown
 _OUTSIDE = ("file:///", "gs://", "https://")
 """What is reached with the rights and credentials of the service, so for its owner only."""
 _IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
+_OF_A_REGISTRY = re.compile(r"([\w.-]+(:[0-9]+)?/)?[\w./-]+(:[\w.-]+)?(@sha256:[0-9a-f]+)?", re.ASCII)
+"""Engines also take files of the machine, such as docker-archive:/path, which are read with the rights of the service."""
 
 
 class Reach(NamedTuple):
@@ -38,6 +40,8 @@ class Reach(NamedTuple):
             raise Refusal(400, f"job {who} has the image {image!r}, which is no name of one; write one such as ubuntu:24.04")
         if not self.trusted and not self.apart:
             raise Refusal(403, f"job {who} is not taken: {APART}")
+        if not self.trusted and image and not _OF_A_REGISTRY.fullmatch(image):
+            raise Refusal(400, f"job {who} has the image {image!r}, and jobs of {self.user} take those of registries only; name one such as ubuntu:24.04")
         if not self.trusted and not image:
             raise Refusal(400, f"job {who} names no image, and jobs of {self.user} run in containers only; name one such as ubuntu:24.04")
 
