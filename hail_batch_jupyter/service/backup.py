@@ -11,7 +11,9 @@ from pathlib import Path
 from hail_batch_jupyter.errors import ConfigError
 from hail_batch_jupyter.service.store.database import FILE
 
-_COPIED = ("token", "tokens.json", "runs", "files")
+_COPIED = ("token", "tokens.json", "files")
+_OF_JOBS = ("scratch", "slurm")
+"""Folders of a run that its jobs work in, where they lie in the run directory."""
 
 
 def back_up(data: Path, target: Path) -> Path:
@@ -34,10 +36,18 @@ def back_up(data: Path, target: Path) -> Path:
                 shutil.copytree(data / name, partial / name, symlinks=True, ignore_dangling_symlinks=True)
             elif (data / name).exists():
                 shutil.copy2(data / name, partial / name)
+        _copy_runs(data / "runs", partial / "runs")
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _copy_runs(source: Path, dest: Path) -> None:
+    """The run directories themselves, also of those that lie in a work directory of a cluster, to which there are links."""
+    for run in sorted(source.iterdir()) if source.is_dir() else ():
+        if run.is_dir():
+            shutil.copytree(run.resolve(), dest / run.name, symlinks=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns(*_OF_JOBS))
 
 
 def _copy_database(source: Path, dest: Path) -> None:

@@ -12,6 +12,7 @@ from hail_batch_jupyter.observe import owner
 from hail_batch_jupyter.observe.attach import read_spec
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.sweep import sweep
+from hail_batch_jupyter.service.closing import silence_slurm
 from hail_batch_jupyter.service.known import is_lost
 
 
@@ -21,9 +22,13 @@ def never_began(directory: Path) -> bool:
 
 
 def silenced(directory: Path) -> bool:
-    """Whether nothing of a run that cannot be read runs any more, so that its jobs may begin again; what a dead runner left is ended."""
+    """Whether nothing of a run that cannot be read runs any more, so that its jobs may begin again; what a dead runner left is ended.
+
+    Raises RunLostError while Slurm does not say so.
+    """
     if owner.owner_alive(directory) or owner.guard_alive(directory):
         return False
+    silence_slurm(directory)
     sweep(directory)
     return True
 

@@ -21,6 +21,7 @@ from hail_batch_jupyter.observe.attach import open_run
 from hail_batch_jupyter.observe.cancelling import request_parts
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.service.callbacks import Callbacks
+from hail_batch_jupyter.service.closing import Closing
 from hail_batch_jupyter.service.journal import note
 from hail_batch_jupyter.service.known import Known
 from hail_batch_jupyter.service.leftovers import never_began, silenced, unfinished
@@ -61,6 +62,7 @@ class Runs:
         self._pricing = pricing
         self._worker = worker
         self._callbacks = Callbacks(store, pricing)
+        self._closing = Closing()
         self.lock = OuterLock(store.in_transaction)
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._wake = threading.Event()
@@ -238,9 +240,8 @@ class Runs:
 
     def _ended(self, batch_id: int, run_id: str, run: RunningBatch | None) -> bool:
         """Whether a run has ended, which is noted; one whose runner was killed is closed first, which ends what it left."""
-        if run is None and not silenced(rundir.runs_folder() / run_id):
-            return False
-        if run is not None and not run.close_if_dead() and not (run.directory is not None and (run.directory / "ended").exists()):
+        directory = rundir.runs_folder() / run_id
+        if not (silenced(directory) if run is None else self._closing.ended(run, directory)):
             return False
         self._end(batch_id, run_id, run)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from hail_batch_jupyter.backends.service import ServiceBackend
 from hail_batch_jupyter.batch import Batch
 from hail_batch_jupyter.cli import main
 from hail_batch_jupyter.observe import owner
+from hail_batch_jupyter.service.backup import back_up
 from hail_batch_jupyter.service.where import file_system, warning
 from tests.conftest import RUNS, wait_until
 from tests.engine.jobs import HOLD, Gate
@@ -36,10 +38,21 @@ def on_slurm(slurm: SlurmCluster, all_runs: Path) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(RUNS, str(folder))
         folder.mkdir()
+        patch.setenv("PATH", f"{_commands(folder)}:{os.environ['PATH']}")
         words = ("--slurm", "--partition", "main", "--work-directory", str(folder / "work"), "--options=--nice=7")
         server = Server(folder / "data", card="core-hours:0.02", words=words).start()
         yield server
         server.close()
+
+
+def _commands(folder: Path) -> Path:
+    """squeue and scancel that get no answer while there is a file `away`."""
+    (folder / "bin").mkdir()
+    for name in ("squeue", "scancel"):
+        script = folder / "bin" / name
+        script.write_text(f'#!/bin/bash\n[ ! -e {folder}/away ] || exit 1\nexec {shutil.which(name)} "$@"\n')
+        script.chmod(0o755)
+    return folder / "bin"
 
 
 @pytest.fixture
@@ -57,7 +70,7 @@ def in_queue(cluster: SlurmCluster, form: str = "%T") -> list[str]:
 
 
 @needs_slurm
-def test_a_batch_of_our_client_runs_on_nodes(cluster_service: Server) -> None:
+def test_a_batch_of_our_client_runs_on_nodes(cluster_service: Server, tmp_path: Path) -> None:
     b = Batch(name="b", backend=ServiceBackend())
     made = b.new_job("make")
     made.command(f"echo on $SLURMD_NODENAME; echo hello > {made.out}")
@@ -77,6 +90,9 @@ def test_a_batch_of_our_client_runs_on_nodes(cluster_service: Server) -> None:
     assert (attempt["instance_name"], attempt["reason"]) == (node, "completed")
     assert cluster_service.get(f"/batches/{run.id}")["cost"] > 0
     wait_until(lambda: not list((cluster_service.data.parent / "work").glob("service-*/io/*")))
+    copy = back_up(cluster_service.data, tmp_path / "copy")
+    assert [path.is_symlink() for path in (copy / "runs").iterdir()] == [False]  # what is kept, and not the way to it
+    assert [path.read_text() for path in copy.glob("runs/*/logs/2.1.main.log")] == ["hello\n"]
 
 
 @needs_slurm
@@ -163,6 +179,30 @@ def test_a_job_whose_runner_alone_is_killed_is_taken_out_of_the_queue_and_begins
     assert cluster_service.states(number) == ["Success"]
     assert len(set(lines(ran))) == 2
     wait_until(lambda: in_queue(slurm) == [])
+
+
+@needs_slurm
+def test_no_job_begins_again_while_slurm_does_not_say_that_it_has_ended(cluster_service: Server, tmp_path: Path) -> None:
+    gate, other, ran, away = Gate(tmp_path / "gate"), Gate(tmp_path / "other"), tmp_path / "ran", cluster_service.data.parent / "away"
+    number = cluster_service.post(job(1, f"echo x >> {ran}; if [ -e {tmp_path}/again ]; then exit 0; fi; {gate.shell}"))
+    gate.reached()
+    cluster_service.kill()
+
+    away.touch()
+    try:
+        kill_runners(cluster_service)
+        (tmp_path / "again").touch()
+        cluster_service.start()
+        wait_until(lambda: "does not say that the jobs of run" in (cluster_service.data / "service.log").read_text())
+        assert lines(ran) == ["x"]
+        beside = cluster_service.post(job(1, other.shell))  # what is closed holds up no other batch
+        other.let_through()
+        cluster_service.ended(beside)
+    finally:
+        away.unlink()
+    cluster_service.ended(number)
+
+    assert (cluster_service.states(number), lines(ran)) == (["Success"], ["x", "x"])
 
 
 @needs_slurm
