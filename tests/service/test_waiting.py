@@ -100,6 +100,7 @@ def test_who_waits_is_answered_when_the_service_ends(own_server: Server, tmp_pat
     gate = Gate(tmp_path / "gate")
     number = own_server.post(job(1, gate.shell))
     gate.reached()
+    wait_until(lambda: own_server.states(number) == ["Running"])  # what a job does may be seen before it is written down that it runs
     seen, told = own_server.get(f"/batches/{number}")["mark"], list[str]()
     waiting = threading.Thread(target=lambda: told.append(own_server.get(f"/batches/{number}/wait?seen={seen}")["mark"]))
     waiting.start()
