@@ -16,7 +16,7 @@ from hail_batch_jupyter.service.api.filing import Filing
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
-from hail_batch_jupyter.service.api.shapes import parsed
+from hail_batch_jupyter.service.api.shapes import parsed, parsed_items
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.web import Answer, Asked, Route, text
 
@@ -65,7 +65,7 @@ def _cancel(asked: _Asked) -> Any:
 
 
 def _create_jobs(asked: _Asked) -> Any:
-    return asked.service.submitting.create_jobs(asked.user, asked.names["b"], asked.names.get("u", 1), _body(asked))
+    return asked.service.submitting.create_jobs(asked.user, asked.names["b"], asked.names.get("u", 1), *parsed_items(asked.request.body))
 
 
 def _set_limit(asked: _Asked) -> Any:

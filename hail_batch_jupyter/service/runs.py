@@ -20,6 +20,8 @@ from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.attach import open_run
 from hail_batch_jupyter.observe.cancelling import request_parts
 from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.service.api.accepting import completed
+from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.callbacks import Callbacks
 from hail_batch_jupyter.service.closing import Closing
 from hail_batch_jupyter.service.journal import note
@@ -293,9 +295,10 @@ class Runs:
     def _begin(self, batch_id: int, plan: _Plan) -> None:
         """Start a run; without the lock, as a run of many jobs takes its time to be written."""
         if plan.rows:
-            specs = self._store.specs(batch_id, [row.job_id for row in plan.rows])
             batch = self._store.batch(batch_id)
             assert batch is not None
+            grants, posted = Grants(self._pricing.card_of(batch.card_id)), self._store.all_posted(batch_id, [row.job_id for row in plan.rows])
+            specs = (completed(job, row.job_id, row.group_id, grants) for job, row in zip(posted, plan.rows, strict=True))
             spec = self._worker.describe(batch, plan.rows, specs, plan.done)
             self._worker.begin_run(spec, lambda run_id: self._began(batch_id, run_id, [row.job_id for row in plan.rows]))
 

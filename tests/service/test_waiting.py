@@ -139,17 +139,25 @@ def test_data_of_an_earlier_version_is_brought_up_to_date_and_data_of_a_later_on
     old.execute("INSERT INTO billing_projects (name) VALUES ('local')")
     old.execute("INSERT INTO members VALUES ('local', 'ada')")
     old.execute("INSERT INTO batches (user, project, token, attributes, created_ms) VALUES ('ada', 'local', 't', '{\"name\": \"old\"}', 5)")
-    old.execute("INSERT INTO updates VALUES (1, 1, 't', 1, 1, 1)")
-    facts = json.dumps(["first", False, 20, [], {}])
-    old.execute("INSERT INTO jobs (batch_id, job_id, update_id, facts, spec, state) VALUES (1, 1, 1, ?, '{}', 'Cancelled')", [facts])
+    old.execute("INSERT INTO updates VALUES (1, 1, 't', 1, 2, 1)")
+    granted = {"preemptible": True, "req_cpu": "0.5", "req_memory": "standard", "req_storage": "0Gi"}
+    counted = {"cores_mcpu": 500, "memory_bytes": 500 * (3840 << 20) // 1000, "storage_gib": 0}
+    ran = {"process": {"command": ["true"], "image": "", "type": "docker"}, "job_id": 2, "env": [{"name": "a", "value": "b"}], "always_run": True}
+    for job_id, name, parents, spec in ((1, "first", [], {}), (2, None, [1], {**ran, "resources": {**granted, **counted}})):
+        facts = json.dumps([name, bool(parents), 7, parents, {"name": name, "x": "y"} if name else {}])
+        values = (job_id, facts, json.dumps(spec))
+        old.execute("INSERT INTO jobs (batch_id, job_id, update_id, facts, spec, state) VALUES (1, ?, 1, ?, ?, 'Cancelled')", values)
     old.commit()
     old.close()
 
     server = Server(data).start()
-    found = server.get("/batches/1")
+    found, jobs, job = server.get("/batches/1"), server.get("/batches/1/jobs?q=x%3Dy")["jobs"], server.get("/batches/1/jobs/2")
     server.close()
 
-    assert (found["attributes"], found["state"], found["n_jobs"], found["cost"]) == ({"name": "old"}, "cancelled", 1, 0.0)
+    assert (found["attributes"], found["state"], found["n_jobs"], found["cost"]) == ({"name": "old"}, "cancelled", 2, 0.0)
+    assert [(entry["job_id"], entry["name"]) for entry in jobs] == [(1, "first")]
+    assert {key: job["spec"][key] for key in ran} == ran
+    assert job["spec"]["resources"] == {**granted, **counted}
     newer = sqlite3.connect(data / "batches.sqlite")
     newer.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     newer.close()

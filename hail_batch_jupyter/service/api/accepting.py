@@ -1,10 +1,10 @@
-"""From a job as it was posted to one as it is kept: numbers of the batch, defaults filled in, and nothing that this service cannot do."""
+"""From a job as it was posted to one that is taken, which asks for nothing that this service cannot do, and to all that it means."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.reach import Reach
@@ -13,6 +13,8 @@ from hail_batch_jupyter.service.api.resources import REGION, Grants
 from hail_batch_jupyter.service.store.rows import JobFacts, NewJob
 
 _INSIDE = "/io/"
+_TRIES = 20
+_SOMETIMES = ("input_files", "output_files", "timeout", "requester_pays_project", "user_code")
 _NOT_HERE = {
     "cloudfuse": "mounts no buckets",
     "gcsfuse": "mounts no buckets",
@@ -23,34 +25,49 @@ _NOT_HERE = {
 }
 
 
-def accepted(posted: Mapping[str, Any], batch_id: int, start_job_id: int, committed: Collection[int], places: Places, grants: Grants, reach: Reach) -> NewJob:
-    """The job as it is put in.
+class Taker(NamedTuple):
+    """Takes the jobs of one request.
 
-    `committed` are the jobs of earlier updates, `reach` says which files the user's jobs may read and write. Raises Refusal for a job that cannot run here.
+    `committed` are the jobs of earlier updates, `reach` says which files the user's jobs may read and write.
     """
-    job_id = start_job_id + posted["job_id"] - 1
-    who = f"({batch_id}, {job_id})"
-    _check_abilities(posted, who, reach)
-    group_id = places.of_job(posted, who)
-    parents = _parents(posted, who, start_job_id, committed)
-    resources, grant = grants.of(posted.get("resources", {}), who)
-    attributes = posted.get("attributes") or {}
-    always_run, n_max_attempts = posted.get("always_run", False), posted.get("n_max_attempts", 20)
+
+    batch_id: int
+    start_job_id: int
+    committed: Collection[int]
+    places: Places
+    grants: Grants
+    reach: Reach
+
+    def accepted(self, posted: Mapping[str, Any], text: str) -> NewJob:
+        """The job as it is put in; `text` is its JSON. Raises Refusal for a job that cannot run here."""
+        job_id = self.start_job_id + posted["job_id"] - 1
+        who = f"({self.batch_id}, {job_id})"
+        _check_abilities(posted, who, self.reach)
+        group_id = self.places.of_job(posted, who)
+        parents = _parents(posted, who, self.start_job_id, self.committed)
+        grant = self.grants.of(posted.get("resources", {}), who)[1]
+        attributes = posted.get("attributes") or {}
+        always_run, n_max_attempts = posted.get("always_run", False), posted.get("n_max_attempts", _TRIES)
+        return NewJob(job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, grant), text)
+
+
+def completed(posted: Mapping[str, Any], job_id: int, group_id: int, grants: Grants) -> dict[str, Any]:
+    """What a job does, from what was posted: with its numbers in the batch, and all that was left out."""
     spec = {
         "process": {"command": posted["process"]["command"], "image": posted["process"].get("image", ""), "type": "docker"},
         "job_id": job_id,
         "job_group_id": group_id,
-        "always_run": always_run,
+        "always_run": posted.get("always_run", False),
         "always_copy_output": posted.get("always_copy_output", True),
-        "n_max_attempts": n_max_attempts,
-        "resources": resources,
+        "n_max_attempts": posted.get("n_max_attempts", _TRIES),
+        "resources": grants.of(posted.get("resources", {}), f"{job_id}")[0],
         "regions": posted.get("regions") or [REGION],
         "env": posted.get("env", []),
         "network": "public",
         "secrets": [],
     }
-    spec.update({key: posted[key] for key in ("input_files", "output_files", "timeout", "requester_pays_project", "user_code") if posted.get(key)})
-    return NewJob(job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, grant), spec)
+    spec.update({key: posted[key] for key in _SOMETIMES if posted.get(key)})
+    return spec
 
 
 def _check_abilities(posted: Mapping[str, Any], who: str, reach: Reach) -> None:
@@ -61,8 +78,8 @@ def _check_abilities(posted: Mapping[str, Any], who: str, reach: Reach) -> None:
         raise Refusal(400, f"job {who} has an empty command; name a program")
     if process.get("mount_docker_socket"):
         raise Refusal(400, "mount_docker_socket is no longer supported but was set to True in request. Please upgrade.")
-    for key in _NOT_HERE.keys() & posted.keys():
-        if posted[key]:
+    for key in () if _NOT_HERE.keys().isdisjoint(posted) else _NOT_HERE:
+        if posted.get(key):
             raise Refusal(400, f"job {who} asks for {key}, and this service {_NOT_HERE[key]}; leave it out")
     if posted.get("unconfined"):
         raise Refusal(400, "unauthorized use of unconfined=True")
@@ -97,6 +114,8 @@ def _check_words(posted: Mapping[str, Any], who: str) -> None:
 
 
 def _check_copies(posted: Mapping[str, Any], who: str, reach: Reach) -> None:
+    if "input_files" not in posted and "output_files" not in posted:
+        return
     read = [(pair["to"], pair["from"]) for pair in posted.get("input_files") or []]
     written = [(pair["from"], pair["to"]) for pair in posted.get("output_files") or []]
     for inside, outside in [*read, *written]:

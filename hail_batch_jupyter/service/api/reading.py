@@ -11,6 +11,7 @@ from typing import Any
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.observe.local_port import path_of_log
+from hail_batch_jupyter.service.api.accepting import completed
 from hail_batch_jupyter.service.api.answers import (
     CONTAINERS,
     attempts_answer,
@@ -22,6 +23,7 @@ from hail_batch_jupyter.service.api.answers import (
 )
 from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
+from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.known import Known
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
@@ -143,7 +145,9 @@ class Reading:
         """All that is known of a job."""
         with self._lock:
             known, row = self._job(user, batch_id, job_id)
-            return job_answer(known, row, self._store.spec(batch_id, job_id), self._pricing)
+            grants = Grants(self._pricing.card_of(known.batch.card_id))
+            spec = completed(self._store.posted(batch_id, job_id), job_id, row.group_id, grants)
+            return job_answer(known, row, spec, self._pricing)
 
     def attempts(self, user: str, batch_id: int, job_id: int) -> list[dict[str, Any]] | None:
         """The attempts of a job, None if there are none."""
@@ -167,7 +171,7 @@ class Reading:
         """Where the log of a part of a job lies, of its last attempt if none is named; None while there is none."""
         with self._lock:
             known, row = self._job(user, batch_id, job_id)
-            if container not in containers_of(self._store.spec(batch_id, job_id)):
+            if container not in containers_of(self._store.posted(batch_id, job_id)):
                 raise Refusal(400, f"unknown container {container}; a job has {', '.join(CONTAINERS)} as far as it copies files")
             attempts = known.attempts(row)
         chosen = [attempt for attempt in attempts if attempt_id is None or attempt.attempt_id == attempt_id]
@@ -183,7 +187,7 @@ class Reading:
         with self._lock:
             known, row = self._job(user, batch_id, job_id)
             began = bool(known.attempts(row))
-            names = containers_of(self._store.spec(batch_id, job_id))
+            names = containers_of(self._store.posted(batch_id, job_id))
         try:
             paths = {name: self.log(user, batch_id, job_id, name, None) for name in names}
             return {name: None if not began else path.read_bytes().decode() if path else "" for name, path in paths.items()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.core.units import parse_bytes, parse_cpu
+from hail_batch_jupyter.cost.card import load_card
 from hail_batch_jupyter.cost.rates import Allotment, Card
 from hail_batch_jupyter.errors import GrantError, UnitError
 from hail_batch_jupyter.service.api.refusal import Refusal
@@ -24,11 +25,15 @@ _SMALLEST_MCPU = 250
 _MOST = 1 << 60
 
 
-class Grants:
-    """What the jobs of one request are granted by a card; what many ask for alike is worked out once."""
+FREE = load_card("this-machine")
+"""For batches of a time without cards."""
 
-    def __init__(self, card: Card) -> None:
-        self._card = card
+
+class Grants:
+    """What the jobs of one request are granted by the card of their batch; what many ask for alike is worked out once."""
+
+    def __init__(self, card: Card | None) -> None:
+        self._card = card or FREE
         self._found: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], str]] = {}
 
     def of(self, resources: Mapping[str, Any], who: str) -> tuple[dict[str, Any], str]:

@@ -5,13 +5,14 @@ Source: the Batch Service's protocol, chapter 6.
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from hail_batch_jupyter.cost.card import load_card
 from hail_batch_jupyter.cost.money import amount_text
-from hail_batch_jupyter.service.api.accepting import accepted
+from hail_batch_jupyter.service.api.accepting import Taker
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.posts import batch_head, check_bunch, check_groups, update_head
 from hail_batch_jupyter.service.api.reach import Reach
@@ -24,9 +25,6 @@ from hail_batch_jupyter.service.shelf import Shelf
 from hail_batch_jupyter.service.store.billing import Project
 from hail_batch_jupyter.service.store.rows import BatchRow, UpdateRow
 from hail_batch_jupyter.service.store.tables import Store
-
-FREE = load_card("this-machine")
-"""For batches of a time without cards."""
 
 
 class Submitting:
@@ -90,14 +88,14 @@ class Submitting:
                 raise Refusal(400, f"update {update_id} is already committed")
             self._put_groups(batch, update, body)
 
-    def create_jobs(self, user: str, batch_id: int, update_id: int, body: Any) -> None:
-        """Some jobs of an update."""
+    def create_jobs(self, user: str, batch_id: int, update_id: int, bunch: Any, texts: Iterable[str]) -> None:
+        """Some jobs of an update; `texts` are the JSON of each."""
         with self._store.transaction():
             batch = self._own(user, batch_id)
             update = self._update_of(batch, update_id)
             if update.committed:
                 raise Refusal(400, f"update {update_id} is already committed")
-            self._put(batch, update, body)
+            self._put(batch, update, bunch, texts)
 
     def commit(self, user: str, batch_id: int, update_id: int) -> dict[str, Any]:
         """Let the jobs of an update run."""
@@ -174,7 +172,7 @@ class Submitting:
             if groups:
                 self._put_groups(batch, update, groups)
             if bunch or not groups:
-                self._put(batch, update, bunch)
+                self._put(batch, update, bunch, map(json.dumps, bunch))
             self._commit(batch, update)
 
     def _put_groups(self, batch: BatchRow, update: UpdateRow, posted: Any) -> None:
@@ -192,14 +190,15 @@ class Submitting:
     def _places(self, batch: BatchRow, update: UpdateRow) -> Places:
         return Places(batch.batch_id, update.start_group_id, self._store.groups.usable(batch, update.update_id))
 
-    def _put(self, batch: BatchRow, update: UpdateRow, bunch: Any) -> None:
+    def _put(self, batch: BatchRow, update: UpdateRow, bunch: Any, texts: Iterable[str]) -> None:
+        """Put jobs in; `texts` are the JSON of each."""
         check_bunch(bunch, update.n_jobs, update.update_id)
         committed = self._store.committed_jobs(batch.batch_id) if any(_looks_back(job) for job in bunch) else set()
         places = self._places(batch, update)
-        grants = Grants(self._pricing.card_of(batch.card_id) or FREE)
-        reach = Reach(batch.user, self._shelf, self._apart)
-        jobs = [accepted(job, batch.batch_id, update.start_job_id, committed, places, grants, reach) for job in bunch]
-        self._store.put_jobs(batch.batch_id, update.update_id, jobs)
+        taker = Taker(
+            batch.batch_id, update.start_job_id, committed, places, Grants(self._pricing.card_of(batch.card_id)), Reach(batch.user, self._shelf, self._apart)
+        )
+        self._store.put_jobs(batch.batch_id, update.update_id, map(taker.accepted, bunch, texts))
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:
         if update.committed:

@@ -55,5 +55,25 @@ CREATE TABLE deeds (
 CREATE INDEX deeds_of_batch ON deeds (batch_id);
 """
 
-MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS, _USERS)
+_POSTED = """
+CREATE TABLE posted_jobs (
+  batch_id INTEGER NOT NULL, job_id INTEGER NOT NULL, update_id INTEGER NOT NULL, group_id INTEGER NOT NULL, run_id TEXT, number INTEGER, state TEXT,
+  earlier TEXT NOT NULL DEFAULT '[]', name TEXT, always_run INTEGER NOT NULL, n_max_attempts INTEGER NOT NULL, parents TEXT NOT NULL,
+  attributes TEXT NOT NULL, granted TEXT NOT NULL, posted TEXT NOT NULL, PRIMARY KEY (batch_id, job_id));
+INSERT INTO posted_jobs SELECT batch_id, job_id, update_id, group_id, run_id, number, state, earlier,
+  json_extract(facts, '$[0]'), json_extract(facts, '$[1]'), json_extract(facts, '$[2]'), json_extract(facts, '$[3]'), json_extract(facts, '$[4]'),
+  coalesce(json_extract(facts, '$[5]'), ''),
+  json_set(spec, '$.resources', json_patch(
+    json_object('storage', json_extract(spec, '$.resources.req_storage'),
+                'preemptible', json(CASE WHEN json_extract(spec, '$.resources.preemptible') THEN 'true' ELSE 'false' END)),
+    CASE WHEN json_extract(spec, '$.resources.machine_type') IS NULL
+    THEN json_object('cpu', json_extract(spec, '$.resources.req_cpu'), 'memory', json_extract(spec, '$.resources.req_memory'))
+    ELSE json_object('machine_type', json_extract(spec, '$.resources.machine_type')) END))
+  FROM jobs;
+DROP TABLE jobs;
+ALTER TABLE posted_jobs RENAME TO jobs;
+"""
+"""What a job does stays as it was posted, and what lists need has columns of its own: nothing is written anew for each of many jobs."""
+
+MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS, _USERS, _POSTED)
 """The script at place n makes version n + 1 of version n; what was released is never changed, only followed by another."""

@@ -84,9 +84,9 @@ class JobRow(NamedTuple):
 
 
 class NewJob(NamedTuple):
-    """A job that is put in: its number in the batch, what lists need, and what it does."""
+    """A job that is put in: its number in the batch, what lists need, and the JSON that was posted."""
 
     job_id: int
     group_id: int
     facts: JobFacts
-    spec: Mapping[str, object]
+    posted: str

@@ -13,6 +13,8 @@ from hail_batch_jupyter.service.store.rows import BatchRow, JobFacts, JobRow, Ne
 
 _BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs, card_id FROM batches"
 
+_FACTS = "name, always_run, n_max_attempts, parents, attributes, granted"
+
 _AT_ONCE = 500
 
 
@@ -151,8 +153,8 @@ class Store:
 
     def put_jobs(self, batch_id: int, update_id: int, jobs: Iterable[NewJob]) -> None:
         """Put jobs in; those that are there stay as they are."""
-        rows = [(batch_id, job.job_id, update_id, job.group_id, json.dumps(job.facts), json.dumps(job.spec)) for job in jobs]
-        self._database.run_many("INSERT OR IGNORE INTO jobs (batch_id, job_id, update_id, group_id, facts, spec) VALUES (?, ?, ?, ?, ?, ?)", rows)
+        sql = f"INSERT OR IGNORE INTO jobs (batch_id, job_id, update_id, group_id, {_FACTS}, posted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._database.run_many(sql, [(batch_id, job.job_id, update_id, job.group_id, *_facts_row(job.facts), job.posted) for job in jobs])
 
     def n_jobs_of(self, batch_id: int, update_id: int) -> int:
         """How many jobs of an update are there."""
@@ -161,8 +163,8 @@ class Store:
 
     def jobs(self, batch_id: int) -> list[JobRow]:
         """The jobs of the committed updates of a batch, in the order of their numbers."""
-        sql = """SELECT job_id, facts, run_id, number, state, earlier, group_id FROM jobs JOIN updates USING (batch_id, update_id)
-                 WHERE batch_id = ? AND committed ORDER BY job_id"""
+        sql = f"""SELECT job_id, run_id, number, state, earlier, group_id, {_FACTS} FROM jobs JOIN updates USING (batch_id, update_id)
+                  WHERE batch_id = ? AND committed ORDER BY job_id"""
         return [_job_row(row) for row in self._database.all(sql, batch_id)]
 
     def committed_jobs(self, batch_id: int) -> set[int]:
@@ -170,17 +172,17 @@ class Store:
         sql = "SELECT job_id FROM jobs JOIN updates USING (batch_id, update_id) WHERE batch_id = ? AND committed"
         return {job_id for (job_id,) in self._database.all(sql, batch_id)}
 
-    def spec(self, batch_id: int, job_id: int) -> dict[str, Any]:
-        """What a job does, as it was posted, with numbers of the batch."""
-        row = self._database.one("SELECT spec FROM jobs WHERE batch_id = ? AND job_id = ?", batch_id, job_id)
+    def posted(self, batch_id: int, job_id: int) -> dict[str, Any]:
+        """A job as it was posted; numbers in it are of its update."""
+        row = self._database.one("SELECT posted FROM jobs WHERE batch_id = ? AND job_id = ?", batch_id, job_id)
         found: dict[str, Any] = json.loads(row[0]) if row else {}
         return found
 
-    def specs(self, batch_id: int, job_ids: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """What these jobs do, in this order; many of them are read at a time, not all."""
+    def all_posted(self, batch_id: int, job_ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """As `posted`, these jobs in this order; many of them are read at a time, not all."""
         for start in range(0, len(job_ids), _AT_ONCE):
             part = job_ids[start : start + _AT_ONCE]
-            sql = "SELECT job_id, spec FROM jobs WHERE batch_id = ? AND job_id BETWEEN ? AND ?"
+            sql = "SELECT job_id, posted FROM jobs WHERE batch_id = ? AND job_id BETWEEN ? AND ?"
             found = dict(self._database.all(sql, batch_id, min(part), max(part)))
             yield from (json.loads(found[job_id]) for job_id in part)
 
@@ -232,9 +234,17 @@ def _batch_row(row: tuple[Any, ...] | None) -> BatchRow | None:
     return BatchRow(batch_id, user, project, token, attributes, failure_limit, created_ms, bool(cancelled), bool(deleted), *rest)
 
 
+def _facts_row(facts: JobFacts) -> tuple[Any, ...]:
+    """What most jobs have costs nothing: no parents, and no attributes but a name, are empty texts."""
+    parents = json.dumps(facts.parents) if facts.parents else ""
+    attributes = json.dumps(dict(facts.attributes)) if len(facts.attributes) > (facts.name is not None) else ""
+    return facts.name, facts.always_run, facts.n_max_attempts, parents, attributes, facts.granted
+
+
 def _job_row(row: tuple[Any, ...]) -> JobRow:
-    job_id, facts, run_id, number, state, earlier, group_id = row
-    name, always_run, n_max_attempts, parents, attributes, *granted = json.loads(facts)
-    known = JobFacts(name, always_run, n_max_attempts, tuple(parents), attributes, *granted)
-    runs = () if earlier == "[]" else tuple((run, nth) for run, nth in json.loads(earlier))
+    job_id, run_id, number, state, earlier, group_id, name, always_run, n_max_attempts, parents, attributes, granted = row
+    above = tuple(json.loads(parents)) if parents else ()
+    words = json.loads(attributes) if attributes else {} if name is None else {"name": name}
+    known = JobFacts(name, bool(always_run), n_max_attempts, above, words, granted)
+    runs = () if earlier == "[]" else tuple([(run, nth) for run, nth in json.loads(earlier)])
     return JobRow(job_id, known, run_id, number, state, runs, group_id)
