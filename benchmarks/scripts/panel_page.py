@@ -16,6 +16,7 @@ from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.journal import JournalWriter
+from hail_batch_jupyter.observe.totals import Totals
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -43,7 +44,7 @@ def ended_runs(count: int) -> None:
             for state in (JobState.READY, JobState.RUNNING, JobState.SUCCESS):
                 journal.write(JobEvent(0, 1_000 * job_id, job_id, state, 1))
         journal.close()
-        rundir.mark_ended(directory, "success")
+        rundir.mark_ended(directory, "success", Totals({JobState.SUCCESS: N_JOBS}))
 
 
 def main(result: str, count: int) -> None:

@@ -32,6 +32,11 @@ class MeteredJournal(JournalWriter):
             self.ended.add(event.job_id)
         super().write(self.meter.priced(event))
 
+    @property
+    def spent_usd(self) -> float:
+        """As of a journal."""
+        return float(self.meter.spent)
+
 
 def within_budget(spec: BatchSpec, journal: MeteredJournal, requests: Requests) -> Requests:
     """The requests to cancel, and, once the budget is reached, one for all jobs that have not started and need not always run."""

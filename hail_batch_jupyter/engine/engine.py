@@ -12,7 +12,7 @@ from hail_batch_jupyter.core.events import Granted, JobEvent
 from hail_batch_jupyter.core.ports import VISIBLE_GPUS, Attempt, CancelRequest, Executor, Gpu, Outcome
 from hail_batch_jupyter.core.retry import cause_of
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
-from hail_batch_jupyter.core.state import BROKEN, BatchState, JobState, roll_up
+from hail_batch_jupyter.core.state import BROKEN, BatchState, JobState
 from hail_batch_jupyter.engine.again import Again, with_more_memory
 from hail_batch_jupyter.engine.cancels import Cancels
 from hail_batch_jupyter.engine.capacity import DEFAULT_CPU_MCPU, Ledger
@@ -22,6 +22,7 @@ from hail_batch_jupyter.engine.gates import Gates
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.engine.ready import Grant, ReadyQueue
 from hail_batch_jupyter.observe.journal import JournalWriter
+from hail_batch_jupyter.observe.totals import Totals, totals_of
 
 TICK_S = 0.1
 """How often the loop looks at the world beside its jobs: the word to cancel, finished copies, the heartbeat."""
@@ -120,15 +121,14 @@ class Engine:
                 self._look()
         self._journal.flush()
 
-    def end(self) -> None:
-        """Record the end of the run; nothing may follow."""
+    def end(self) -> tuple[BatchState, Totals]:
+        """Record the end of the run, after which nothing may follow; gives its state and its jobs in each."""
         self._record(0, phase="end")
         self._journal.flush()
-
-    @property
-    def outcome(self) -> BatchState:
-        """The state of the whole as things stand."""
-        return roll_up(Counter(map(self._frontier.states.__getitem__, self._jobs)), self._cancels.all)
+        states = self._frontier.states
+        n_reused = sum(states[job_id] is JobState.SUCCESS for job_id in self._reused)
+        totals = totals_of(Counter(map(states.__getitem__, self._jobs)), n_reused, self._journal.spent_usd)
+        return totals.state(self._cancels.all), totals
 
     def _record(self, job_id: int, state: JobState | None = None, **facts: Any) -> None:
         self._journal.write(JobEvent(0, self._clock.now_ms(), job_id, state, **facts))

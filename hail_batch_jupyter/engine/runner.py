@@ -98,8 +98,8 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
         stores.close()
         finisher.close()
     rubbish = None if facts.kept else _put_away(facts.scratch)
-    engine.end()
-    rundir.mark_ended(directory, engine.outcome.value)
+    outcome, totals = engine.end()
+    rundir.mark_ended(directory, outcome.value, totals)
     journal.close()
     if rubbish is not None:
         remove_tree(rubbish)

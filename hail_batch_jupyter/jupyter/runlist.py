@@ -6,17 +6,15 @@ import os
 import stat
 import threading
 import time
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hail_batch_jupyter.core.events import JobEvent
-from hail_batch_jupyter.core.state import JobState, roll_up
+from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import RunLostError
-from hail_batch_jupyter.jupyter.graph import REUSED, STATE_CODES
 from hail_batch_jupyter.observe import rundir
-from hail_batch_jupyter.observe.journal import JournalReader
 from hail_batch_jupyter.observe.rundir import RunInfo
+from hail_batch_jupyter.observe.totals import Tally, Totals
 
 Row = dict[str, Any]  # JSON of the panel, whose type is RunRow in contract.ts
 
@@ -26,32 +24,6 @@ _YOUNG_MS = 10_000
 _FILES = ("run.json", "ended", "events.jsonl")
 _STATES = list(JobState)
 _OUTCOMES = {"success": "success", "failure": "failure", "cancelled": "cancelled", "lost": "cancelled"}
-
-
-class Tally:
-    """How many jobs of a run are in each state; every call reads what its journal has got since."""
-
-    def __init__(self, directory: Path, n_jobs: int) -> None:
-        self.n_jobs = n_jobs
-        self.cancelled = False
-        self.cost_usd = 0.0
-        self._reader = JournalReader(directory / "events.jsonl")
-        self._codes: dict[int, int] = {}
-
-    def read(self) -> list[int]:
-        """One number for each state code, and at the end that of the reused jobs."""
-        for event in self._reader.read():
-            self._take(event)
-        found = Counter(self._codes.values())
-        found[STATE_CODES[JobState.PENDING]] += self.n_jobs - len(self._codes)
-        return [found[code] for code in range(len(_STATES))] + [sum(count for code, count in found.items() if code & REUSED)]
-
-    def _take(self, event: JobEvent) -> None:
-        self.cost_usd += event.cost_usd
-        if event.job_id and event.state is not None:
-            self._codes[event.job_id] = REUSED if event.reused else STATE_CODES[event.state]
-        elif event.phase == "lost" or (event.phase == "cancel" and not event.group):
-            self.cancelled = True
 
 
 class _Known(NamedTuple):
@@ -70,7 +42,7 @@ class RunList:
         self._lock = threading.Lock()
 
     def rows(self, budget_s: float = BUDGET_S) -> list[Row]:
-        """Newest first. `counts` is None for an ended run whose journal was not read yet."""
+        """Newest first. `counts` is None for an ended run that noted no totals and whose journal was not read yet."""
         with self._lock:
             deadline_s = time.monotonic() + budget_s
             known: dict[str, _Known] = {}
@@ -89,17 +61,19 @@ class RunList:
         if is_final and before is not None and before.signature == signature:
             return before
         run = rundir.info(directory)
+        if run.totals is not None:
+            return _Known(signature, row_of(run, run.totals, False), None)
         tally = before.tally if before is not None and before.tally is not None else Tally(directory, run.n_jobs)
         must_read = run.state != "ended" or not run.outcome
-        counts = tally.read() if must_read or time.monotonic() < deadline_s else None
-        return _Known(signature, row_of(run, counts, tally), None if run.state == "ended" else tally)
+        totals = tally.read() if must_read or time.monotonic() < deadline_s else None
+        return _Known(signature, row_of(run, totals, tally.cancelled), None if run.state == "ended" else tally)
 
 
-def row_of(run: RunInfo, counts: list[int] | None, tally: Tally) -> Row:
-    """What the panel is told of a run; `counts` is None while its journal was not read."""
+def row_of(run: RunInfo, totals: Totals | None, cancelled: bool) -> Row:
+    """What the panel is told of a run; `totals` is None while its journal was not read, `cancelled` what that says."""
     unborn = run.state == "dead" and not (run.directory / "owner").exists() and time.time() * 1000 - run.created_ms < _YOUNG_MS
     live = run.state == "live" or unborn
-    asked = live and (tally.cancelled or (run.directory / "cancel").exists())
+    asked = live and (cancelled or (run.directory / "cancel").exists())
     return {
         "run_id": run.run_id,
         "name": run.name or "",
@@ -107,33 +81,28 @@ def row_of(run: RunInfo, counts: list[int] | None, tally: Tally) -> Row:
         "created_ms": run.created_ms,
         "ended_ms": run.ended_ms,
         "n_jobs": run.n_jobs,
-        "counts": counts,
-        "state": _OUTCOMES.get(run.outcome) or _state(counts, asked),
+        "counts": None if totals is None else [*(totals.counts.get(state, 0) for state in _STATES), totals.reused],
+        "state": _OUTCOMES.get(run.outcome) or ("running" if totals is None else totals.state(asked).value),
         "complete": not live,
         "lost": run.outcome == "lost" or not (live or run.state == "ended"),
         "cancelling": asked,
         "notebook": run.notebook or "",
         "cell": run.cell,
-        "cost_usd": None if counts is None else tally.cost_usd,
+        "cost_usd": None if totals is None else totals.cost_usd,
         "url": "",
     }
 
 
-def _state(counts: list[int] | None, cancelled: bool) -> str:
-    if counts is None:
-        return "running"
-    found = {state: counts[code] for code, state in enumerate(_STATES) if counts[code]}
-    found[JobState.SUCCESS] = found.get(JobState.SUCCESS, 0) + counts[-1]
-    return roll_up({state: count for state, count in found.items() if count}, cancelled).value
-
-
-def own_directories() -> list[Path]:
-    """Folders of runs that belong to this user; a folder for runs may be shared with others."""
+def own_directories() -> Iterator[Path]:
+    """Folders of runs that belong to this user, newest first by their names; a folder for runs may be shared with others."""
+    folder = rundir.runs_folder()
     try:
-        with os.scandir(rundir.runs_folder()) as entries:
-            return [Path(entry.path) for entry in entries if _is_own(entry)]
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if _is_own(entry)]
     except FileNotFoundError:
-        return []
+        return
+    for name in sorted(names, reverse=True):
+        yield folder / name
 
 
 def own_run(run_id: str) -> Path:
@@ -164,7 +133,7 @@ def _signature(directory: Path) -> tuple[int, ...]:
     numbers: list[int] = []
     for name in _FILES:
         try:
-            facts = os.stat(directory / name)
+            facts = os.stat(f"{directory}/{name}")
         except FileNotFoundError:
             numbers += [0, 0]
         else:

@@ -69,7 +69,9 @@ class ListHandler(RunsHandler):
         root = str(getattr(self.contents_manager, "root_dir", ""))
 
         def work() -> Reply:
-            rows = [{**row, "notebook_path": contents_path(row["notebook"], root)} for row in self.runs.rows()]
+            rows = self.runs.rows()
+            paths = {notebook: contents_path(notebook, root) for notebook in {row["notebook"] for row in rows}}
+            rows = [{**row, "notebook_path": paths[row["notebook"]]} for row in rows]
             return Reply(200, {"now_ms": int(time.time() * 1000), "runs": rows})
 
         await self.answer(work)

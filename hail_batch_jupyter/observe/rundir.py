@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Optional
 from hail_batch_jupyter.errors import RunLostError, SubmitError
 from hail_batch_jupyter.observe import owner
 from hail_batch_jupyter.observe.scratch import is_scratch
+from hail_batch_jupyter.observe.totals import Totals, read_totals, totals_text
 
 FORMAT = 1
 RUNS_VARIABLE = "HAIL_BATCH_JUPYTER_RUNS"
@@ -36,6 +37,7 @@ class RunInfo(NamedTuple):
     lineage   what all runs of one batch share
     scratch   folder of its intermediate files          kept   whether they stay after the run
     notebook  the notebook that made it, and its `cell` by id; '' for a script
+    totals    of an ended run, where they were noted with its end
     """
 
     run_id: str
@@ -53,6 +55,7 @@ class RunInfo(NamedTuple):
     outcome: str = ""
     ended_ms: Optional[int] = None
     cell: str = ""
+    totals: Optional[Totals] = None
 
 
 def runs_folder() -> Path:
@@ -131,11 +134,10 @@ def info(directory: Path) -> RunInfo:
     Raises RunLostError when the description is gone or unreadable.
     """
     try:
-        facts = json.loads((directory / "run.json").read_text())
+        facts = json.loads(_content(f"{directory}/run.json")[0])
         if facts["format"] != FORMAT:
             raise RunLostError(f"run {directory.name!r} has format {facts['format']!r}, this version reads {FORMAT}; use the version that made it")
-        state, outcome, ended_ms = _progress(directory)
-        own: dict[str, Any] = {"state": state, "outcome": outcome, "ended_ms": ended_ms, "directory": directory, "backend": facts.get("backend") or "local"}
+        own: dict[str, Any] = {**_progress(directory), "directory": directory, "backend": facts.get("backend") or "local"}
         own["cell"] = facts.get("cell") or ""
         own["scratch"] = facts.get("scratch") or str(directory / "scratch")  # a run that is just being made is described before that is chosen
         fields = {name: facts.get(name) for name in RunInfo._fields if name not in own}
@@ -144,21 +146,41 @@ def info(directory: Path) -> RunInfo:
         raise RunLostError(f"run {directory.name!r} cannot be read ({error}); delete {str(directory)!r} if it is of no use") from error
 
 
-def _progress(directory: Path) -> tuple[str, str, Optional[int]]:
-    """State, outcome and time of the end."""
+def _progress(directory: Path) -> dict[str, Any]:
+    """State, outcome, time of the end and totals."""
     try:
-        with open(directory / "ended") as file:
-            return "ended", file.read(40).strip(), int(os.fstat(file.fileno()).st_mtime * 1000)
+        text, ended_ns = _content(f"{directory}/ended")
     except FileNotFoundError:
         lives = (directory / ELSEWHERE).exists() or owner.owner_alive(directory)  # what goes on elsewhere does not end with who follows it
-        return ("live" if lives else "dead"), "", None
+        return {"state": "live" if lives else "dead", "outcome": "", "ended_ms": None, "totals": None}
+    outcome, _, totals = text.decode(errors="replace").partition(" ")
+    return {"state": "ended", "outcome": outcome.strip(), "ended_ms": ended_ns // 1_000_000, "totals": read_totals(totals) if totals else None}
 
 
-def mark_ended(directory: Path, outcome: str) -> None:
-    """Leave the sign that the run has ended, and how; where there is no room for the word, the sign alone."""
+def _content(path: str) -> tuple[bytes, int]:
+    """All of a small file and when it was written, in ns: a third of the time of `read_text`, where thousands are read."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(fd)
+        data = os.read(fd, facts.st_size + 1)
+        while len(data) < facts.st_size:
+            more = os.read(fd, facts.st_size - len(data))
+            if not more:
+                break
+            data += more
+        return data, facts.st_mtime_ns
+    finally:
+        os.close(fd)
+
+
+def mark_ended(directory: Path, outcome: str, totals: Optional[Totals] = None) -> None:
+    """Leave the sign that the run has ended, on one line how, and its totals, so that a list of runs need not read the journal.
+
+    Where there is no room for the words, the sign alone.
+    """
     temporary = directory / f"ended.{os.getpid()}"
     try:
-        write_private(temporary, outcome)
+        write_private(temporary, outcome if totals is None else f"{outcome} {totals_text(totals)}")
         os.replace(temporary, directory / "ended")
     except OSError:
         (directory / "ended").touch(mode=0o600)

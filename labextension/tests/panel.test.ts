@@ -178,6 +178,36 @@ describe("the panel", () => {
     expect(focused()).toBe("a");
   });
 
+  test("has the first rows of many, and more for who comes to their end", async () => {
+    const many = (first: number): RunRow[] =>
+      Array.from({ length: 150 }, (_, at) => row({ run_id: `r${first + at}`, ...ended }));
+    const node = await show(...many(0));
+    const count = (): number => node.querySelectorAll("[data-run]").length;
+    const press = (key: string): unknown =>
+      document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    const focused = (): string | undefined =>
+      document.activeElement?.closest<HTMLElement>(".hbj-row")?.dataset.run;
+    expect([count(), [...node.querySelectorAll("h3")].at(-1)?.textContent]).toEqual([60, "Ended (150)"]);
+
+    find(node, "[data-run=r59] .hbj-row-open").focus();
+    press("ArrowDown");
+    expect([focused(), count()]).toEqual(["r60", 61]);
+    // A new one at the top pushes it out of the first rows, and it keeps the focus.
+    rows = [row({ run_id: "new", ...ended }), ...many(0)];
+    await runs.refresh();
+    expect([focused(), count()]).toEqual(["r60", 121]);
+    press("End");
+    expect([focused(), count()]).toEqual(["r149", 151]);
+
+    const scroll = find(node, ".hbj-panel-scroll");
+    rows = many(200);
+    await runs.refresh();
+    vi.spyOn(scroll, "clientHeight", "get").mockReturnValue(500);
+    vi.spyOn(scroll, "scrollHeight", "get").mockReturnValue(900);
+    scroll.dispatchEvent(new Event("scroll"));
+    expect(count()).toBe(150);
+  });
+
   test("filters, and says why nothing is there", async () => {
     const node = await show(row({ run_id: "a", name: "survey" }), row({ run_id: "b", name: "scan" }));
     const filter = find(node, ".hbj-filter") as HTMLInputElement;

@@ -8,6 +8,7 @@ import pytest
 
 from hail_batch_jupyter.core.spec import Budget
 from hail_batch_jupyter.cost.card import card_data, load_card
+from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, pid_in, run, states, submit
@@ -25,6 +26,9 @@ def test_ends_tell_what_attempts_cost_and_the_run_adds_them_up() -> None:
     assert [view.cost_usd for view in snapshot.jobs] == pytest.approx(lasted)
     assert running.status()["cost"] == pytest.approx(running.cost_usd)
     assert running.cost_text().endswith("· core-hours:3600 (rate as set)")
+    totals = rundir.info(rundir.find(str(running.id))).totals
+    assert totals is not None
+    assert totals.cost_usd == pytest.approx(running.cost_usd)
 
 
 def test_without_a_card_nothing_is_charged() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from hail_batch_jupyter.backends.local import LocalBackend
+from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import RunLostError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.rundir import RUNS_VARIABLE
+from hail_batch_jupyter.observe.totals import Tally, Totals
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, events_per_state, exists, gone, main_log, pid_in, processes, run, states, submit
 from tests.engine.killing import again, guard_pid, kill_runner, lines, maker, nothing_left, runner_pid
@@ -37,7 +39,9 @@ def test_a_killed_runner_leaves_no_process_and_its_finished_jobs_are_finished(tm
     assert closed.complete
     assert closed.get_job(2)["reason"] == "the runner was killed"
     assert closed.status()["state"] == "cancelled"
-    assert rundir.info(rundir.find(str(running.id))).state == "ended"
+    info = rundir.info(rundir.find(str(running.id)))
+    assert (info.state, info.outcome) == ("ended", "lost")
+    assert info.totals == Totals({JobState.SUCCESS: 1, JobState.CANCELLED: 3}) == Tally(info.directory, 4).read()
 
 
 def test_the_next_run_runs_only_what_is_missing(tmp_path: Path) -> None:
@@ -55,6 +59,8 @@ def test_the_next_run_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert states(second) == "SSSS"
     assert lines(tmp_path / "ran") == ["1", "2", "3", "4"]
     assert [view.reused for view in second.snapshot().jobs] == [True, True, False, False]
+    directory = rundir.find(str(second.id))
+    assert rundir.info(directory).totals == Totals({JobState.SUCCESS: 2}, reused=2) == Tally(directory, 4).read()
 
 
 def test_a_job_that_ended_while_the_runner_was_stopped_is_known_as_finished(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hail_batch_jupyter.engine.engine import Engine
 from hail_batch_jupyter.engine.finish import Finisher
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.observe.journal import JournalWriter, read_events
+from hail_batch_jupyter.observe.totals import Tally
 from tests.core.graphs import graphs, node
 from tests.core.test_dag import naive_finals
 
@@ -81,8 +82,10 @@ def play(spec: BatchSpec, stage: Stage) -> list[JobEvent]:
         ledger = Ledger(Capacity(CORES * 1000, 1 << 30, 100))
         engine = Engine(spec, stage, journal, ledger, localizer, Finisher(localizer, folder), logs=folder, env={})
         engine.run()
-        engine.end()
+        outcome, totals = engine.end()
         journal.close()
+        tally = Tally(Path(folder), len(spec.jobs))
+        assert (tally.read(), totals.state(tally.cancelled)) == (totals, outcome)
         assert (ledger.free_mcpu, ledger.free_bytes, ledger.running) == (CORES * 1000, 1 << 30, 0)
         return list(read_events(Path(folder) / "events.jsonl"))
 

@@ -16,6 +16,7 @@ from hail_batch_jupyter.jupyter.runlist import RunList, contents_path, own_run
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.journal import JournalWriter
 from hail_batch_jupyter.observe.owner import write_owner
+from hail_batch_jupyter.observe.totals import Totals
 from tests.requirements import ROOT
 
 N_CODES = 9
@@ -96,6 +97,29 @@ def test_journals_that_the_budget_leaves_out_are_read_by_the_next_listing(runs: 
 
     assert (hasty["counts"], hasty["state"]) == (None, "cancelled")
     assert listing.rows()[0]["counts"] == [2, 0, 0, 0, 1, 0, 0, 0, 0]
+
+
+def test_totals_that_were_noted_with_the_end_need_no_journal(runs: Path) -> None:
+    directory = made("noted", n_jobs=4)
+    rundir.mark_ended(directory, "failure", Totals({JobState.SUCCESS: 1, JobState.FAILED: 2}, reused=1, cost_usd=0.5))
+
+    [row] = RunList().rows(budget_s=0.0)
+
+    assert (row["counts"], row["cost_usd"], row["state"]) == ([0, 0, 0, 0, 1, 2, 0, 0, 1], 0.5, "failure")
+    assert not (directory / "events.jsonl").exists()
+
+
+def test_within_the_budget_the_newest_come_first(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        directory = rundir.create("r", {"name": f"run {number}", "n_jobs": 1}, run_id=f"2026010{number}-000000-r-aaaaaa")
+        tell(directory, event(1, JobState.SUCCESS))
+        rundir.mark_ended(directory, "success")
+    times = iter([0.0, 0.0, 5.0, 5.0])
+    monkeypatch.setattr("hail_batch_jupyter.jupyter.runlist.time.monotonic", lambda: next(times))
+
+    rows = {row["name"]: row["counts"] is not None for row in RunList().rows(budget_s=1.0)}
+
+    assert rows == {"run 2": True, "run 1": False, "run 0": False}
 
 
 def test_an_end_whose_word_is_missing_is_told_by_the_journal(runs: Path) -> None:

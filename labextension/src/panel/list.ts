@@ -1,9 +1,12 @@
-/** The rows of the panel in two groups, kept from look to look; the actions stand in the row under the pointer or the focus. */
+/** The rows of the panel in two groups, kept from look to look: the first ones, and more when somebody comes to their end. The actions stand in the row under the pointer or the focus. */
 
 import type { RunRow } from "../contract";
 import { element, setHidden, setText } from "../dom";
 import { formatCount } from "../format";
 import { RowView } from "./row";
+
+/** Rows that are there at once, and that come when the end of those is reached: about three pages of the panel. */
+const N_AT_A_TIME = 60;
 
 type Group = { element: HTMLElement; heading: HTMLElement; list: HTMLElement; order: string };
 
@@ -13,10 +16,14 @@ export class RunsView {
   readonly #running = makeGroup();
   readonly #ended = makeGroup();
   readonly #actions: Actions;
+  readonly #nowMs: () => number;
   #active: RowView | null = null;
+  #rows: readonly RunRow[] = [];
+  #room = N_AT_A_TIME;
 
-  constructor(actions: Actions, open: (row: RunRow) => void, signal: AbortSignal) {
+  constructor(actions: Actions, open: (row: RunRow) => void, nowMs: () => number, signal: AbortSignal) {
     this.#actions = actions;
+    this.#nowMs = nowMs;
     this.element = element("div", "hbj-groups", {}, this.#running.element, this.#ended.element);
     const activate = (event: Event): void => this.#activate(this.#viewAt(event.target));
     this.element.addEventListener("pointerover", activate, { signal });
@@ -29,21 +36,33 @@ export class RunsView {
     this.element.addEventListener("keydown", (event) => this.#onKey(event), { signal });
   }
 
-  update(rows: readonly RunRow[], nowMs: number): void {
-    const known = new Set(rows.map((row) => row.run_id));
-    this.#forgetBut(known);
+  /** Shows the first of these rows. */
+  update(rows: readonly RunRow[]): void {
+    const running = rows.filter((row) => !row.complete);
+    const ended = rows.filter((row) => row.complete);
+    this.#rows = [...running, ...ended];
+    // What has the focus stays, also when newer rows come before it.
+    const at = this.#rows.findIndex(({ run_id }) => run_id === this.#active?.row.run_id);
+    if (at >= this.#room) this.#room = at + N_AT_A_TIME;
+    const shown = this.#rows.slice(0, this.#room);
+    this.#forgetBut(new Set(shown.map((row) => row.run_id)));
     const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
-    const views = rows.map((row) => this.#view(row, nowMs));
-    const [running, ended] = [
-      views.filter(({ row }) => !row.complete),
-      views.filter(({ row }) => row.complete),
-    ];
-    fill(this.#running, "Running", running);
-    fill(this.#ended, "Ended", ended);
+    const nowMs = this.#nowMs();
+    const views = shown.map((row) => this.#view(row, nowMs));
+    fill(this.#running, "Running", views.slice(0, running.length), running.length);
+    fill(this.#ended, "Ended", views.slice(running.length), ended.length);
     // An element that moves loses the focus.
     if (focused instanceof HTMLElement && focused !== document.activeElement) focused.focus();
     if (this.#active) this.#actions.show(this.#active.row);
     else this.#activate(this.#order()[0] ?? null);
+  }
+
+  /** Shows so many more rows; false when all are there. */
+  showMore(count = N_AT_A_TIME): boolean {
+    if (this.#room >= this.#rows.length) return false;
+    this.#room += count;
+    this.update(this.#rows);
+    return true;
   }
 
   #view(row: RunRow, nowMs: number): RowView {
@@ -92,13 +111,15 @@ export class RunsView {
   }
 
   #onKey(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { length } = this.#rows;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const order = this.#order();
-    const at = this.#active ? order.indexOf(this.#active) : -1;
-    const next = event.key === "Home" ? 0 : event.key === "End" ? order.length - 1 : step ? at + step : -1;
-    if (event.ctrlKey || event.metaKey || event.altKey || !order[next]) return;
+    const at = this.#active ? this.#order().indexOf(this.#active) : -1;
+    const next = event.key === "Home" ? 0 : event.key === "End" ? length - 1 : step ? at + step : -1;
+    if (next < 0 || next >= length) return;
     event.preventDefault();
-    order[next].open.focus();
+    if (next >= this.#room) this.showMore(next + 1 - this.#room);
+    this.#order()[next]?.open.focus();
   }
 
   #order(): RowView[] {
@@ -119,10 +140,10 @@ function makeGroup(): Group {
   return { element: element("section", "hbj-group", {}, heading, list), heading, list, order: "" };
 }
 
-/** Puts the rows in their order; a list whose order has not changed is left in peace. */
-function fill(group: Group, title: string, views: readonly RowView[]): void {
-  setHidden(group.element, views.length === 0);
-  setText(group.heading, `${title} (${formatCount(views.length)})`);
+/** Puts the rows in their order, the first of `count`; a list whose order has not changed is left in peace. */
+function fill(group: Group, title: string, views: readonly RowView[], count: number): void {
+  setHidden(group.element, count === 0);
+  setText(group.heading, `${title} (${formatCount(count)})`);
   group.list.setAttribute("aria-label", title);
   const order = views.map((view) => view.row.run_id).join("\n");
   if (order === group.order) return;

@@ -34,6 +34,7 @@ export class RunsPanel extends Widget {
   readonly #note = element("div", "hbj-panel-note", { role: "status" });
   readonly #more = element("button", "hbj-older", { type: "button" }, "Show older batches");
   readonly #message = element("div", "hbj-panel-message", { role: "status" });
+  readonly #scroll = element("div", "hbj-panel-scroll");
   #ticking: ReturnType<typeof setInterval> | undefined;
 
   constructor(runs: Listing, deeds: Deeds, icon: MakeIcon, tools: readonly Tool[]) {
@@ -42,7 +43,13 @@ export class RunsPanel extends Widget {
     this.#runs = runs;
     this.addClass("hbj-root");
     this.addClass("hbj-panel");
-    this.#view = new RunsView(new RowActions(deeds, icon, signal), (row) => deeds.open(row), signal);
+    const actions = new RowActions(deeds, icon, signal);
+    this.#view = new RunsView(
+      actions,
+      (row) => deeds.open(row),
+      () => runs.nowMs(),
+      signal,
+    );
     this.#filter.addEventListener("input", () => this.#draw(), { signal });
     this.#states.addEventListener("change", () => this.#draw(), { signal });
     this.#more.addEventListener("click", () => void runs.showMore(), { signal });
@@ -56,8 +63,9 @@ export class RunsPanel extends Widget {
       this.#filter,
       this.#states,
     );
-    const scroll = element("div", "hbj-panel-scroll", {}, this.#message, this.#view.element, this.#more);
-    this.node.append(toolbar, scroll, this.#note);
+    this.#scroll.append(this.#message, this.#view.element, this.#more);
+    this.#scroll.addEventListener("scroll", () => this.#fillSight(), { signal, passive: true });
+    this.node.append(toolbar, this.#scroll, this.#note);
     const unsubscribe = runs.subscribe(() => this.#draw());
     signal.addEventListener("abort", unsubscribe, { once: true });
     this.#draw();
@@ -94,7 +102,7 @@ export class RunsPanel extends Widget {
     const { rows, trouble, note, more } = this.#runs;
     const state = this.#shownState;
     const shown = (rows ?? []).filter((row) => isShown(row, state) && matches(row, this.#filter.value));
-    this.#view.update(shown, this.#runs.nowMs());
+    this.#view.update(shown);
     const text = trouble || this.#emptyText(shown.length);
     setText(this.#message, text);
     setHidden(this.#message, !text);
@@ -102,6 +110,13 @@ export class RunsPanel extends Widget {
     setAttribute(this.#note, "title", note);
     setHidden(this.#note, !note);
     setHidden(this.#more, !more);
+    this.#fillSight();
+  }
+
+  /** Makes more rows while the end of those that are there is near. */
+  #fillSight(): void {
+    const { scrollTop, clientHeight, scrollHeight } = this.#scroll;
+    if (clientHeight && scrollTop + 2 * clientHeight > scrollHeight) this.#view.showMore();
   }
 
   get #shownState(): ShownState {
