@@ -26,7 +26,7 @@ WORD_KINDS = {
     "batch_log": "job",
     "batch_jobs": "filter",
     "batch_output": "file",
-    "batch_attach": "run",
+    "batch_attach": "attachable",
     "batch_cancel": "run",
     "batch_retry": "run",
 }

@@ -205,7 +205,7 @@ class BatchMagics(Magics):
             retry(self.desk, parsed.names)
 
     @line_magic
-    @argument("run", metavar="RUN", help="id of the run, %%batch_runs lists them; or the number of a batch of the service")
+    @argument("run", metavar="RUN", help="id of the run, %%batch_runs lists them; name of a batch, for its newest run; or number of a batch of the service")
     def batch_attach(self, line: str) -> None:
         """Come back to a run, live or ended, of this or another notebook."""
         parsed = self._read(BatchMagics.batch_attach, line)

@@ -32,6 +32,7 @@ class Offers:
             "variable": self._variables,
             "batch": lambda _: list(desk.batches),
             "run": self._runs,
+            "attachable": lambda typed: [*desk.batches, *self._runs(typed)],
             "backend": lambda _: registry.backend_names(),
             "region": lambda _: self._known_regions(),
             "group": lambda _: [group.name for group in desk.groups()],

@@ -68,7 +68,7 @@ def _count_time(axis: Any, span_s: float) -> None:
 
 
 def _timeline(ax: Any, running: RunningBatch, snapshot: BatchSnapshot) -> None:
-    bars = _bars(running, snapshot)
+    bars, slotted = _bars(running, snapshot)
     by_word: dict[str, list[_Bar]] = defaultdict(list)
     for bar in bars:
         by_word[bar.word].append(bar)
@@ -78,8 +78,9 @@ def _timeline(ax: Any, running: RunningBatch, snapshot: BatchSnapshot) -> None:
     if len(bars) == len(names) <= _MAX_NAMED:
         ax.set_yticks(list(names), [name[:30] for name in names.values()])
     else:
-        ax.set_ylabel("slot")
+        ax.set_ylabel("slot" if slotted else "row")
         ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_formatter(lambda lane, _position: f"{lane + 1:g}")
     ax.invert_yaxis()
     if by_word:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize="small")
@@ -105,8 +106,8 @@ def _draw(ax: Any, bars: list[_Bar], word: str) -> None:
     ax.autoscale_view()
 
 
-def _bars(running: RunningBatch, snapshot: BatchSnapshot) -> list[_Bar]:
-    """The attempts; those without a slot of their own take the first row that is free."""
+def _bars(running: RunningBatch, snapshot: BatchSnapshot) -> tuple[list[_Bar], bool]:
+    """The attempts by their slots, as the live timeline has them, and True; where no slots are known by the first row that is free."""
     begin_ms, now_ms = snapshot.started_ms or 0, snapshot.ended_ms or int(time.time() * 1000)
     attempts = []
     for job, view in zip(running.spec.jobs, snapshot.jobs, strict=True):
@@ -115,12 +116,16 @@ def _bars(running: RunningBatch, snapshot: BatchSnapshot) -> list[_Bar]:
                 last = attempt.number == view.attempt
                 word = word_of(view) if last else "failed"
                 end_ms = attempt.ended_ms or now_ms
-                attempts.append((attempt.started_ms, end_ms, word, job.display_name))
+                attempts.append((attempt.started_ms, end_ms, word, job.display_name, attempt.slot))
     attempts.sort()
-    lanes = _lanes((start, end) for start, end, _word, _name in attempts)
-    return [
-        _Bar(lane, (start - begin_ms) / 1000, max(1, end - start) / 1000, word, name) for lane, (start, end, word, name) in zip(lanes, attempts, strict=True)
+    slotted = any(slot >= 0 for *_, slot in attempts)
+    lanes = [slot for *_, slot in attempts] if slotted else _lanes((start, end) for start, end, *_ in attempts)
+    bars = [
+        _Bar(lane, (start - begin_ms) / 1000, max(1, end - start) / 1000, word, name)
+        for lane, (start, end, word, name, _) in zip(lanes, attempts, strict=True)
+        if lane >= 0
     ]
+    return bars, slotted
 
 
 def _lanes(spans: Iterable[tuple[int, int]]) -> list[int]:

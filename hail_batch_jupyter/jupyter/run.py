@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.core.ports import SubmitOptions
-from hail_batch_jupyter.errors import RunLiveError
+from hail_batch_jupyter.errors import RunLiveError, RunLostError
 from hail_batch_jupyter.jupyter import display
+from hail_batch_jupyter.jupyter.desk import place_of
 from hail_batch_jupyter.jupyter.news import mark_seen
 from hail_batch_jupyter.jupyter.subset import same_work, with_ancestors
 from hail_batch_jupyter.jupyter.waiting import ended_within
@@ -156,18 +158,39 @@ class _ProgressLine:
             print(("\r" if self._width else "") + text.ljust(self._width))
 
 
-def attach_run(desk: Desk, run_id: str) -> RunningBatch:
-    """Come back to a run by its id and show it; a number is that of a batch of the service.
+def attach_run(desk: Desk, asked: str) -> RunningBatch:
+    """Come back to a run by its id, or to the newest run of a batch by its name, and show it; a number is that of a batch of the service.
 
-    Raises RunLostError naming close ids, ServiceError for a batch that the user may not see.
+    Raises RunLostError naming close ids and names, ServiceError for a batch that the user may not see.
     """
     from hail_batch_jupyter.observe.attach import attach
 
-    running = attach_batch(int(run_id)) if run_id.isascii() and run_id.isdigit() else attach(run_id)
+    is_number = asked.isascii() and asked.isdigit()
+    running = attach_batch(int(asked)) if is_number else attach(_run_id_of(desk, asked))
     mine = [batch for batch in desk.batches.values() if batch.lineage and batch.lineage == running.spec.lineage]
     keep(desk, mine[0] if mine else None, running)
     display.show_run(running)
     return running
+
+
+def _run_id_of(desk: Desk, asked: str) -> str:
+    """The id itself, or that of the newest run of the batch of that name: of this notebook, where it has one, else of any. Says so where there are several."""
+    from hail_batch_jupyter.observe import rundir
+
+    if asked in rundir.run_ids():
+        return asked
+    found = [run for run in rundir.list_runs() if run.name == asked]
+    here = f"{place_of(desk.shell)}::"
+    found = [run for run in found if run.lineage.startswith(here)] or found
+    if not found:
+        close = difflib.get_close_matches(asked, dict.fromkeys(run.name for run in rundir.list_runs() if run.name), 3)
+        if close:
+            raise RunLostError(f"there is neither a run nor a batch {asked!r}; did you mean {' or '.join(close)}?")
+        return asked
+    if len(found) > 1:
+        others = ", ".join(run.run_id for run in found[1:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+        print(f"{len(found)} runs of {asked!r}: this is the newest, {found[0].run_id}; the others are {others}")
+    return found[0].run_id
 
 
 def attach_batch(number: int) -> RunningBatch:

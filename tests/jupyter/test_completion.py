@@ -14,6 +14,7 @@ NAMES = {
     "backend": ["local"],
     "region": ["us-east1"],
     "run": ["20260101-000000-b-1"],
+    "attachable": ["20260101-000000-b-1", "study"],
     "batch": ["study"],
     "file": ["align.bam"],
     "variable": ["alphas"],
@@ -45,6 +46,7 @@ def completer() -> Completer:
         pytest.param("%batch --drop sort ", ["study"], id="one job only"),
         pytest.param("%batch_log --tail 5 al", ["align"], id="a job behind an option and its value"),
         pytest.param("%batch_attach 2026", ["20260101-000000-b-1"], id="runs"),
+        pytest.param("%batch_attach st", ["study"], id="runs and batches"),
         pytest.param("%batch_output ali", ["align.bam"], id="files"),
         pytest.param("%batch_output align.bam ali", [], id="a destination"),
         pytest.param("%batch_jobs fa", ["failed"], id="states"),
@@ -123,7 +125,7 @@ def test_runs_are_offered_newest_first(study: Any) -> None:
     study.run("%batch_run --wait")
     (run,) = study.run("%batch_runs")["run"]
 
-    assert offered(study, "%batch_attach ") == {f"%batch_attach {run}"}
+    assert offered(study, "%batch_attach ") == {f"%batch_attach {run}", "%batch_attach study"}
 
 
 def test_configuration_completion_and_registry_know_the_same_backends() -> None:

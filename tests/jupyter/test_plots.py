@@ -49,6 +49,24 @@ def test_the_timeline_has_a_bar_for_each_attempt_and_a_row_for_each_place(told_r
     assert axes.get_xlabel().startswith("time since 1970-01-01 00:16:40 UTC")
 
 
+def test_rows_are_the_slots_of_the_live_timeline_counted_from_one(told_run: Told) -> None:
+    run, port = told_run(("load", ()), ("fit", ()), ("plot", ()))
+    for job_id, slot in ((1, 2), (2, 0), (3, 2)):
+        port.tell(job_id, READY)
+        port.tell(job_id, RUNNING, 1, slot=slot)
+        port.tell(job_id, SUCCESS, 1, exit_code=0)
+
+    axes = run.plot()
+
+    rows = sorted(round(path.vertices[:, 1].mean()) for collection in axes.collections for path in collection.get_paths())
+    assert (rows, axes.get_ylabel()) == ([0, 2, 2], "slot")
+    assert [axes.yaxis.get_major_formatter()(row) for row in (0, 2)] == ["1", "3"]
+
+
+def test_rows_of_a_backend_that_names_no_slots_are_rows(told_run: Told) -> None:
+    assert ended(told_run, 0.0).plot().get_ylabel() == "row"
+
+
 @pytest.mark.parametrize(("cost_usd", "label"), [(0.25, "dollars"), (0.0, "core hours\n(no charge on this machine)")])
 def test_the_cost_accrues_or_core_hours_where_nothing_is_charged(told_run: Told, cost_usd: float, label: str) -> None:
     axes = ended(told_run, cost_usd).plot("cost")

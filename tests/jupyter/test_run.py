@@ -306,6 +306,21 @@ def test_attaching_comes_back_to_a_run_and_names_close_ones(two: Any) -> None:
         two.run(f"%batch_attach {run.run_id[:-2]}")
 
 
+def test_attaching_by_the_name_of_a_batch_comes_back_to_its_newest_run(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    two.run("%batch_run --wait")
+    two.run("%batch_attach b")
+    assert "runs of" not in capsys.readouterr().out
+    two.run("%batch_run --wait --again")
+    newest, first = rundir.list_runs()
+
+    two.run("%batch --reset\n%batch_attach b")
+
+    assert f"2 runs of 'b': this is the newest, {newest.run_id}; the others are {first.run_id}\n" in capsys.readouterr().out
+    assert two.run("%batch_jobs") is not None
+    with pytest.raises(RunLostError, match=r"there is neither a run nor a batch 'bb'; did you mean b\?"):
+        two.run("%batch_attach bb")
+
+
 def test_runs_of_this_notebook_are_a_table(two: Any, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two.run("%batch_run --wait")
     frame = two.run("%batch_runs")
