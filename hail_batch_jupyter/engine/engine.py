@@ -21,6 +21,7 @@ from hail_batch_jupyter.engine.finish import Ending, Finisher
 from hail_batch_jupyter.engine.gates import Gates
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.engine.ready import Grant, ReadyQueue
+from hail_batch_jupyter.observe.blame import NEEDED
 from hail_batch_jupyter.observe.journal import JournalWriter
 from hail_batch_jupyter.observe.totals import Totals, totals_of
 
@@ -147,7 +148,7 @@ class Engine:
             self._record(job_id, JobState.READY)
             doomed = self._cancels.why(self._jobs[job_id]) if self._cancels.any else ""
             if doomed or self._frontier.verdict(job_id) is Verdict.CANCEL:
-                self._record(job_id, JobState.CANCELLED, reason=doomed or "a job that it needs did not succeed")
+                self._record(job_id, JobState.CANCELLED, reason=doomed or NEEDED)
                 queue.extend(self._note_end(job_id, JobState.CANCELLED))
             elif job_id in self._reused:
                 self._journal.write(self._reused[job_id]._replace(time_ms=self._clock.now_ms()))

@@ -9,6 +9,8 @@ from hail_batch_jupyter.core.spec import SCRATCH, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter import joblog
 from hail_batch_jupyter.jupyter.graph import Message
+from hail_batch_jupyter.observe.blame import blamed, reason_of
+from hail_batch_jupyter.observe.earlier import Origin, origin_of
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.usage import figures, hint, last_figures
 
@@ -24,16 +26,21 @@ def job_detail(running: RunningBatch, number: int) -> Message:
     """
     if not isinstance(number, int) or not 0 <= number < len(running.spec.jobs):
         raise ValueError(f"this run has no job {number!r}")
-    job, view = running.spec.jobs[number], running.snapshot().jobs[number]
-    logs = joblog.names(running, job, view)
-    path = running.log_path(job.job_id)
+    snapshot = running.snapshot()
+    job, view = running.spec.jobs[number], snapshot.jobs[number]
+    origin = origin_of(running, job.job_id)
+    shown, shown_id = (running, job.job_id) if origin is None or origin.running is None else (origin.running, origin.job_id)
+    logs = joblog.names(shown, shown_id)
+    path = shown.log_path(shown_id)
+    other = blamed(running.spec, snapshot, job.job_id)
     return {
         "job_id": job.job_id,
         "name": job.display_name,
         "groups": [running.spec.groups[group - 1].name for group in reversed(running.spec.groups_of(job.group))],
         "state": view.state.value,
         "exit_code": view.exit_code,
-        "reason": view.reason,
+        "reason": reason_of(running.spec, snapshot, view),
+        "blamed": None if other is None else {"job": other.job_id - running.spec.jobs[0].job_id, "name": running.spec.job(other.job_id).display_name},
         "command": (job.user_code or " ".join(job.command))[:_MAX_COMMAND],
         "image": job.image or "",
         "inputs": _short([*[transfer.source for transfer in job.inputs], *job.needs]),
@@ -48,8 +55,16 @@ def job_detail(running: RunningBatch, number: int) -> Message:
         "attempts": [_attempt(job, view, attempt, logs) for attempt in view.attempts[-_MAX_ATTEMPTS:]],
         "logs": [[attempt, names] for attempt, names in logs.items()],
         "log_path": "" if path is None else str(path),
+        "log_of": None if origin is None else _log_of(origin),
         "deeds": _deeds(running, view),
     }
+
+
+def _log_of(origin: Origin) -> Message:
+    """The run in which the job ran, and what is said above its log."""
+    if origin.running is None:
+        return {"run": "", "text": f"The result was taken over from run {origin.run_id}, which is no longer here, nor is its log."}
+    return {"run": origin.run_id, "text": f"The result was taken over from run {origin.run_id}; this is the log of the job there."}
 
 
 def _use(job: JobSpec, view: JobView) -> Message:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hail_batch_jupyter.core.events import JobView
-from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.jupyter.graph import Message
+from hail_batch_jupyter.observe.earlier import origin_of
 from hail_batch_jupyter.observe.running import CONTAINERS, RunningBatch
 
 MAX_BYTES = 200_000
@@ -42,7 +41,7 @@ class JobLog(NamedTuple):
 
 
 def log_of(running: RunningBatch, asked: Message) -> JobLog:
-    """The log that a message asks for by 'job', 'container' and 'attempt'.
+    """The log that a message asks for by 'job', 'container' and 'attempt'; of a result that was taken over, that of the run in which the job ran.
 
     Raises ValueError for one that there cannot be.
     """
@@ -51,7 +50,11 @@ def log_of(running: RunningBatch, asked: Message) -> JobLog:
         raise ValueError(f"this run has no job {number!r}")
     if container not in CONTAINERS or not (attempt is None or (isinstance(attempt, int) and attempt > 0)):
         raise ValueError(f"there is no log {container!r} of attempt {attempt!r}; the container is one of {', '.join(CONTAINERS)}")
-    return JobLog(running, running.spec.jobs[number].job_id, container, attempt)
+    job_id = running.spec.jobs[number].job_id
+    origin = origin_of(running, job_id)
+    if origin is not None and origin.running is not None:
+        running, job_id = origin.running, origin.job_id
+    return JobLog(running, job_id, container, attempt)
 
 
 def part(running: RunningBatch, asked: Message) -> tuple[Message, bytes]:
@@ -111,13 +114,14 @@ def _folded(data: bytes, text: bytes) -> bytes:
     return data.lower() if text == text.lower() else data
 
 
-def names(running: RunningBatch, job: JobSpec, view: JobView) -> dict[int, list[str]]:
+def names(running: RunningBatch, job_id: int) -> dict[int, list[str]]:
     """Attempt -> the containers that have printed something."""
+    view = running.snapshot().jobs[job_id - running.spec.jobs[0].job_id]
     if running.directory is None:
         return {number: ["main"] for number in [attempt.number for attempt in view.attempts] or [1]}
     found: dict[int, list[str]] = {}
     for number in sorted({1, max(view.attempt, 1), *(attempt.number for attempt in view.attempts)}):
-        there = [container for container in CONTAINERS if running.log_size(job.job_id, container, number) > 0]
+        there = [container for container in CONTAINERS if running.log_size(job_id, container, number) > 0]
         if there:
             found[number] = there
     return found

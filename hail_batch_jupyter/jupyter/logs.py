@@ -7,6 +7,8 @@ import sys
 
 from hail_batch_jupyter.jupyter.waiting import ended_within
 from hail_batch_jupyter.jupyter.words import word_of
+from hail_batch_jupyter.observe.blame import blamed, reason_of
+from hail_batch_jupyter.observe.earlier import origin_of
 from hail_batch_jupyter.observe.running import RunningBatch
 
 LIMIT_BYTES = 200_000
@@ -19,13 +21,19 @@ _LINE_BYTES = 500
 def print_log(running: RunningBatch, job_id: int, tail: int | None, follow: bool) -> None:
     """Print a job's log, or its last lines; with `follow` go on until the job has ended, over all its attempts.
 
-    An interrupt stops the printing, not the job.
+    Of a result that was taken over it is the log of the run in which the job ran. An interrupt stops the printing, not the job.
     """
+    origin = origin_of(running, job_id)
+    if origin is not None:
+        gone = origin.running is None
+        print(f"taken over from run {origin.run_id}, which is no longer here, nor is its log" if gone else f"taken over from run {origin.run_id}; its log is:")
+        if origin.running is None:
+            return
+        running, job_id = origin.running, origin.job_id
     attempt, size = _attempt(running, job_id), running.log_size(job_id)
     data = _beginning(running, job_id, tail, size)
     if not data and not follow:
-        word = word_of(running.snapshot().jobs[job_id - running.spec.jobs[0].job_id])
-        print(f"job {running.spec.job(job_id).display_name!r} ({word}) has printed nothing")
+        print(_nothing(running, job_id))
         return
     text = data.decode(errors="replace")
     sys.stdout.write(text if follow or text.endswith("\n") or tail is None else f"{text}\n")
@@ -37,6 +45,17 @@ def print_log(running: RunningBatch, job_id: int, tail: int | None, follow: bool
             words = f"stopped following; job {name!r} goes on. %batch_log {name} -f follows it again, %batch_cancel ends the run"
             interrupt._render_traceback_ = lambda: [f"KeyboardInterrupt: {words}"]  # type: ignore[attr-defined]  # IPython's hook
             raise
+
+
+def _nothing(running: RunningBatch, job_id: int) -> str:
+    """That there is no log, and which one tells more."""
+    snapshot = running.snapshot()
+    view = snapshot.jobs[job_id - running.spec.jobs[0].job_id]
+    words = f"job {running.spec.job(job_id).display_name!r} ({word_of(view)}) has printed nothing"
+    other = blamed(running.spec, snapshot, job_id)
+    if other is None:
+        return words
+    return f"{words}: {reason_of(running.spec, snapshot, view)}; %batch_log {running.spec.job(other.job_id).display_name} tells more"
 
 
 def _attempt(running: RunningBatch, job_id: int) -> int:

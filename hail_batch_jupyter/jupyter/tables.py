@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, word_of
+from hail_batch_jupyter.observe.blame import reasons
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.usage import Figures, figures, hint, last_figures
 
@@ -37,6 +38,7 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
 
     pairs = [pair for pair in zip(spec.jobs, snapshot.jobs, strict=True) if _wanted(q, pair[0].name or "", pair[1])]
     jobs, views = [job for job, _ in pairs], [view for _, view in pairs]
+    why = {view.job_id: reason for view, reason in zip(snapshot.jobs, reasons(spec, snapshot), strict=True)}
     now_ms = int(time.time() * 1000)
     columns: dict[str, Any] = {
         "job_id": pd.array([job.job_id for job in jobs], dtype="int64"),
@@ -47,7 +49,7 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
         "end": _times([view.ended_ms for view in views]),
         "duration_s": pd.array([_duration_s(view.started_ms, view.ended_ms, now_ms) for view in views], dtype="float64"),
         "exit_code": pd.array([view.exit_code for view in views], dtype="Int64"),
-        "reason": pd.array([view.reason for view in views], dtype="string"),
+        "reason": pd.array([why[view.job_id] for view in views], dtype="string"),
         "cores": pd.array([(job.request.cpu_mcpu or 1000) / 1000 for job in jobs], dtype="float64"),
         "max_rss_bytes": pd.array([view.usage.max_rss_bytes if view.usage else None for view in views], dtype="Int64"),
         "cost_usd": pd.array([view.cost_usd for view in views], dtype="float64"),

@@ -10,6 +10,7 @@ from hail_batch_jupyter.core.events import BatchSnapshot, JobView
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.core.state import BROKEN, JobState
 from hail_batch_jupyter.errors import JobFailedError
+from hail_batch_jupyter.observe.blame import blamed, reason_of
 
 _SHOWN = 5
 _LINES = 10
@@ -36,10 +37,12 @@ def job_failed_error(run: _Run, snapshot: BatchSnapshot, job_ids: Sequence[int] 
         failed = [view for view in views if view.state is JobState.CANCELLED]
     if not failed:
         return None
+    told = [view._replace(reason=reason_of(run.spec, snapshot, view)) for view in failed[:_SHOWN]]
+    failed = [*told, *failed[_SHOWN:]]
     if snapshot.lost and failed[0].state is JobState.CANCELLED:
         return JobFailedError(_lost_message(run, snapshot, len(failed)), _rows(run, failed), {}, _returncode(failed[0]))
     logs = {view.job_id: run.log_tail(view.job_id, _LINES) for view in failed[:_SHOWN]}
-    return JobFailedError(_message(run, failed, logs, len(snapshot.jobs)), _rows(run, failed), logs, _returncode(failed[0]))
+    return JobFailedError(_message(run, snapshot, failed, logs), _rows(run, failed), logs, _returncode(failed[0]))
 
 
 def _rows(run: _Run, failed: Sequence[JobView]) -> list[tuple[int, str, str, int | None]]:
@@ -59,14 +62,16 @@ def _returncode(view: JobView) -> int:
     return 124 if view.reason == "timed out" else 1
 
 
-def _message(run: _Run, failed: Sequence[JobView], logs: dict[int, str], n_jobs: int) -> str:
+def _message(run: _Run, snapshot: BatchSnapshot, failed: Sequence[JobView], logs: dict[int, str]) -> str:
     names = {view.job_id: run.spec.job(view.job_id).display_name for view in failed[:_SHOWN]}
     first = failed[0]
+    told = blamed(run.spec, snapshot, first.job_id) or first  # a job that never ran has printed nothing
+    where = _where(run.spec.job(told.job_id).display_name, told.job_id)
     if len(failed) == 1:
-        head = f"job {names[first.job_id]!r} {_ended(first)} in run {run.id}"
-        return "\n".join([f"{head}; {_where(names[first.job_id], first.job_id)}", *_indented(logs[first.job_id])])
+        log = run.log_tail(told.job_id, _LINES) if told is not first else logs[first.job_id]
+        return "\n".join([f"job {names[first.job_id]!r} {_ended(first)} in run {run.id}; {where}", *_indented(log)])
     verb = "were cancelled" if first.state is JobState.CANCELLED else "failed"
-    lines = [f"{len(failed)} of {n_jobs} jobs {verb} in run {run.id}; {_where(names[first.job_id], first.job_id)}"]
+    lines = [f"{len(failed)} of {len(snapshot.jobs)} jobs {verb} in run {run.id}; {where}"]
     for job_id, view in zip(names, failed):
         lines.append(f"  {names[job_id]}: {describe_end(view)}")
         lines.extend(_indented(logs[job_id]))
@@ -89,7 +94,7 @@ def _indented(log: str) -> list[str]:
 
 
 def describe_end(view: JobView) -> str:
-    """'failed with exit code 3', 'failed (timed out)', 'failed (out of memory), exit code 137', 'cancelled (a job that it needs did not succeed)'."""
+    """'failed with exit code 3', 'failed (timed out)', 'failed (out of memory), exit code 137', 'cancelled (left out of this retry)'."""
     word = "cancelled" if view.state is JobState.CANCELLED else "failed"
     if view.reason and view.exit_code is not None:
         return f"{word} ({view.reason}), exit code {view.exit_code}"

@@ -164,6 +164,8 @@ export class FakeKernel {
       ended_ms: this.startedMs + 37_400,
       max_rss_bytes: 1.53e9,
       tail: LOG,
+      log_of: null,
+      blamed: null,
       log_path: `runs/20261121-103102-demo/logs/${job + 1}.1.main.log`,
     };
     this.emit({ kind: "job", request, job, detail });

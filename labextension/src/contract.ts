@@ -61,6 +61,8 @@ export interface JobDetail {
   state: string;
   exit_code: number | null;
   reason: string;
+  /** Of a job that was cancelled because of another: that one. */
+  blamed: { job: number; name: string } | null;
   command: string;
   image: string;
   inputs: string[];
@@ -77,6 +79,8 @@ export interface JobDetail {
   /** The logs that are not empty: attempt, and its containers. */
   logs: [attempt: number, containers: string[]][];
   log_path: string;
+  /** Of a result that was taken over: the run whose log is shown ("" when it is gone), and what is said of it. */
+  log_of: { run: string; text: string } | null;
   /** "" for what may be done now, else why not; null where it makes no sense. */
   deeds: { cancel: string | null; retry: string | null };
 }

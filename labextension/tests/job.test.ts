@@ -16,6 +16,7 @@ const DETAIL: JobDetail = {
   state: "Failed",
   exit_code: 3,
   reason: "",
+  blamed: null,
   command: "python fit.py <script>",
   image: "",
   inputs: ["a.csv"],
@@ -30,6 +31,7 @@ const DETAIL: JobDetail = {
   attempts: [],
   logs: [[1, ["main"]]],
   log_path: "logs/2.1.main.log",
+  log_of: null,
   deeds: { cancel: null, retry: "" },
 };
 
@@ -59,7 +61,9 @@ class FakeHost implements Host {
     return this.opened.length > 1;
   }
 
-  openJob(): void {}
+  openJob(job: number): void {
+    this.opened.push(`job ${job}`);
+  }
 
   private startOf(question: Question): number {
     const start = "start" in question ? question.start : 0;
@@ -129,6 +133,37 @@ async function search(text: string, shiftKey = false): Promise<void> {
   input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", shiftKey }));
   await vi.advanceTimersByTimeAsync(10);
 }
+
+test("a job that never ran leads to the one that failed", async () => {
+  host.detail = {
+    ...DETAIL,
+    state: "Cancelled",
+    reason: "'a', which it needs, failed",
+    blamed: { job: 0, name: "a" },
+  };
+  const shown = await open();
+  expect(shown.textContent).toContain("It never ran.");
+
+  named("Show a").click();
+
+  expect(host.opened).toEqual(["job 0"]);
+});
+
+test("a result that was taken over has the log of its run, and the way to it", async () => {
+  host.detail = { ...DETAIL, log_of: { run: "r1", text: "Taken over from run r1." } };
+  const shown = await open();
+  expect(shown.textContent).toContain("Taken over from run r1.");
+
+  named("Open that run").click();
+  expect([host.opened, shown.textContent?.includes("%batch_attach r1 shows it")]).toEqual([["r1"], true]);
+
+  host.detail = { ...DETAIL, log_of: { run: "", text: "Run r1 is no longer here." } };
+  stop.abort();
+  stop = new AbortController();
+  const gone = await open();
+  expect(gone.textContent).toContain("no longer here");
+  expect(() => named("Open that run")).toThrow();
+});
 
 describe("the sheet of a job", () => {
   test("says what ran, with what, and how it went", async () => {

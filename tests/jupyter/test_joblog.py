@@ -70,7 +70,7 @@ def test_logs_of_every_attempt_and_container_are_read(logged: Callable[..., Any]
         return joblog.part(run, {"job": 0, "start": 0, "length": 99, **words})[1]
 
     assert (text(), text(attempt=1), text(attempt=2, container="input"), text(container="output")) == (b"second", b"first", b"copying", b"")
-    assert joblog.names(run, run.spec.jobs[0], run.snapshot().jobs[0]) == {1: ["main"], 2: ["input", "main"]}
+    assert joblog.names(run, 1) == {1: ["main"], 2: ["input", "main"]}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,12 @@ from IPython.core.error import UsageError
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, JobFailedError, RunLiveError, RunLostError, SubmitError
 from hail_batch_jupyter.jupyter.desk import place_of
+from hail_batch_jupyter.jupyter.jobdetail import job_detail
+from hail_batch_jupyter.jupyter.joblog import part
 from hail_batch_jupyter.jupyter.news import news
 from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.attach import attach
+from hail_batch_jupyter.observe.local_port import LocalPort
 from tests.conftest import wait_until
 
 
@@ -319,6 +323,30 @@ def test_attaching_by_the_name_of_a_batch_comes_back_to_its_newest_run(two: Any,
     assert two.run("%batch_jobs") is not None
     with pytest.raises(RunLostError, match=r"there is neither a run nor a batch 'bb'; did you mean b\?"):
         two.run("%batch_attach bb")
+
+
+def test_the_log_of_what_was_taken_over_is_that_of_the_run_in_which_it_ran(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    two.run("%batch_run --wait\n%batch_run --wait --again\n%batch_run --wait --again")
+    newest, _, first = rundir.list_runs()
+    capsys.readouterr()
+
+    two.run("%batch_log qc")
+
+    said, *log = capsys.readouterr().out.splitlines()
+    assert said == f"taken over from run {first.run_id}; its log is:"
+    assert log == LocalPort(first.directory).log(2).decode().splitlines()
+    assert log
+    running = attach(newest.run_id)
+    detail = job_detail(running, 1)
+    assert (detail["log_of"]["run"], detail["logs"]) == (first.run_id, [[1, ["main"]]])
+    assert part(running, {"job": 1, "attempt": 1, "container": "main", "start": 0, "length": 100})[1].decode().splitlines() == log
+    rundir.remove(first.directory)
+    two.run("%batch_log qc")
+    assert capsys.readouterr().out == f"taken over from run {first.run_id}, which is no longer here, nor is its log\n"
+    assert job_detail(running, 1)["log_of"] == {
+        "run": "",
+        "text": f"The result was taken over from run {first.run_id}, which is no longer here, nor is its log.",
+    }
 
 
 def test_runs_of_this_notebook_are_a_table(two: Any, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

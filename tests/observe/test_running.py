@@ -227,14 +227,13 @@ def test_an_error_says_what_failed_with_which_code_and_shows_the_log() -> None:
 
 
 def test_the_error_of_named_jobs_counts_cancelled_ones_and_no_others() -> None:
-    running = run(bash(1, "exit 1"), bash(2, ":", [1]), bash(3, ":"))
+    running = run(bash(1, "echo why; exit 1"), bash(2, ":", [1]), bash(3, ":", [2]), bash(4, ":"))
 
-    of_child = running.error([2])
+    of_grandchild = running.error([3])
 
-    assert of_child is not None
-    assert "job 'job2' was cancelled" in str(of_child)
-    assert "a job that it needs did not succeed" in str(of_child)
-    assert running.error([3]) is None
+    words = "job 'job3' was cancelled ('job1', which it needs, failed)"
+    assert str(of_grandchild) == f"{words} in run {running.id}; %batch_log job1, or get_job_log(1), gives all that it printed\n    | why"
+    assert running.error([4]) is None
 
 
 def test_the_error_of_a_timeout_has_the_code_of_timeouts() -> None:

@@ -1,7 +1,7 @@
 /** What is in the sheet of one job: facts, deeds, log, attempts, command, files. */
 
 import type { AttemptDetail, JobDetail, Use } from "../contract";
-import { element, glyph } from "../dom";
+import { button, element, glyph, setText } from "../dom";
 import { formatBytes, formatTime, formatTook } from "../format";
 import type { Run } from "../runs";
 import { type StateName, WORDS } from "../states";
@@ -17,6 +17,7 @@ export class JobSheet implements Panel {
   readonly #host: Host;
   readonly #job: number;
   readonly #facts = element("div");
+  readonly #links = element("div", "hbj-rest");
   readonly #rest = element("div");
   readonly #deeds: DeedRow;
   readonly #signal: AbortSignal;
@@ -61,12 +62,35 @@ export class JobSheet implements Panel {
   #show(detail: JobDetail): void {
     if (!this.#log) {
       this.#log = new LogView(this.#host, this.#job, detail.name, this.#signal);
-      this.element.replaceChildren(this.#facts, this.#deeds.element, this.#log.element, this.#rest);
+      this.element.replaceChildren(
+        this.#facts,
+        this.#deeds.element,
+        this.#links,
+        this.#log.element,
+        this.#rest,
+      );
     }
     this.#deeds.show(detail);
     this.#facts.replaceChildren(...facts(detail));
+    this.#links.replaceChildren(...this.#linksOf(detail));
     this.#rest.replaceChildren(...this.#attempts(detail), ...command(detail), files(detail));
     this.#log.update(detail.logs, detail.state === "Running");
+  }
+
+  /** To the job because of which this one was cancelled, and to the run that the log is of. */
+  #linksOf({ blamed, log_of }: JobDetail): (Node | string)[] {
+    const links: (Node | string)[] = [];
+    if (blamed) {
+      const show = (): void => this.#host.openJob(blamed.job);
+      links.push("It never ran. ", button("", `Show ${blamed.name}`, show, this.#signal));
+    }
+    if (!log_of) return links;
+    const { run, text } = log_of;
+    const said = element("span", "", {}, `${text} `);
+    const open = button("", "Open that run", () => {
+      if (!this.#host.openRun(run)) setText(said, `${text} %batch_attach ${run} shows it. `);
+    }, this.#signal); // biome-ignore format: one button
+    return [...links, said, ...(run ? [open] : [])];
   }
 
   /** Where there was more than one, each with its own log. */
