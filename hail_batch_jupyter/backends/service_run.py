@@ -43,6 +43,7 @@ class ServiceRun(RunningBatch):
         self.used_fast_path = submitted.fast
         self.group_numbers = submitted.groups
         self.begin = port.begin
+        self._log_size = port.log_size
         self._service = service
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._fetching = threading.Lock()
@@ -89,6 +90,10 @@ class ServiceRun(RunningBatch):
     def get_job_log(self, job_id: int) -> dict[str, str]:
         """Container name -> the whole log as text."""
         return logs_of(self._service, self.id, job_id)
+
+    def log_size(self, job_id: int, container: str = "main", attempt: int | None = None) -> int:
+        """Bytes of a log as it is now, 0 where there is none; the log is not fetched for it, where the service knows parts."""
+        return self._log_size(job_id, container, attempt)
 
     def debug_info(self) -> dict[str, Any]:
         """The status of the batch, and log and status of each job; a request for each, so slow for large batches."""

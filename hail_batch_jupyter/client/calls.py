@@ -86,9 +86,14 @@ def delete(batch_id: int) -> Call:
     return Call("DELETE", f"{_V1}/batches/{batch_id}")
 
 
-def list_jobs(batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None) -> Call:
-    """A page of the jobs of a batch with numbers above `last_job_id`; `q` is of the query language of that version."""
+def list_jobs(batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None, limit: int | None = None) -> Call:
+    """A page of the jobs of a batch with numbers above `last_job_id`; `q` is of the query language of that version.
+
+    `limit` is how many jobs it may have: of fifty, where a service does not know the word.
+    """
     query: dict[str, Any] = {"q": q, "recursive": "True"}
+    if limit is not None:
+        query["limit"] = limit
     if last_job_id is not None:
         query["last_job_id"] = last_job_id
     return Call("GET", f"/api/v{version}alpha/batches/{batch_id}/job-groups/0/jobs?{urlencode(query)}")

@@ -78,13 +78,20 @@ class ServicePort:
 
     def log(self, job_id: int, container: str = "main", attempt: int | None = None, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of a log, of the last attempt unless one is named by its place among them, from 1."""
-        attempt_id = None
-        if attempt is not None:
-            known = self._service.attempts(self._batch_id, job_id)
-            if not 1 <= attempt <= len(known):
-                return b""
-            attempt_id = known[attempt - 1]["attempt_id"]
-        return self._service.log(self._batch_id, job_id, container, attempt_id, start, length)
+        attempt_id = self._attempt_id(job_id, attempt)
+        return b"" if attempt_id == "" else self._service.log(self._batch_id, job_id, container, attempt_id, start, length)
+
+    def log_size(self, job_id: int, container: str = "main", attempt: int | None = None) -> int:
+        """Bytes of such a log as it is now."""
+        attempt_id = self._attempt_id(job_id, attempt)
+        return 0 if attempt_id == "" else self._service.log_size(self._batch_id, job_id, container, attempt_id)
+
+    def _attempt_id(self, job_id: int, attempt: int | None) -> str | None:
+        """None for the last attempt, '' for one that there is not."""
+        if attempt is None:
+            return None
+        known = self._service.attempts(self._batch_id, job_id)
+        return str(known[attempt - 1]["attempt_id"]) if 1 <= attempt <= len(known) else ""
 
     def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:
         """Cancel the whole batch, or a group. Raises CapabilityError for single jobs."""

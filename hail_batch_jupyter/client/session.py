@@ -18,6 +18,8 @@ from hail_batch_jupyter.core.wire import BUNCH_BYTES, BUNCH_GROUPS, NO_GROUPS, b
 from hail_batch_jupyter.errors import ServiceError
 
 PARALLEL_BUNCHES = 6
+MOST_A_PAGE = 2000
+"""Jobs that are asked for at once."""
 
 
 class Submitted(NamedTuple):
@@ -120,9 +122,14 @@ class Service:
 
     def jobs(self, batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None) -> Iterator[dict[str, Any]]:
         """Entries of the list of jobs in the order of their numbers, a page a request."""
+        for page in self.job_pages(batch_id, q, version, last_job_id):
+            yield from page
+
+    def job_pages(self, batch_id: int, q: str = "", version: int = 1, last_job_id: int | None = None) -> Iterator[list[dict[str, Any]]]:
+        """The same by page: of fifty, or of up to MOST_A_PAGE where the service gives as many as are asked for."""
         while True:
-            page = self.json(calls.list_jobs(batch_id, q, version, last_job_id))
-            yield from page["jobs"]
+            page = self.json(calls.list_jobs(batch_id, q, version, last_job_id, MOST_A_PAGE))
+            yield page["jobs"]
             last_job_id = page.get("last_job_id")
             if last_job_id is None:
                 return
@@ -144,8 +151,17 @@ class Service:
         try:
             return self.transport.send(calls.container_log(batch_id, job_id, container, attempt_id)._replace(part=(start, length)))
         except ServiceError as error:
-            if error.status == 400 and "unknown container" in error.body:
+            if _has_none(error):
                 return b""
+            raise
+
+    def log_size(self, batch_id: int, job_id: int, container: str, attempt_id: str | None = None) -> int:
+        """Bytes of the log of a container as it is now; 0 where `log` gives b''."""
+        try:
+            return self.transport.size(calls.container_log(batch_id, job_id, container, attempt_id))
+        except ServiceError as error:
+            if _has_none(error):
+                return 0
             raise
 
     def resource_usage(self, batch_id: int, job_id: int) -> dict[str, Any]:
@@ -218,3 +234,8 @@ def _look_ahead(parts: Iterator[bytes]) -> tuple[bytes | None, bool, Iterator[by
     first = next(parts, None)
     second = next(parts, None)
     return first, second is not None, chain([part for part in (first, second) if part is not None], parts)
+
+
+def _has_none(error: ServiceError) -> bool:
+    """Whether the job has no such container."""
+    return error.status == 400 and "unknown container" in error.body

@@ -53,6 +53,17 @@ class Transport:
         Statuses of a service in trouble and failures of the network are tried again; `stop` ends that.
         Raises NotAuthenticatedError for 401, ServiceError for every other refusal and for a service that cannot be reached.
         """
+        return _content(call, self._answer(call, stop))
+
+    def size(self, call: Call) -> int:
+        """Bytes of what the call gets, of which the last one is asked for; a service that knows no parts sends all of them. Raises as `send`."""
+        answer = self._answer(call._replace(part=(-1, None)), None)
+        if answer.status_code == 200:
+            return len(answer.content)
+        whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        return int(whole) if whole.isdecimal() else 0
+
+    def _answer(self, call: Call, stop: threading.Event | None) -> requests.Response:
         tries, began_s = 0, time.monotonic()
         while True:
             trouble, answer = self._try(call)
@@ -76,8 +87,8 @@ class Transport:
                 raise ServiceError(f"{call.method} {call.path} was given up ({trouble})", 0, *call[:2])
             self._closed.wait(min(0.1, max(0.0, until - time.monotonic())))
 
-    def _try(self, call: Call) -> tuple[str, bytes | None]:
-        """('', the body of the answer), or (what went wrong, None) when it is worth another try."""
+    def _try(self, call: Call) -> tuple[str, requests.Response | None]:
+        """('', the answer), or (what went wrong, None) when it is worth another try."""
         import requests
 
         try:
@@ -98,13 +109,9 @@ class Transport:
             warnings.warn(f"DEPRECATED: {answer.headers['X-Hail-Deprecated']}", UserWarning, stacklevel=2)
         if answer.status_code in _again_statuses() or (answer.status_code == 403 and b"rateLimitExceeded" in answer.content):
             return f"status {answer.status_code}", None
-        if answer.status_code == 416 and call.part is not None:
-            return "", b""
-        if answer.status_code == 206:
-            return "", answer.content
-        if answer.status_code != 200:
+        if answer.status_code not in (200, 206) and not (answer.status_code == 416 and call.part is not None):
             raise _refusal(call, answer)
-        return "", answer.content if call.part is None else _cut(answer.content, *call.part)
+        return "", answer
 
     def _session(self) -> requests.Session:
         """This thread's connections."""
@@ -127,6 +134,13 @@ class Transport:
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Without it, a password of that host in ~/.netrc would take the place of the token."""
     return request
+
+
+def _content(call: Call, answer: requests.Response) -> bytes:
+    """What was asked for: of a service that knows no parts, cut out of the whole."""
+    if answer.status_code == 416:
+        return b""
+    return answer.content if answer.status_code == 206 or call.part is None else _cut(answer.content, *call.part)
 
 
 def _range(call: Call) -> dict[str, str]:

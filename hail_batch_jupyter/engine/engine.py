@@ -126,9 +126,8 @@ class Engine:
         """Record the end of the run, after which nothing may follow; gives its state and its jobs in each."""
         self._record(0, phase="end")
         self._journal.flush()
-        states = self._frontier.states
-        n_reused = sum(states[job_id] is JobState.SUCCESS for job_id in self._reused)
-        totals = totals_of(Counter(map(states.__getitem__, self._jobs)), n_reused, self._journal.spent_usd)
+        states = {job_id: self._frontier.states[job_id] for job_id in self._jobs}
+        totals = totals_of(Counter(states.values()), sum(states[job_id] is JobState.SUCCESS for job_id in self._reused), self._journal.spent_usd)
         return totals.state(self._cancels.all), totals
 
     def _record(self, job_id: int, state: JobState | None = None, **facts: Any) -> None:

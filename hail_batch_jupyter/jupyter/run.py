@@ -199,7 +199,7 @@ def attach_batch(number: int) -> RunningBatch:
     Raises ServiceError for one that the user may not see, CapabilityError for one with more jobs than are shown here.
     """
     from hail_batch_jupyter.backends.service import connect
-    from hail_batch_jupyter.backends.service_open import MOST_JOBS, open_batch
+    from hail_batch_jupyter.backends.service_open import open_batch
     from hail_batch_jupyter.config.deploy import deployment
 
-    return open_batch(connect(None), number, deployment().page_url(), MOST_JOBS)
+    return open_batch(connect(None), number, deployment().page_url())

@@ -60,10 +60,10 @@ class ServiceList:
 
         Raises ServiceError, and CapabilityError for a batch of more jobs than are shown here.
         """
-        from hail_batch_jupyter.backends.service_open import MOST_JOBS, open_batch
+        from hail_batch_jupyter.backends.service_open import open_batch
 
         place, service = self._connected()
-        return open_batch(service, number, place.page_url(), MOST_JOBS)
+        return open_batch(service, number, place.page_url())
 
     def _connected(self) -> tuple[Deployment, Service]:
         from hail_batch_jupyter.client.auth import headers_of

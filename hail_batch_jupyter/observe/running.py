@@ -146,7 +146,7 @@ class RunningBatch(Awaiting, Looking):
         return self._port.log(job_id, container, attempt, start, length)
 
     def log_size(self, job_id: int, container: str = "main", attempt: int | None = None) -> int:
-        """Bytes of a log as it is now, 0 where there is none; on a service this reads it."""
+        """Bytes of a log as it is now, 0 where there is none."""
         path = self.log_path(job_id, container, attempt)
         return path.stat().st_size if path is not None else 0 if self.directory is not None else len(self.log(job_id, container, attempt=attempt))
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 import hail_batch_jupyter.batch as hb
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service import ServiceBackend, connect
+from hail_batch_jupyter.backends.service_open import open_batch
 from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
 from hail_batch_jupyter.client.calls import Call
 from hail_batch_jupyter.client.transport import Transport
+from hail_batch_jupyter.core.spec import Edge
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, CapabilityError, ServiceError
 from hail_batch_jupyter.jupyter.display import key_of
@@ -250,6 +252,8 @@ def test_a_part_of_a_log_is_all_that_is_sent(b: hb.Batch) -> None:
 
     assert parts == sent == [b"012", b"6789", b"67", b"89", b"", b"0123456789", b""]
     del transport.send
+    sizes = [run.log_size(1), run.log_size(1, attempt=1), run.log_size(1, attempt=2), run.log_size(1, "input")]
+    assert sizes == [10, 10, 0, 0]
     assert (run.log(1, attempt=1), run.log(1, attempt=2)) == (b"0123456789", b"")
 
 
@@ -263,15 +267,14 @@ def test_money_is_told_by_project_and_by_resource(server: Server) -> None:
 
 def test_a_batch_is_opened_with_its_jobs_and_then_asked_for_news_only(b: hb.Batch, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
-    for number in range(60):
-        b.new_job(f"j{number}").command("true")
-    b.new_job("held").command(gate.shell)
+    ready = [b.new_job(f"j{number}").command("true") for number in range(60)]
+    b.new_job("held").depends_on(*ready[:2]).command(gate.shell)
     first = b.run(wait=False)
     gate.reached()
     first.wait(LONG_S, list(range(1, 61)))
 
     opened = attach_batch(first.id)
-    assert [job.name for job in opened.spec.jobs][::60] == ["j0", "held"]
+    assert [(job.name, job.parents) for job in opened.spec.jobs][::60] == [("j0", ()), ("held", (Edge(1), Edge(2)))]
     assert opened._port._known.counts()[JobState.SUCCESS] == 60
 
     b.new_job("later").command("true")
@@ -280,6 +283,20 @@ def test_a_batch_is_opened_with_its_jobs_and_then_asked_for_news_only(b: hb.Batc
     gate.let_through()
     assert opened.wait(LONG_S)["n_succeeded"] == 62
     assert [view.state for view in opened.snapshot().jobs] == [JobState.SUCCESS] * 61
+
+
+def test_a_page_of_jobs_is_as_long_as_was_asked_for(b: hb.Batch, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(75):
+        b.new_job(f"j{number}").command("true")
+    number = b.run(wait=False).id
+
+    sizes = {limit: len(server.get(f"/batches/{number}/jobs?limit={limit}")["jobs"]) for limit in (1, 60, 100_000)}
+
+    assert sizes == {1: 1, 60: 60, 100_000: 75}
+    monkeypatch.setattr("hail_batch_jupyter.client.session.MOST_A_PAGE", 60)
+    assert [job.name for job in attach_batch(number).spec.jobs][::60] == ["j0", "j60"]
+    with pytest.raises(CapabilityError, match=r"has 75 jobs, and up to 70 are shown here; look at http://here"):
+        open_batch(connect(None), number, "http://here", 70)
 
 
 def test_calls_of_a_pool_give_their_values_and_leave_nothing(server: Server) -> None:

@@ -76,7 +76,7 @@ def _whole(known: Known, group_id: int) -> dict[str, Any]:
 
 
 def job_entry(known: Known, row: JobRow, view: JobView, pricing: Pricing) -> dict[str, Any]:
-    """A job as the list of jobs has it."""
+    """A job as the list of jobs has it; `parent_ids`, its parents' numbers, is this service's own."""
     batch = known.batch
     ended = view.state.complete and view.ended_ms is not None
     ran = ended and view.started_ms is not None
@@ -94,6 +94,7 @@ def job_entry(known: Known, row: JobRow, view: JobView, pricing: Pricing) -> dic
         "msec_mcpu": 0,
         "always_run": row.facts.always_run,
         "display_state": None,
+        "parent_ids": list(row.facts.parents),
     }
 
 
