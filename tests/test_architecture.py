@@ -52,7 +52,7 @@ TYPES_FROM_ABOVE = {
 }
 """Files that may import upwards below `if TYPE_CHECKING` -> why."""
 
-PYTHON_39 = ("core", "cost", "engine", "executors", "observe", "cluster", "errors", "config")
+PYTHON_39 = ("core", "cost", "engine", "executors", "observe", "cluster", "errors", "config", "storage")
 """What the process of a job may import, with whatever Python the job has."""
 
 LONG_FILES: dict[str, str] = {"cluster/plugins/nobatch/pybatch_manager.py": "one stand-alone file, which is copied to the other machine"}

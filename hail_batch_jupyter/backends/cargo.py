@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from hail_batch_jupyter.backends.remote_inputs import all_there, readers_of
 from hail_batch_jupyter.backends.site import Site, host_of, shell_script
 from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, Transfer
 from hail_batch_jupyter.engine.contents import digest
@@ -25,6 +26,8 @@ OUT = "out"
 _TRIES = 3
 _HAVE = 'cd "$1" && shift && for name; do [ ! -e "$name" ] || echo "$name"; done'
 _MANY = 500
+_PACKAGES = {"gs": ("google.cloud.storage", "google-cloud-storage"), "https": ("azure.storage.blob", "azure-storage-blob")}
+"""Scheme of an address -> the module that reaches it, and the distribution that has this."""
 
 
 class Fetch(NamedTuple):
@@ -35,25 +38,33 @@ class Fetch(NamedTuple):
     dest: str
 
 
+class Stored(NamedTuple):
+    """The interpreter there that copies files of object stores, '' where no file is in one, and what tells whether inputs of these have changed."""
+
+    python: str
+    versions: dict[str, str]
+
+
 class Loaded(NamedTuple):
     """The spec as the cluster runs it, and what is to be fetched when its jobs have ended."""
 
     spec: BatchSpec
     fetches: tuple[Fetch, ...]
+    stores: Stored
 
 
-def load(spec: BatchSpec, site: Site, run_id: str) -> Loaded:
+def load(spec: BatchSpec, site: Site, run_id: str, python: str | None) -> Loaded:
     """Send what is missing there, and name everything as it is called there.
 
-    Raises SubmitError for an input that is on neither side, CapabilityError for addresses of object stores.
+    Raises SubmitError for an input that is on neither side or in no store, CapabilityError for addresses of stores that are not reached from there.
     """
-    _refuse_stores(spec)
+    stored = _stored(spec, site, python)
     sources = sorted({plain(path) for path in _inputs(spec)})
     dests = sorted({plain(path) for path in _outputs(spec)})
     told = site.hand("facts", {"paths": sources, "above": dests}) if sources or dests else {"paths": [], "above": []}
     places = _places(spec, site, sources, told["paths"])
     here = {dest for dest, there in zip(dests, told["above"], strict=True) if _belongs_here(dest, there)}
-    return _Renaming(f"{site.post.work}/{run_id}/{OUT}", places, here).apply(spec)
+    return _Renaming(f"{site.post.work}/{run_id}/{OUT}", places, here).apply(spec, stored)
 
 
 def plain(path: str) -> str:
@@ -63,18 +74,37 @@ def plain(path: str) -> str:
 
 def _inputs(spec: BatchSpec) -> Iterable[str]:
     transfers = [*spec.external, *(transfer for job in spec.jobs for transfer in job.inputs)]
-    return (transfer.source for transfer in transfers if not transfer.source.startswith(SCRATCH))
+    return (transfer.source for transfer in transfers if not (transfer.source.startswith(SCRATCH) or is_remote(transfer.source)))
 
 
 def _outputs(spec: BatchSpec) -> Iterable[str]:
-    return (transfer.dest for transfer in [*spec.external, *(transfer for job in spec.jobs for transfer in job.outputs)])
+    return (transfer.dest for transfer in _written_out(spec) if not is_remote(transfer.dest))
 
 
-def _refuse_stores(spec: BatchSpec) -> None:
-    for path in [*_inputs(spec), *_outputs(spec)]:
-        if is_remote(path):
-            remedy = "copy it in the job's own command, or run where the cluster's file system is, without a protocol"
-            raise CapabilityError(f"the runner on a cluster reaches no object stores, and the batch names {path.partition('?')[0]!r}; {remedy}")
+def _written_out(spec: BatchSpec) -> list[Transfer]:
+    return [*spec.external, *(transfer for job in spec.jobs for transfer in job.outputs)]
+
+
+def _stored(spec: BatchSpec, site: Site, python: str | None) -> Stored:
+    """What reaches there the object stores that the batch names."""
+    readers = readers_of(spec)
+    named = [*readers, *(transfer.dest for transfer in _written_out(spec) if is_remote(transfer.dest))]
+    if not named:
+        return Stored("", {})
+    packages = {}
+    for uri in named:
+        scheme, shown = uri.partition("://")[0], uri.partition("?")[0]
+        if scheme not in _PACKAGES:
+            raise CapabilityError(f"{shown!r} is not reached from a cluster; name a place at gs://, in Azure's blob storage, or a path")
+        packages[_PACKAGES[scheme]] = shown
+    asked = {"python": python, "packages": [name for name, _ in packages], "uris": list(readers), "project": spec.requester_pays_project}
+    told = site.hand("stores", asked)
+    if not told["python"]:
+        wanted, where = " and ".join(distribution for _, distribution in packages), host_of(site.protocol)
+        found = f"no Python on {where} has {wanted}, neither {python or 'python3'!r} nor another one on PATH"
+        remedy = "install it there, name an interpreter that has it with SlurmBackend(…, python='/path/to/python3'), or copy the file in the job's own command"
+        raise CapabilityError(f"the batch names {next(iter(packages.values()))!r}, and {found}; {remedy}")
+    return Stored(told["python"], all_there(told["versions"], readers))
 
 
 def _places(spec: BatchSpec, site: Site, sources: list[str], told: list[list[object] | None]) -> dict[str, str]:
@@ -165,19 +195,21 @@ class _Renaming:
         self._here = here
         self._fetches: list[Fetch] = []
 
-    def apply(self, spec: BatchSpec) -> Loaded:
+    def apply(self, spec: BatchSpec, stored: Stored) -> Loaded:
         external = tuple(self._written(0, number, self._read(transfer)) for number, transfer in enumerate(spec.external))
         jobs = tuple(self._job(job) for job in spec.jobs)
-        return Loaded(spec._replace(external=external, jobs=jobs), tuple(self._fetches))
+        return Loaded(spec._replace(external=external, jobs=jobs), tuple(self._fetches), stored)
 
     def _job(self, job: JobSpec) -> JobSpec:
         inputs = tuple(map(self._read, job.inputs))
         return job._replace(inputs=inputs, outputs=tuple(self._written(job.job_id, number, transfer) for number, transfer in enumerate(job.outputs)))
 
     def _read(self, transfer: Transfer) -> Transfer:
-        return transfer if transfer.source.startswith(SCRATCH) else transfer._replace(source=self._places[plain(transfer.source)])
+        return transfer if transfer.source.startswith(SCRATCH) or is_remote(transfer.source) else transfer._replace(source=self._places[plain(transfer.source)])
 
     def _written(self, job_id: int, number: int, transfer: Transfer) -> Transfer:
+        if is_remote(transfer.dest):
+            return transfer
         dest = plain(transfer.dest)
         if dest not in self._here:
             return transfer._replace(dest=dest)

@@ -80,7 +80,7 @@ def begin(site: Site, directory: Path, spec: BatchSpec, how: Orders) -> RunningB
     Raises SubmitError, which names the run where nobody knows whether it began.
     """
     try:
-        loaded = load(spec, site, directory.name)
+        loaded = load(spec, site, directory.name, how.orders["slurm"]["python"])
         _write_mirror(site, directory, spec, loaded)
     except (ClusterError, OSError) as error:
         rundir.remove(directory)
@@ -88,7 +88,7 @@ def begin(site: Site, directory: Path, spec: BatchSpec, how: Orders) -> RunningB
     except BaseException:
         rundir.remove(directory)
         raise
-    _begin_there(site, directory, loaded.spec, how)
+    _begin_there(site, directory, loaded, how)
     follow(directory, tied=how.tied)
     return open_mirror(directory, spec)
 
@@ -102,10 +102,20 @@ def _write_mirror(site: Site, directory: Path, spec: BatchSpec, loaded: Loaded) 
     note(directory, Elsewhere(know(site.protocol), there, site.post, loaded.fetches))
 
 
-def _begin_there(site: Site, directory: Path, spec: BatchSpec, how: Orders) -> None:
+def _begin_there(site: Site, directory: Path, loaded: Loaded, how: Orders) -> None:
+    spec, stored = loaded.spec, loaded.stores
+    orders = {**how.orders, "stores": (stored.python, site.post.call[-1])} if stored.python else how.orders
     uploads = [[upload.dest, base64.b64encode(upload.data).decode(), upload.mode] for upload in spec.uploads]
     noted = {**json.loads((directory / "run.json").read_text()), "made_on": procfs.host(), "fetches": read_note(directory).fetches}
-    asked = {"place": site.post.work, "spec": to_json(spec), "uploads": uploads, "description": noted, "orders": how.orders, "job": how.job}
+    asked = {
+        "place": site.post.work,
+        "spec": to_json(spec),
+        "uploads": uploads,
+        "description": noted,
+        "orders": orders,
+        "job": how.job,
+        "versions": stored.versions,
+    }
     try:
         site.hand("begin", asked)
     except SubmitError:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.engine.stores import is_remote
-from hail_batch_jupyter.errors import MissingFileError, SubmitError
+from hail_batch_jupyter.errors import SubmitError
 
-_THREADS = 16
+
+def readers_of(spec: BatchSpec) -> dict[str, str]:
+    """Input in an object store -> who reads it, in words."""
+    readers = {transfer.source: "the batch" for transfer in spec.external if is_remote(transfer.source)}
+    readers.update((transfer.source, f"job {job.display_name!r}") for job in spec.jobs for transfer in job.inputs if is_remote(transfer.source))
+    return readers
 
 
 def versions_of(spec: BatchSpec) -> dict[str, str]:
@@ -16,24 +21,19 @@ def versions_of(spec: BatchSpec) -> dict[str, str]:
 
     Raises SubmitError for one that is not there, StorageError for one that cannot be reached.
     """
-    readers = {transfer.source: "the batch" for transfer in spec.external if is_remote(transfer.source)}
-    readers.update((transfer.source, f"job {job.display_name!r}") for job in spec.jobs for transfer in job.inputs if is_remote(transfer.source))
+    readers = readers_of(spec)
     if not readers:
         return {}
-    from concurrent.futures import ThreadPoolExecutor
-
     from hail_batch_jupyter.storage.access import configured_access
-    from hail_batch_jupyter.storage.router import file_system
-    from hail_batch_jupyter.storage.uris import shown
+    from hail_batch_jupyter.storage.versions import versions
 
-    access = configured_access(spec.requester_pays_project)
+    return all_there(versions(readers, configured_access(spec.requester_pays_project)), readers)
 
-    def version(uri: str) -> str:
-        try:
-            found = sorted(file_system(uri, access).files(uri))
-        except MissingFileError as error:
-            raise SubmitError(f"{readers[uri]} reads {shown(uri)!r}, which does not exist; make the file or mend the address, nothing was started") from error
-        return hashlib.sha256(repr(found).encode()).hexdigest()
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return dict(zip(readers, pool.map(version, readers), strict=True))
+def all_there(found: dict[str, str], readers: Mapping[str, str]) -> dict[str, str]:
+    """What was found; raises SubmitError for an input that is not there."""
+    for uri in (uri for uri, version in found.items() if not version):
+        from hail_batch_jupyter.storage.uris import shown
+
+        raise SubmitError(f"{readers[uri]} reads {shown(uri)!r}, which does not exist; make the file or mend the address, nothing was started")
+    return found

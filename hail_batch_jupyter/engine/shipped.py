@@ -22,6 +22,7 @@ from typing import Any
 from hail_batch_jupyter.core.spec import Upload, from_json
 from hail_batch_jupyter.engine import fingerprint, runner
 from hail_batch_jupyter.engine.contents import digest
+from hail_batch_jupyter.engine.far_stores import stores
 from hail_batch_jupyter.engine.localize import write_uploads
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.observe import owner, rundir
@@ -151,7 +152,7 @@ def _make(directory: Path, asked: dict[str, Any]) -> None:
     scratch.mkdir(mode=0o700)
     write_uploads(str(scratch), [Upload(dest, base64.b64decode(data), mode) for dest, data, mode in asked["uploads"]])
     rundir.write_private(directory / "spec.json", json.dumps(asked["spec"], separators=(",", ":")))
-    fingerprint.save(directory, spec)
+    fingerprint.save(directory, spec, asked["versions"])
 
 
 def _start(directory: Path, asked: dict[str, Any]) -> None:
@@ -226,5 +227,5 @@ def remove(directory: Path) -> dict[str, Any]:
     return {}
 
 
-_COMMANDS: dict[str, Any] = {"facts": facts, "keep": keep, "begin": begin, "tend": tend, "remove": remove}
-_WITH_PARCEL = ("facts", "keep", "begin")
+_COMMANDS: dict[str, Any] = {"facts": facts, "stores": stores, "keep": keep, "begin": begin, "tend": tend, "remove": remove}
+_WITH_PARCEL = ("facts", "stores", "keep", "begin")

@@ -6,13 +6,17 @@ import contextlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 if TYPE_CHECKING:
     import subprocess
     from concurrent.futures import Future
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); from hail_batch_jupyter.storage.helper import main; main()"
+START = (
+    "import json, sys; path = json.loads(sys.stdin.buffer.readline()); sys.path[:] = path if isinstance(path, list) else [path, *sys.path]; "
+    "from hail_batch_jupyter.storage.{} import main; main()"
+)
+"""Reads the import path first: all of it, or one place that comes before those of the interpreter."""
 _DIED = "the process that copies files of object stores ended; it may have run out of memory, see runner.log of the run"
 
 
@@ -27,9 +31,10 @@ class Stores:
     The helper is started by the first copy. It reads one JSON line a copy, and writes one when the copy has ended: (number, '' or why it failed).
     """
 
-    def __init__(self, python: str, sys_path: Sequence[str], project: Optional[str], env: Mapping[str, str]) -> None:
-        self._argv = [python, "-I", "-c", _START]
-        self._hello = json.dumps(list(sys_path)) + "\n" + json.dumps({"project": project}) + "\n"
+    def __init__(self, python: str, sys_path: Union[str, Sequence[str]], project: Optional[str], env: Mapping[str, str]) -> None:
+        """`sys_path` is the import path of the helper, or the zipapp of this package for an interpreter that has what else it needs."""
+        self._argv = [python, *(["-I"] if not isinstance(sys_path, str) else []), "-c", START.format("helper")]
+        self._hello = json.dumps(sys_path if isinstance(sys_path, str) else list(sys_path)) + "\n" + json.dumps({"project": project}) + "\n"
         self._env = env
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from hail_batch_jupyter.config import configured, configured_list
 
@@ -30,7 +30,7 @@ class Access(NamedTuple):
         return self.project if self.buckets is None or bucket in self.buckets else None
 
     @classmethod
-    def of(cls, requester_pays: str | tuple[str, Iterable[str]] | None, key_file: str | None = None) -> Self:
+    def of(cls, requester_pays: str | tuple[str, Iterable[str]] | None, key_file: str | None = None) -> Access:
         """The access for a project that pays, or for (project, the buckets that it pays for)."""
         if requester_pays is None or isinstance(requester_pays, str):
             return cls(requester_pays, None, key_file)
