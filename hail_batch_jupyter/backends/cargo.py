@@ -20,11 +20,13 @@ from hail_batch_jupyter.engine.contents import digest
 from hail_batch_jupyter.engine.shipped import deepest, facts_of
 from hail_batch_jupyter.engine.stores import is_remote
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
+from hail_batch_jupyter.observe.uploads import FILES, USED
 
 OUT = "out"
 """In the run directory there: what is to be brought here."""
 _TRIES = 3
-_HAVE = 'cd "$1" && shift && for name; do [ ! -e "$name" ] || echo "$name"; done'
+_HAVE = f'cd "$1" && shift && mkdir -p ../{USED} && for name; do touch "../{USED}/$name"; [ ! -e "$name" ] || echo "$name"; done'
+"""Says that these are used before it looks whether they are there: see `observe.uploads`."""
 _MANY = 500
 _PACKAGES = {"gs": ("google.cloud.storage", "google-cloud-storage"), "https": ("azure.storage.blob", "azure-storage-blob")}
 """Scheme of an address -> the module that reaches it, and the distribution that has this."""
@@ -137,7 +139,7 @@ def send(paths: list[str], site: Site) -> dict[str, str]:
         digests = {path: digest(path) for path in paths}
     except OSError as error:
         raise SubmitError(f"{error.filename!r} cannot be read ({error.strerror}); nothing was started") from error
-    files = f"{site.own}/files"
+    files = f"{site.own}/{FILES}"
     missing = {found: path for path, found in digests.items()}
     for name in _there(site, files, sorted(missing)):
         missing.pop(name, None)

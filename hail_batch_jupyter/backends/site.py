@@ -13,9 +13,8 @@ from hail_batch_jupyter.backends.ship import shipment
 from hail_batch_jupyter.cluster.generic_protocol import GenericProtocol
 from hail_batch_jupyter.engine.shipped import MARK
 from hail_batch_jupyter.errors import ClusterError, SubmitError
+from hail_batch_jupyter.observe.uploads import OWN
 
-OWN = ".hbj"
-"""Folder below the work directory for what runs share: the zipapp, uploaded files, orders on their way."""
 _FOUND = "hail-batch-jupyter-found:"
 _TRIES = 3
 _CALL = 'exec "$@"'

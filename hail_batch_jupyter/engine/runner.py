@@ -180,12 +180,15 @@ def main() -> None:
 
 def _clean(directory: Path) -> None:
     """Remove runs that are overdue, when everything of this one is done and written down: it takes nothing from jobs, and nobody waits for it."""
-    from hail_batch_jupyter.observe import retention
+    from hail_batch_jupyter.observe import retention, uploads
 
     with contextlib.suppress(OSError):
         os.nice(19)
     try:
-        retention.clean(retention.configured_limits(), spared=[directory.name])
+        limits = retention.configured_limits()
+        retention.clean(limits, spared=[directory.name])
+        if (rundir.runs_folder() / uploads.OWN / uploads.FILES).is_dir():
+            uploads.clean(rundir.runs_folder(), limits)
     except (BatchException, OSError) as error:
         sys.stderr.write(f"old runs were not removed: {error}\n")
 

@@ -25,7 +25,7 @@ from hail_batch_jupyter.engine.contents import digest
 from hail_batch_jupyter.engine.far_stores import stores
 from hail_batch_jupyter.engine.localize import write_uploads
 from hail_batch_jupyter.errors import BatchException
-from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe import owner, rundir, uploads
 from hail_batch_jupyter.observe.attach import open_run, read_spec
 from hail_batch_jupyter.observe.slurm_jobs import Client
 
@@ -95,6 +95,7 @@ def deepest(path: str) -> list[Any]:
 def keep(asked: dict[str, Any]) -> dict[str, Any]:
     """Take what was uploaded into `folder` under its digest; what does not have the content that it should is left out."""
     folder, parts, broken = Path(asked["folder"]), Path(asked["parts"]), []
+    uploads.say_used(folder.parent, asked["digests"].values())
     for name, wanted in asked["digests"].items():
         part = parts / name
         if (folder / wanted).exists():
@@ -113,8 +114,8 @@ def begin(asked: dict[str, Any]) -> dict[str, Any]:
     place, run_id = Path(asked["place"]), asked["description"]["run_id"]
     os.environ[rundir.RUNS_VARIABLE] = str(place)
     directory = place / run_id
-    _sweep(place / ".hbj")
-    with _alone(place / ".hbj" / f"{run_id}.lock"):
+    _sweep(place / uploads.OWN)
+    with _alone(place / uploads.OWN / f"{run_id}.lock"):
         if not ((directory / "owner").exists() or (directory / _JOB).exists()):
             shutil.rmtree(directory, ignore_errors=True)
             _make(directory, asked)
@@ -131,7 +132,7 @@ def _sweep(folder: Path) -> None:
     oldest = time.time() - _DAY_S
     for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another one does the same
-            if path.name != "files" and path.suffix != ".pyz" and path.stat().st_mtime < oldest:
+            if path.name not in (uploads.FILES, uploads.USED) and path.suffix != ".pyz" and path.stat().st_mtime < oldest:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -116,14 +116,15 @@ def size_of(run: RunInfo) -> int:
     except (OSError, ValueError):
         pass
     folders = {run.directory, Path(run.scratch)}
-    size = sum(_tree_bytes(str(folder)) for folder in folders if folder == run.directory or run.directory not in folder.parents)
+    size = sum(tree_bytes(str(folder)) for folder in folders if folder == run.directory or run.directory not in folder.parents)
     if run.state == "ended":
         with contextlib.suppress(OSError):  # removed meanwhile, or a full disk
             rundir.write_private(note, str(size))
     return size
 
 
-def _tree_bytes(path: str) -> int:
+def tree_bytes(path: str) -> int:
+    """Bytes on the disk of all that is below a folder; a file with several names counts in parts."""
     total, waiting = 0, [path]
     while waiting:
         try:

@@ -95,7 +95,29 @@ def test_files_of_this_machine_are_sent_once_and_outputs_come_back(backend: Slur
     assert dest.read_text() == "input\ninside\n"
     kept = tmp_path / "work" / ".hbj"
     assert len(list((kept / "files").iterdir())) == 2
-    assert sorted(path.suffix for path in kept.iterdir()) == ["", ".pyz"]
+    assert sorted(path.suffix for path in kept.iterdir()) == ["", "", ".pyz"]
+
+
+def test_a_file_that_was_sent_long_ago_goes_when_a_run_ends_and_not_what_others_read(backend: SlurmBackend, laptop: Path, tmp_path: Path) -> None:
+    for name in ("live", "old"):
+        (laptop / name).write_text(name)
+    gate, reading = Gate(tmp_path / "gate"), read(laptop / "live", "in")
+    going = submit(bash(1, f"{gate.shell}; cat ../inputs/x/in", **reading), backend=backend)
+    gate.reached()
+    run(bash(1, ":", **read(laptop / "old", "in")), backend=backend)
+    files = tmp_path / "work" / ".hbj" / "files"
+    first = {path.name: path.read_text() for path in files.iterdir()}
+    for name in first:
+        os.utime(files.parent / "used" / name, (0, 0))
+    for ended in (tmp_path / "work").glob("*/ended"):
+        os.utime(ended, (0, 0))
+
+    run(bash(1, ":"), backend=backend)
+
+    wait_until(lambda: [path.read_text() for path in files.iterdir()] == ["live"])
+    gate.let_through()
+    assert going.wait(LONG_S)["state"] == "success"
+    assert main_log(going).endswith("live")
 
 
 def test_an_upload_that_is_cut_starts_nothing_and_is_not_used(backend: SlurmBackend, laptop: Path, sshd: SshServer, tmp_path: Path) -> None:
@@ -120,7 +142,7 @@ def test_an_upload_that_is_cut_starts_nothing_and_is_not_used(backend: SlurmBack
         os.utime(path, (0, 0))
 
     assert main_log(run(job, backend=backend)) == "80000000\n"
-    assert sorted(path.suffix for path in kept.iterdir()) == ["", ".pyz"]
+    assert sorted(path.suffix for path in kept.iterdir()) == ["", "", ".pyz"]
 
 
 def test_files_that_both_sides_see_are_linked_and_written_there(backend: SlurmBackend, tmp_path: Path) -> None:
