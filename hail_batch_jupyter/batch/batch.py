@@ -350,6 +350,7 @@ class Batch(BatchCosts):
         """See `PythonResult.result`."""
         from hail_batch_jupyter.batch.runs import fetch_result
 
+        __tracebackhide__ = True
         return fetch_result(self, ref, timeout_s)
 
     # names of hailtop that existing code touches

@@ -161,6 +161,7 @@ class PythonResult(Resource, str):
         Raises the exception of the function itself, its remote traceback as the cause; JobFailedError if the job failed otherwise,
         TimeoutError, or BatchException when there is no run or the file is gone.
         """
+        __tracebackhide__ = True  # what the function raised is shown without our frames
         return self.from_batch.fetch_result(self.file_ref, timeout_s)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -76,6 +76,7 @@ def fetch_path(batch: Batch, ref: FileRef, timeout_s: float | None) -> Path:
 
 def fetch_result(batch: Batch, ref: FileRef, timeout_s: float | None) -> Any:
     """The value, after its job has ended; see `PythonResult.result`."""
+    __tracebackhide__ = True
     run, job = _job_that_ran(batch, ref)
     relative = _relative(batch, ref, job)
     try:
@@ -95,11 +96,12 @@ def _succeeded(running: RunningBatch, job: JobSpec, timeout_s: float | None) -> 
 
 def _raise_own(running: RunningBatch, relative: str, failure: JobFailedError) -> None:
     """Raise what the function raised, if it left that."""
+    __tracebackhide__ = True
     try:
         value = load_value(running.file(relative))
     except (RunLostError, OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
         return
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], BaseException) and isinstance(value[1], list):
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Exception) and isinstance(value[1], list):
         error, lines = value
         raise of_own_class(error) from RemoteTraceback("\n" + "".join(lines).rstrip() + f"\n\n{str(failure).splitlines()[0]}")
 

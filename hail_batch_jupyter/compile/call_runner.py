@@ -83,7 +83,7 @@ def _run(call: dict[str, Any], scratch: str) -> int:
     try:
         values = _values(call, scratch)
         for index, path in enumerate(paths):
-            _write(path, pickled(values[index]))
+            _write(path, _result(values[index], os.path.basename(path)))
         for index, form, path in call["forms"]:
             _write(os.path.join(scratch, path), (_FORMS[form](values[index]) + "\n").encode())
     except BaseException as error:  # noqa: BLE001 - whatever ends the function ends this job, and its maker wants to see it
@@ -102,6 +102,14 @@ def _values(call: dict[str, Any], scratch: str) -> list[Any]:
     if missing:
         raise KeyError(f"{call['title']} gave no value for {', '.join(missing)}")
     return [value[name] for name in call["names"]]
+
+
+def _result(value: Any, name: str) -> bytes:
+    try:
+        return pickled(value)
+    except Exception as error:  # noqa: BLE001 - as in `pickled`
+        first = (str(error) or type(error).__name__).split("\n")[0]
+        raise TypeError(f"result {name!r} is a {type(value).__name__}, which cannot be pickled ({first}); give plain data back") from None
 
 
 def awaited(value: Any) -> Any:
@@ -126,7 +134,7 @@ def _failed(error: BaseException, paths: list[str]) -> int:
 def traceback_lines(error: BaseException, runners: tuple[str, ...] = (__file__,)) -> list[str]:
     """The traceback from the function on; what runs it, which is in the files `runners`, tells nobody anything."""
     frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename in runners and frame.tb_next is not None:
+    while frame is not None and frame.tb_frame.f_code.co_filename in runners:
         frame = frame.tb_next
     return traceback.format_exception(type(error), error, frame)
 

@@ -59,7 +59,7 @@ def reset_words(desk: Desk, name: str) -> str:
     old = desk.batches.get(name)
     if old is None or not old.jobs:
         return ""
-    gone = desk.variables_of(old)
+    gone = [name for name in desk.variables_of(old) if not name.startswith("_")]  # IPython keeps what cells gave under such names
     shown = ", ".join(gone[:8]) + (" …" if len(gone) > 8 else "")
     jobs = f"{plural(len(old.jobs), 'job')} and {plural(len(gone), 'variable')} ({shown}) are gone" if gone else f"{plural(len(old.jobs), 'job')} gone"
     return (

@@ -19,6 +19,8 @@ from hail_batch_jupyter.jupyter.names import names_of
 
 NOTEBOOK_ONLY = frozenset({"display", "get_ipython", "In", "Out"})
 _BUILTINS = frozenset(dir(builtins)) - NOTEBOOK_ONLY
+_BUILTIN_CUTOFF = 0.8
+"""A name of Python itself is meant only where a letter or two differ: 'pirnt', 'lenght'."""
 
 
 def read_cell(name: str, source: str) -> PythonCell:
@@ -154,6 +156,8 @@ def _values(cell: PythonCell, around: Surroundings) -> dict[str, Any]:
     for name, line in cell.names.read.items():
         if around.holds(name):
             values[name] = around.namespace[name]
+        elif name == "input":
+            raise TemplateError(f"{where(cell, line)}: nobody can answer 'input' in a job; ask in an earlier cell, answer = input(…), and read 'answer' here")
         elif name not in _BUILTINS and name not in cell.names.assigned:
             raise _undefined(cell, name, line, around)
     for name, value in values.items():
@@ -170,8 +174,8 @@ def _undefined(cell: PythonCell, name: str, line: int, around: Surroundings) -> 
     def own(other: str) -> bool:  # the very job that the cell makes
         return other == cell.name and around.is_job(around.namespace.get(other))
 
-    known = [other for other in (*around.namespace, *cell.names.assigned, *_BUILTINS) if not other.startswith("_") and not own(other)]
-    close = difflib.get_close_matches(name, known, 3)
+    known = [other for other in (*around.namespace, *cell.names.assigned) if not other.startswith("_") and not own(other)]
+    close = difflib.get_close_matches(name, known, 3) or difflib.get_close_matches(name, _BUILTINS, 1, _BUILTIN_CUTOFF)
     hint = f"did you mean {', '.join(close)}?" if close else "define it in an earlier cell, or import it in this one"
     return TemplateError(f"{where(cell, line)}: {name!r} is neither defined in the notebook nor in this cell; {hint}")
 
@@ -256,7 +260,8 @@ _batch_lines.cache[{filename!r}] = ({size}, None, {text!r}.splitlines(True), {fi
 def _function(
     cell: PythonCell, parameters: Sequence[str], restore: list[ast.stmt], body: list[ast.stmt], outputs: Sequence[str]
 ) -> Callable[..., dict[str, Any]]:
-    text = "\n" + cell.source
+    magic = f"%%batch_python {cell.name} -o {' '.join(outputs)}"
+    text = f"{magic}\n{cell.source}"
     future = [node for node in body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
     signature = f"*, {', '.join(parameters)}" if parameters else ""
     results = ", ".join(f"{output!r}: {output}" for output in outputs)
@@ -267,8 +272,8 @@ def _function(
     ending = definition.body[0]
     for node in ast.walk(ending):
         if isinstance(node, (ast.stmt, ast.expr)):
-            node.lineno = node.end_lineno = text.rstrip("\n").count("\n") + 1
-            node.col_offset = node.end_col_offset = 0
+            node.lineno = node.end_lineno = 1
+            node.col_offset, node.end_col_offset = 0, len(magic.encode())
     definition.body = [*prologue, *restore, *[node for node in body if node not in future], ending]
     module = ast.fix_missing_locations(ast.Module([*future, definition], []))
     namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}

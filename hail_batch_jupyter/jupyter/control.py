@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter import run
 from hail_batch_jupyter.jupyter.desk import Desk, place_of
-from hail_batch_jupyter.jupyter.namespace import indexed, part_of, unknown_job
+from hail_batch_jupyter.jupyter.namespace import cell_names, indexed, part_of, unknown_job
 from hail_batch_jupyter.jupyter.since import older_line
 from hail_batch_jupyter.jupyter.words import STATE_WORDS
 
@@ -21,6 +21,7 @@ _RUN_ID = re.compile(r"\d{8}-\d{6}-")
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.core.spec import BatchSpec
     from hail_batch_jupyter.observe.rundir import RunInfo
     from hail_batch_jupyter.observe.running import RunningBatch
@@ -29,23 +30,25 @@ if TYPE_CHECKING:
 def wait_for(desk: Desk, jobs: Sequence[object]) -> None:
     """What `%batch_wait` does."""
     running = desk.last_run()
-    run.wait(running, [job_id for job in jobs for job_id in job_ids_of(running, job)] or None)
+    run.wait(running, [job_id for job in jobs for job_id in job_ids_of(running, job, desk.current())] or None)
 
 
 def show_log(desk: Desk, job: object, tail: int | None, follow: bool) -> None:
     """What `%batch_log` does."""
     from hail_batch_jupyter.jupyter.logs import print_log
 
+    if tail is not None and tail < 1:
+        raise UsageError(f"--tail {tail}: it is a number of lines, 1 or more; write --tail 20")
     running = desk.last_run()
-    print_log(running, _one_of(running, job), tail, follow)
+    print_log(running, _one_of(running, job, desk.current()), tail, follow)
 
 
-def _one_of(running: RunningBatch, asked: object) -> int:
+def _one_of(running: RunningBatch, asked: object, batch: Batch | None) -> int:
     """The job whose log is meant; of a stage the first that failed.
 
     Raises UsageError naming a job for a stage in which none has failed.
     """
-    found = job_ids_of(running, asked)
+    found = job_ids_of(running, asked, batch)
     if len(found) == 1:
         return found[0]
     views = {view.job_id: view for view in running.snapshot().jobs}
@@ -77,13 +80,14 @@ def _run_and_jobs(desk: Desk, names: Sequence[object]) -> tuple[RunningBatch, li
 
     run_id = next((str(name) for name in names[:1] if _RUN_ID.match(str(name))), None)
     running, jobs = (desk.last_run(), names) if run_id is None else (attach(run_id), names[1:])
-    return running, [job_id for job in jobs for job_id in job_ids_of(running, job)] if jobs else None
+    batch = desk.current() if run_id is None else None
+    return running, [job_id for job in jobs for job_id in job_ids_of(running, job, batch)] if jobs else None
 
 
-def job_ids_of(running: RunningBatch, asked: object) -> list[int]:
+def job_ids_of(running: RunningBatch, asked: object, batch: Batch | None = None) -> list[int]:
     """The number of a job of the run by its name, its number or the variable that holds it; the numbers of all jobs of a stage.
 
-    Raises UsageError naming close ones.
+    Raises UsageError naming close ones, and for a job of `batch` that the run does not have.
     """
     name = getattr(asked, "name", None) or str(asked)
     found = [job.job_id for job in running.spec.jobs if job.name == name]
@@ -94,6 +98,8 @@ def job_ids_of(running: RunningBatch, asked: object) -> list[int]:
     stage, index = indexed(name)
     inside = sorted([(job.name or "", job.job_id) for job in running.spec.jobs if job.attributes.get("stage") == stage])
     numbers = [job_id for _, job_id in inside]
+    if not numbers and batch is not None and stage in cell_names(batch):
+        raise UsageError(f"{stage!r} is not part of run {running.id}: its cell is newer than the run, or it was left out; %batch_run runs it")
     if not numbers:
         stages = [job.attributes.get("stage") for job in running.spec.jobs]
         names = [own or job.name or "" for own, job in zip(stages, running.spec.jobs, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import difflib
 import itertools
 import keyword
 import math
@@ -87,8 +88,9 @@ def _value(node: ast.expr, asked: str, namespace: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Name):
         if node.id in namespace:
             return namespace[node.id]
-        fill(f"{{{node.id}}}", namespace)
-        raise UsageError(f"{asked}: the notebook has no variable {node.id!r}; define it in an earlier cell")
+        close = difflib.get_close_matches(node.id, [name for name in namespace if not name.startswith("_")], 3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "make it in an earlier cell"
+        raise UsageError(f"{asked}: the notebook has no variable {node.id!r}; {hint}")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
         return _read(asked, lambda: range(*[_value(part, asked, namespace) for part in node.args]))
     if isinstance(node, ast.Attribute):

@@ -20,6 +20,7 @@ def load_ipython_extension(shell: Any) -> None:
     from hail_batch_jupyter.jupyter.magics import BatchMagics
     from hail_batch_jupyter.jupyter.news import news
     from hail_batch_jupyter.jupyter.offers import Offers
+    from hail_batch_jupyter.jupyter.plainwords import show_user_frames
 
     magics = BatchMagics(shell)
     shell.register_magics(magics)
@@ -27,6 +28,7 @@ def load_ipython_extension(shell: Any) -> None:
     matcher = ipython_matcher(completer)
     shell.Completer.custom_matchers.append(matcher)
     _show_batches(shell, magics.desk)
+    show_user_frames()
     setattr(shell, _LOADED, (magics, matcher))
     line = news(place_of(shell))
     if line:
@@ -35,9 +37,12 @@ def load_ipython_extension(shell: Any) -> None:
 
 def unload_ipython_extension(shell: Any) -> None:
     """Take the magics, the completion and the display of batches away; batches and runs stay."""
+    from hail_batch_jupyter.jupyter.plainwords import show_all_frames
+
     loaded = getattr(shell, _LOADED, None)
     if loaded is None:
         return
+    show_all_frames()
     magics, matcher = loaded
     for kind, names in magics.magics.items():
         for name in names:

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics
 
-from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter import options
 from hail_batch_jupyter.jupyter.declare import argument, cell_magic, line_magic, magics_class
 from hail_batch_jupyter.jupyter.desk import Desk, Shell
 from hail_batch_jupyter.jupyter.jobsettings import batch_defaults, job_settings
+from hail_batch_jupyter.jupyter.plainwords import plain_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.cost.estimate import Estimate
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Our own errors are shown as their sentence, without frames of this package that say nothing to the user."""
-    try:
-        yield
-    except BatchException as error:
-        sentence = f"{type(error).__name__}: {error}"
-        error._render_traceback_ = lambda: [sentence]  # type: ignore[attr-defined]  # IPython's hook
-        raise
 
 
 @magics_class
@@ -58,7 +45,7 @@ class BatchMagics(Magics):
         Without a name it shows the stages of the batch, how they follow from one another, and how their jobs stand in the last run.
         """
         parsed = self._read(BatchMagics.batch, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.batches import select_batch
 
             return select_batch(self.desk, parsed)
@@ -75,7 +62,7 @@ class BatchMagics(Magics):
         Running the cell again replaces the job. An option's value may be a variable: --cpu {cores}.
         """
         parsed = self._read(BatchMagics.batch_job, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.define import bash_cell
 
             bash_cell(self.desk, parsed, cell)
@@ -92,7 +79,7 @@ class BatchMagics(Magics):
         Running the cell again replaces the job. An option's value may be a variable: --cpu {cores}.
         """
         parsed = self._read(BatchMagics.batch_python, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.define import python_cell
 
             python_cell(self.desk, parsed, cell)
@@ -111,7 +98,7 @@ class BatchMagics(Magics):
         What succeeded before and has not changed is taken over.
         """
         parsed = self._read(BatchMagics.batch_run, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.define import run_command
 
             run_command(self.desk, parsed)
@@ -121,7 +108,7 @@ class BatchMagics(Magics):
     def batch_wait(self, line: str) -> None:
         """Wait for the run, or for some of its jobs; raises if one of them failed. An interrupt stops the waiting, not the run."""
         parsed = self._read(BatchMagics.batch_wait, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.control import wait_for
 
             wait_for(self.desk, parsed.jobs)
@@ -131,7 +118,7 @@ class BatchMagics(Magics):
     @argument("dest", metavar="DEST", help="where to write it; for a stage a folder, or a name with {i}, the number of the job, or {item} in it")
     def batch_output(self, line: str) -> None:
         """Write a job's file to DEST at every run from now on."""
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.outputs import add_output, output_words
 
             print(add_output(self.desk, *output_words(BatchMagics.batch_output, line, self.shell.user_ns)))
@@ -144,7 +131,7 @@ class BatchMagics(Magics):
         Cells of bash become commands, cells of Python functions, --each loops, with the values that they have now; files keep their places.
         """
         parsed = self._read(BatchMagics.batch_save, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.script.save import save_batch
 
             print(save_batch(self.desk.batch(), parsed.file, self.shell.user_ns))
@@ -155,7 +142,7 @@ class BatchMagics(Magics):
     def batch_jobs(self, line: str) -> pd.DataFrame:
         """The jobs of the last run as a pandas DataFrame; before the first run those of the batch."""
         parsed = self._read(BatchMagics.batch_jobs, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.control import jobs_table
 
             return jobs_table(self.desk, parsed.filter, attempts=parsed.attempts)
@@ -167,7 +154,7 @@ class BatchMagics(Magics):
     def batch_cost(self, line: str) -> pd.DataFrame | Estimate:
         """What the last run has cost, and what its rest will probably cost, as a pandas DataFrame; before the first run an estimate."""
         parsed = self._read(BatchMagics.batch_cost, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.costtable import cost_of
 
             return cost_of(self.desk, jobs=parsed.jobs, before=parsed.estimate, card=parsed.card)
@@ -179,7 +166,7 @@ class BatchMagics(Magics):
     def batch_log(self, line: str) -> None:
         """Print what a job of the last run wrote."""
         parsed = self._read(BatchMagics.batch_log, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.control import show_log
 
             show_log(self.desk, parsed.job, parsed.tail, parsed.follow)
@@ -189,7 +176,7 @@ class BatchMagics(Magics):
     def batch_cancel(self, line: str) -> None:
         """End the last run, or only some jobs: those that run are stopped, the others do not start. Returns at once."""
         parsed = self._read(BatchMagics.batch_cancel, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.control import cancel
 
             print(cancel(self.desk, parsed.names))
@@ -199,7 +186,7 @@ class BatchMagics(Magics):
     def batch_retry(self, line: str) -> None:
         """Run again what failed or was cancelled in the last run, or only these jobs, as it was then, and what follows from it; returns at once."""
         parsed = self._read(BatchMagics.batch_retry, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.control import retry
 
             retry(self.desk, parsed.names)
@@ -209,7 +196,7 @@ class BatchMagics(Magics):
     def batch_attach(self, line: str) -> None:
         """Come back to a run, live or ended, of this or another notebook."""
         parsed = self._read(BatchMagics.batch_attach, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.run import attach_run
 
             attach_run(self.desk, str(parsed.run))
@@ -221,7 +208,7 @@ class BatchMagics(Magics):
     def batch_runs(self, line: str) -> pd.DataFrame:
         """The runs of this notebook, newest first, as a pandas DataFrame."""
         parsed = self._read(BatchMagics.batch_runs, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.control import clean_runs, runs_table
 
             if parsed.clean or parsed.older is not None:
@@ -236,7 +223,7 @@ class BatchMagics(Magics):
     def batch_service(self, line: str) -> None:
         """Find your batch service on this machine, or start it; batches of this notebook run there from now on, and go on without the notebook."""
         parsed = self._read(BatchMagics.batch_service, line)
-        with one_line_errors():
+        with plain_words():
             from hail_batch_jupyter.jupyter.ownservice import service_command
 
             print(service_command(self.desk, parsed))

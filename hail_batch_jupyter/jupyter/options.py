@@ -17,6 +17,7 @@ Parsed = Any  # an argparse.Namespace
 _WHOLE = re.compile(r"(?<![^\s=])\{[^{}]*\}(?=\s|$)")
 _FIRST = re.compile(r"\s*([^\s\[]+(?:\[(?:'[^']*'|\"[^\"]*\"|\d+)\][^\s\[]*)*)")
 _EACH = re.compile(r"(?<!\S)--each(?:\s+|=)(?=[^\W\d]\w*=)")
+_NEGATIVE = re.compile(r"-\.?\d")
 _DOLLAR = re.compile(r"\$([^\W\d]\w*)")
 
 
@@ -37,7 +38,7 @@ def read_words(magic: Magic, words: Sequence[str]) -> Parsed:
     """The options of words as they stand; raises UsageError as `read_line` does."""
     _check_options(magic.parser, words)
     try:
-        return magic.parser.parse_args(words)
+        return magic.parser.parse_args(_joined(magic.parser, words))
     except UsageError as error:
         raise _readable(error, words, magic) from None
 
@@ -93,6 +94,18 @@ def _check_options(parser: argparse.ArgumentParser, words: Iterable[str]) -> Non
             close = difflib.get_close_matches(option, known, 3)
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}" if known else "it has no options"
             raise UsageError(f"{parser.prog} has no option {option}; {hint}")
+
+
+def _joined(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
+    """The words with '--memory', '-3Gi' as '--memory=-3Gi': what reads the value says what is wrong with it, and argparse takes it for an option."""
+    single = {option for action in parser._actions for option in action.option_strings if action.nargs is None}  # noqa: SLF001 - as above
+    joined: list[str] = []
+    for word in words:
+        if _NEGATIVE.match(word) and joined and joined[-1] in single and joined[-1].startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _readable(error: UsageError, words: Sequence[str], magic: Magic) -> UsageError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,15 @@ from hail_batch_jupyter.jupyter.words import plural, progress_text
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
-    from hail_batch_jupyter.core.spec import BatchSpec
+    from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
     from hail_batch_jupyter.jupyter.desk import Desk
     from hail_batch_jupyter.observe.running import RunningBatch
 
 _SLICE_S = 0.5
+_SHOWN_STAGES = 100
+_SHOWN_PARENTS = 6
+_SHOWN_CHARACTERS = 20_000
+"""A dry run shows so much of ten thousand jobs that a notebook stays small: the first 100 stages, 6 names, 20 000 characters of a script."""
 
 
 @dataclass(frozen=True)
@@ -88,21 +92,34 @@ def keep(desk: Desk, batch: Batch | None, running: RunningBatch) -> None:
 
 
 def dry_run_text(spec: BatchSpec, taken: Collection[int]) -> str:
-    """What `--dry-run` shows: each job, what it waits for and its command; values of the environment are left out.
+    """What `--dry-run` shows: each job, and of a stage the first, what it waits for and its command; values of the environment are left out.
 
     taken   numbers of the jobs whose results would come from an earlier run
     """
-    name_of = {job.job_id: job.display_name for job in spec.jobs}
+    names = {job.job_id: job.display_name for job in spec.jobs}
     parts = [f"{plural(len(spec.jobs) - len(taken), 'job')} would run" + (f", {len(taken)} would be taken over from an earlier run" if taken else "")]
+    stages: dict[str, list[JobSpec]] = {}
     for job in spec.jobs:
-        after = ", ".join(name_of.get(edge.job_id, str(edge.job_id)) for edge in job.parents)
-        notes = "; ".join([note for note in (f"after {after}" if after else "", "taken over" if job.job_id in taken else "") if note])
-        parts.append(f"\n# {job.job_id}: {job.display_name}" + (f" ({notes})" if notes else ""))
-        parts += [f"# {name}=…" for name in job.env]
-        parts += [f"# reads {transfer.source}" for transfer in job.inputs]
-        parts.append((job.command[-1] if job.kind == "bash" else job.user_code or job.display_name).strip())
-        parts += [f"# writes {transfer.dest}" for transfer in job.outputs]
-    return "\n".join(parts)
+        stages.setdefault(job.attributes.get("stage") or f"\0{job.job_id}", []).append(job)
+    for jobs in list(stages.values())[:_SHOWN_STAGES]:
+        parts += _job_lines(jobs[0], names, jobs[0].job_id in taken)
+        if len(jobs) > 1:
+            others = sum(job.job_id in taken for job in jobs[1:])
+            parts.append(f"\n# … and {len(jobs) - 1} more like it, to {jobs[-1].display_name}" + (f" ({others} taken over)" if others else ""))
+    left = sum(len(jobs) for jobs in list(stages.values())[_SHOWN_STAGES:])
+    return "\n".join([*parts, f"\n# … and {plural(left, 'more job')}"] if left else parts)
+
+
+def _job_lines(job: JobSpec, names: Mapping[int, str], taken: bool) -> Iterator[str]:
+    parents = [names.get(edge.job_id, str(edge.job_id)) for edge in job.parents]
+    after = ", ".join(parents[:_SHOWN_PARENTS]) + (f" and {len(parents) - _SHOWN_PARENTS} more" if len(parents) > _SHOWN_PARENTS else "")
+    notes = "; ".join([note for note in (f"after {after}" if after else "", "taken over" if taken else "") if note])
+    yield f"\n# {job.job_id}: {job.display_name}" + (f" ({notes})" if notes else "")
+    yield from (f"# {name}=…" for name in job.env)
+    yield from (f"# reads {transfer.source}" for transfer in job.inputs)
+    script = (job.command[-1] if job.kind == "bash" else job.user_code or job.display_name).strip()
+    yield script if len(script) <= _SHOWN_CHARACTERS else f"{script[:_SHOWN_CHARACTERS]}…\n# … and {len(script) - _SHOWN_CHARACTERS} more characters"
+    yield from (f"# writes {transfer.dest}" for transfer in job.outputs)
 
 
 def wait(running: RunningBatch, job_ids: Sequence[int] | None = None) -> None:

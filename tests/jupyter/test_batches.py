@@ -47,6 +47,7 @@ def test_reset_says_what_goes_and_what_stays(cells: Any, capsys: pytest.CaptureF
     cells.run("%batch b --reset")
     cells.run("%%batch_job one\ntrue > {one.x}")
     cells.run("%%batch_job two\ncat {one.x}")
+    cells.run("_12 = one")
     capsys.readouterr()
 
     cells.run("c = %batch b --reset")

@@ -124,12 +124,30 @@ def test_a_missing_file_is_an_error_at_the_cell(tmp_path: Path) -> None:
 
 def test_a_name_that_is_nowhere_defined_is_an_error_with_close_ones() -> None:
     assert message("\nx = evalute(1)", "x", evaluate=1) == (
-        "line 3, 'x = evalute(1)': 'evalute' is neither defined in the notebook nor in this cell; did you mean evaluate, eval?"
+        "line 3, 'x = evalute(1)': 'evalute' is neither defined in the notebook nor in this cell; did you mean evaluate?"
     )
 
 
 def test_the_job_that_the_cell_makes_is_not_offered_for_a_name_that_is_missing() -> None:
-    assert message("\nx = evaluat(1)", "x", evaluate=Handle()).endswith("; did you mean eval?")
+    assert message("\nx = evaluat(1)", "x", evaluate=Handle()).endswith("; define it in an earlier cell, or import it in this one")
+
+
+def test_a_name_of_python_is_offered_only_where_it_is_very_close() -> None:
+    assert message("x = pirnt(1)").endswith("; did you mean print?")
+    assert "did you mean" not in message("x = yes_later")
+
+
+def test_a_job_has_nobody_to_ask() -> None:
+    assert message("x = input('name?')").endswith("ask in an earlier cell, answer = input(…), and read 'answer' here")
+    assert results("x = input('four')", "x", input=len) == {"x": 4}
+
+
+def test_a_result_that_was_not_assigned_is_shown_at_the_option_that_asks_for_it() -> None:
+    call = call_of("if False:\n    b = 1", "b")
+    with pytest.raises(UnboundLocalError) as caught:
+        call.function(**call.arguments)
+
+    assert "".join(traceback.format_exception(caught.value)).splitlines()[-2].strip() == "%%batch_python evaluate -o b"
 
 
 def test_a_result_that_is_not_assigned_is_an_error_with_close_ones() -> None:

@@ -112,7 +112,18 @@ def test_settings_that_make_no_sense_say_what_does(line: str, message: str) -> N
 
 @pytest.mark.parametrize(
     "line",
-    ["--memory 3Gb", "--cpu many", "--storage 3Gb", "--timeout soon", "--retry 0", "--retry 2 --retry-on rain", "--retry-delay soon", "--group g --at-most 0"],
+    [
+        "--memory 3Gb",
+        "--memory -3Gi",
+        "--cpu -.5",
+        "--cpu many",
+        "--storage 3Gb",
+        "--timeout soon",
+        "--retry 0",
+        "--retry 2 --retry-on rain",
+        "--retry-delay soon",
+        "--group g --at-most 0",
+    ],
 )
 def test_units_are_checked_at_once(line: str) -> None:
     with pytest.raises(UnitError):

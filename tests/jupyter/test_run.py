@@ -129,6 +129,72 @@ def test_dry_run_shows_commands_and_runs_nothing(two: Any, capsys: pytest.Captur
     assert rundir.list_runs() == []
 
 
+def test_a_dry_run_shows_the_first_job_of_a_stage(cells: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    cells.run("%batch many")
+    cells.run("%%batch_job part --each x=range(2000)\necho {x} > {part.out}")
+    cells.run("%%batch_job all_parts\ncat {part.out}")
+
+    cells.run("%batch_run --dry-run")
+
+    shown = capsys.readouterr().out
+    assert "2001 jobs would run\n\n# 1: part-0000\nset -e" in shown
+    assert "# … and 1999 more like it, to part-1999\n" in shown
+    assert "# 2001: all_parts (after part-0000, part-0001, part-0002, part-0003, part-0004, part-0005 and 1994 more)" in shown
+    assert len(shown) < 2000
+
+
+def test_a_cell_that_is_newer_than_the_run_is_not_called_unknown(two: Any) -> None:
+    two.run("%batch_run --wait")
+    two.run("%%batch_job late\ntrue")
+
+    for magic in ("%batch_wait late", "%batch_log late", "%batch_retry late"):
+        with pytest.raises(UsageError, match="'late' is not part of run .*: its cell is newer than the run, or it was left out; %batch_run runs it"):
+            two.run(magic)
+    with pytest.raises(UsageError, match="--tail 0: it is a number of lines, 1 or more"):
+        two.run("%batch_log fit --tail 0")
+
+
+@pytest.mark.filterwarnings("default:job 'wide' asks for")
+def test_what_a_job_asks_for_beyond_the_machine_is_one_line(cells: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    cells.run("%batch big")
+    cells.run("%%batch_job wide --memory 999Ti\ntrue")
+
+    cells.run("%batch_run --wait")
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"Warning: job 'wide' asks for 999.0 TiB of memory where there are .*: it runs alone on this machine", line)
+
+
+def test_the_traceback_of_an_error_ends_at_the_users_line(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BatchException, match="batch 'b' has not run yet"):
+        two.run("def look():\n    return fit.model.path()\nlook()")
+
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "return fit.model.path()" in shown
+    assert "fetch_path" not in shown
+
+
+def test_sys_exit_in_a_job_does_not_end_who_asks_for_its_result(cells: Any) -> None:
+    cells.run("%batch b")
+    cells.run("%%batch_python p -o x\nimport sys\nx = 1\nsys.exit(3)")
+    cells.run("%batch_run")
+
+    with pytest.raises(JobFailedError, match="job 'p' failed with exit code 3"):
+        cells.run("p['x'].result()")
+
+
+def test_a_result_that_cannot_be_pickled_is_one_sentence(cells: Any) -> None:
+    cells.run("%batch b")
+    cells.run("%%batch_python p -o x\nx = (i for i in range(3))")
+    cells.run("%batch_run")
+
+    with pytest.raises(TypeError, match="result 'x' is a generator, which cannot be pickled"):
+        cells.run("p['x'].result()")
+    assert cells["p"].job_batch.last_run.log_tail(1) == (
+        "TypeError: result 'x' is a generator, which cannot be pickled (cannot pickle 'generator' object); give plain data back"
+    )
+
+
 def test_waiting_raises_when_a_job_failed_and_shows_its_log(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
     two.run("%%batch_job bad\necho before; exit 3")
     two.run("%batch_run")

@@ -86,7 +86,7 @@ def test_rows_of_a_table_are_dicts(cells_b: Any) -> None:
 @pytest.mark.parametrize(
     ("each", "message"),
     [
-        pytest.param("--each x=nothing", "no variable 'nothing'", id="unknown"),
+        pytest.param("--each x=nothing", "--each x=nothing: the notebook has no variable 'nothing'; make it in an earlier cell", id="unknown"),
         pytest.param("--each x=alpha", "did you mean alphas", id="close"),
         pytest.param("--each x=sorted(alphas)", "put anything else into a variable first", id="call"),
         pytest.param("--each x", "it takes VAR=ITEMS", id="form"),
