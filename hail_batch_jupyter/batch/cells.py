@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.batch.bash_job import BashJob
-from hail_batch_jupyter.batch.files import BatchFiles, makes
+from hail_batch_jupyter.batch.files import BatchFiles, makes, names_made
 from hail_batch_jupyter.batch.python_job import PythonJob
 from hail_batch_jupyter.core.draft import JobDraft, with_entry
 from hail_batch_jupyter.errors import BatchException, GraphError
@@ -106,9 +106,11 @@ class BatchCells(BatchFiles):
     def _carry_over(self, before: JobDraft, draft: JobDraft) -> None:
         """Keep what other cells said of the job's files: extensions, text forms of results, outputs."""
         self.carry_names(before, draft)
+        if draft.kind != "bash" or (names_made(before) == names_made(draft) and before.groups == draft.groups):
+            return  # of the jobs of a large stage each would look through the outputs of all
         for output in [output for output in self.draft.outputs if output.ref.owner == draft.uid and output.ref.made_by_job]:
-            if draft.kind == "bash" and not makes(draft, output.ref):
-                self.draft.outputs.remove(output)
+            if not makes(draft, output.ref):
+                del self.draft.outputs[output]
                 warnings.warn(f"job {draft} no longer makes {output.ref.name!r}, so nothing is written to {output.dest!r} any more", UserWarning, stacklevel=5)
 
     def carry_names(self, before: JobDraft, draft: JobDraft) -> None:
@@ -135,7 +137,7 @@ class BatchCells(BatchFiles):
         self.draft.jobs.pop(uid, None)
         self._handles.pop(uid, None)
         self._staged.pop(uid, None)
-        self.draft.outputs = [output for output in self.draft.outputs if output.ref.owner != uid or not output.ref.made_by_job]
+        self.draft.outputs = {output: None for output in self.draft.outputs if output.ref.owner != uid or not output.ref.made_by_job}
         job.job_draft.dropped = True
 
     def users_of(self, job: Job) -> list[Job]:

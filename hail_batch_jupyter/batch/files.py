@@ -183,9 +183,7 @@ class BatchFiles:
         """
         if not isinstance(resource, Resource):
             raise BatchException(f"'write_output' only accepts Resource inputs. Found {resource!r}; pass a file of a job such as job.ofile")
-        output = self.checked_output(self.ref_of(resource), dest)
-        if output not in self.draft.outputs:
-            self.draft.outputs.append(output)
+        self.draft.outputs[self.checked_output(self.ref_of(resource), dest)] = None
 
     def checked_output(self, ref: FileRef, dest: str | PathLike[str]) -> OutputDraft:
         """The output of a file to a destination, after the checks of `write_output`."""

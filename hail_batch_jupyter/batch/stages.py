@@ -140,7 +140,7 @@ class BatchStages(BatchCells):
             self.draft.jobs.pop(uid).dropped = True
             self._handles.pop(uid, None)
         if dropped:
-            self.draft.outputs = [output for output in self.draft.outputs if output.ref.owner not in dropped or not output.ref.made_by_job]
+            self.draft.outputs = {output: None for output in self.draft.outputs if output.ref.owner not in dropped or not output.ref.made_by_job}
 
     def drop_stage(self, stage: JobStage[Any]) -> None:
         """Take all jobs of a stage out of the batch; raises GraphError naming the jobs that use one of them."""

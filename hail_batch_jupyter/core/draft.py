@@ -116,8 +116,7 @@ class CallDraft:
     forms: dict[str, list[str]] = field(default_factory=dict)
 
 
-@dataclass(**_SLOTS)
-class OutputDraft:
+class OutputDraft(NamedTuple):
     """A file, group or result to be written to `dest`."""
 
     ref: FileRef
@@ -199,6 +198,7 @@ class BatchDraft:
     """A batch as described so far; jobs in the order of their making.
 
     serial    number of the batch in this process: it tells files of different batches apart, and enters no spec
+    outputs   what `write_output` said, in that order and each once
     finished  job id of earlier runs -> final state
     groups    in the order of their numbers, which begin with 1
     """
@@ -208,7 +208,7 @@ class BatchDraft:
     attributes: dict[str, str] = field(default_factory=dict)
     jobs: dict[int, JobDraft] = field(default_factory=dict)
     inputs: dict[int, InputDraft] = field(default_factory=dict)
-    outputs: list[OutputDraft] = field(default_factory=list)
+    outputs: dict[OutputDraft, None] = field(default_factory=dict)
     finished: dict[int, str] = field(default_factory=dict)
     lineage: str = ""
     requester_pays_project: str | None = None

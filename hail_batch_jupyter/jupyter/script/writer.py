@@ -60,7 +60,7 @@ class Writer:
         for stage, uids in pieces:
             self._lines.append("")
             self._describe(stage, [draft.jobs[uid] for uid in uids])
-        outputs = [output for _, uids in pieces for uid in uids for output in draft.jobs[uid].outputs] + draft.outputs
+        outputs = [*[output for _, uids in pieces for uid in uids for output in draft.jobs[uid].outputs], *draft.outputs]
         self._lines += [""] if outputs else []
         self._outputs(outputs)
         return self._lines
