@@ -137,6 +137,8 @@ class Desk:
         if info is None:
             raise UsageError("nothing has run yet; %batch_run runs the batch, %batch_attach RUN comes back to an earlier run")
         self.run = attach(info.run_id)
+        if batch is not None:
+            batch.last_run = self.run
         return self.run
 
     # cells

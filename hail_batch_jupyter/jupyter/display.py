@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import secrets
 import sys
 from dataclasses import dataclass, field
@@ -66,13 +67,14 @@ def show_run(running: RunningBatch) -> None:
 def run_view(running: RunningBatch, method: str) -> Any:
     """A widget with one view of the run, a new one at each call; all of them have the run's one feed.
 
-    Raises BatchException where the browser's part of this package was not built.
+    Raises BatchException where anywidget is not installed or the browser's part of this package was not built.
     """
     from hail_batch_jupyter.jupyter.widget import VIEWS, widget_class
 
     if not can_live():
         raise BatchException(
-            f"run.{method}() needs the browser's part of hail_batch_jupyter, which this installation lacks; install the wheel, or run 'make setup'"
+            f"run.{method}() needs anywidget and the browser's part of hail_batch_jupyter, which this installation lacks; "
+            f"pip install anywidget, and install the wheel or run 'make setup'"
         )
     shown = _shown(running)
     made = widget_class()(shown.feed, show_widget, VIEWS[method])
@@ -112,10 +114,10 @@ def _watch(shown: Shown) -> None:
 
 
 def can_live() -> bool:
-    """Whether the browser's part was built."""
+    """Whether the browser's part was built, and anywidget is there to send it; else a run is shown as plain HTML."""
     from hail_batch_jupyter.jupyter import widget
 
-    return widget.WIDGET_JS.exists()
+    return widget.WIDGET_JS.exists() and importlib.util.find_spec("anywidget") is not None
 
 
 def has_kernel(shell: Any) -> bool:

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.errors import BatchException, MissingPackageError
 
 _PACKAGE = str(Path(__file__).parents[1])
 _HOOK = "_render_traceback_"
 """IPython asks an exception for its traceback by this name."""
+_PACKAGES = {name: name for name in ("anywidget", "dill", "ipywidgets", "pandas", "requests", "tornado")} | {"google": "google-cloud-storage"}
+"""What is imported -> the package that it comes with."""
 
 
 @contextmanager
@@ -32,10 +34,21 @@ def plain_words() -> Iterator[None]:
         warnings.showwarning = say
         try:
             yield
+        except ModuleNotFoundError as error:
+            package = _PACKAGES.get((error.name or "").partition(".")[0])
+            if package is None:
+                raise
+            missing = MissingPackageError(f"this needs the package {package}, which is not installed for {sys.executable}; %pip install {package}")
+            raise _as_sentence(missing) from error
         except BatchException as error:
-            sentence = f"{type(error).__name__}: {error}"
-            setattr(error, _HOOK, lambda: [sentence])
+            _as_sentence(error)
             raise
+
+
+def _as_sentence(error: BatchException) -> BatchException:
+    sentence = f"{type(error).__name__}: {error}"
+    setattr(error, _HOOK, lambda: [sentence])
+    return error
 
 
 def show_user_frames() -> None:
@@ -47,7 +60,13 @@ def _traceback_of(error: BatchException) -> Any:
     from IPython.core.getipython import get_ipython
 
     shell: Any = get_ipython()
-    return shell.InteractiveTB.structured_traceback(type(error), error, without_ours(error.__traceback__))
+    cause, place = error.__cause__, error.__cause__.__traceback__ if error.__cause__ else None
+    try:
+        if place is not None and without_ours(place) is None:
+            error.__cause__ = None  # what was caught within this package: the sentence says it
+        return shell.InteractiveTB.structured_traceback(type(error), error, without_ours(error.__traceback__))
+    finally:
+        error.__cause__ = cause
 
 
 def show_all_frames() -> None:

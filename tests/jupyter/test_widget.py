@@ -136,7 +136,7 @@ def test_without_the_browsers_part_a_view_says_how_to_have_it(told_run: Told, mo
 
     monkeypatch.setattr(display, "can_live", lambda: False)
 
-    with pytest.raises(BatchException, match=r"run\.dag\(\) needs the browser's part"):
+    with pytest.raises(BatchException, match=r"run\.dag\(\) needs anywidget and the browser's part"):
         told_run(("a", ()))[0].dag()
 
 
