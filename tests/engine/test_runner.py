@@ -246,10 +246,13 @@ def test_a_journal_that_cannot_be_written_ends_the_run_with_a_clear_sentence_and
     with pytest.raises(RunLostError, match=r"the runner of .* is gone .*File too large.*jobs had finished: run the batch again to do the rest"):
         first.wait(LONG_S)
     nothing_left(first)
-    second = run(again(spec, attach(str(first.id))), keep_files=True)
+    closed = attach(str(first.id))
+    running = states(closed).index("K") + 1  # when it was killed it may have said its line and not yet ended
+    second = run(again(spec, closed), keep_files=True)
+    ran = list(map(int, lines(tmp_path / "ran")))
 
     assert states(second) == "S" * 90
-    assert sorted(map(int, lines(tmp_path / "ran"))) == list(range(1, 91))
+    assert sorted(ran) in (list(range(1, 91)), sorted([*range(1, 91), running]))
 
 
 @pytest.fixture
