@@ -72,6 +72,11 @@ class Nodes(NamedTuple):
         """As much as Slurm gives, and `max_jobs`."""
         return Capacity(_ALL, _ALL, self.max_jobs or _JOBS)
 
+    def words(self) -> str:
+        """'on Slurm, partition main, account lab'."""
+        named = [f"{name} {value}" for name in ("partition", "account", "qos") if (value := getattr(self.settings, name))]
+        return ", ".join(["on Slurm", *(named or ["its default partition"])])
+
     def runs(self) -> Path | None:
         """The folder that nodes see."""
         return self.work_directory

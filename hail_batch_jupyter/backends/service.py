@@ -122,6 +122,13 @@ class ServiceBackend(Backend[ServiceRun]):
             raise no_remote_tmpdir()
         return str(found["remote_tmpdir"])
 
+    def where(self) -> str:
+        """As the service says; '' from one that does not, or does not answer."""
+        try:
+            return self.service.where()
+        except BatchException:
+            return ""
+
     def _access(self, requester_pays_config: Any) -> Access:
         return super()._access(requester_pays_config)._replace(service=getattr(self, "service", None))
 

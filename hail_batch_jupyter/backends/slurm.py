@@ -138,6 +138,10 @@ class SlurmBackend(Backend[RunningBatch]):
         """As much as Slurm gives, and `max_jobs`."""
         return self.nodes.capacity()
 
+    def where(self) -> str:
+        """On Slurm, and with which partition and account."""
+        return self.nodes.words()
+
     def begin(self) -> Any:
         """Start the runner, if it lives here."""
         return Launch() if self.runner == "here" else nullcontext()

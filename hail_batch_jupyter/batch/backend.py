@@ -73,6 +73,10 @@ class Backend(Generic[RunningBatchType]):
         """The arguments that make such a backend again, without secrets; those that were not given are left out."""
         return {}
 
+    def where(self) -> str:
+        """Where jobs run, as in 'jobs run on Slurm, partition main'; '' where that goes without saying or is not known."""
+        return ""
+
     @property
     def runs_specs(self) -> bool:
         """Whether `submit` is what runs a batch here."""

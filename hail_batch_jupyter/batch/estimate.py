@@ -48,7 +48,9 @@ def estimate_batch(batch: Batch, card: str | os.PathLike[str] | Card | None = No
 def estimate_spec(batch: Batch, spec: BatchSpec, card: str | os.PathLike[str] | Card | None = None, *, takes_over: bool) -> Estimate:
     """What this spec of the batch will probably cost; with `takes_over` the successes of the last run are not run again."""
     chosen = chosen_card(batch.backend.name, card)
-    return estimate(spec.jobs, chosen, history_of(batch, chosen, takes_over=takes_over))
+    found = estimate(spec.jobs, chosen, history_of(batch, chosen, takes_over=takes_over))
+    found.where = batch.backend.where()
+    return found
 
 
 def with_budget(batch: Batch, spec: BatchSpec, max_cost_usd: str | float, *, takes_over: bool) -> BatchSpec:

@@ -140,6 +140,11 @@ def supported_regions() -> Call:
     return Call("GET", f"{_V1}/supported_regions")
 
 
+def place() -> Call:
+    """Where jobs run; Hail's service does not tell."""
+    return Call("GET", f"{_V1}/place")
+
+
 # files that a service keeps; Hail's has none of these
 
 

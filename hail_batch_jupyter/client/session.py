@@ -177,6 +177,15 @@ class Service:
                 return None
             raise
 
+    def where(self) -> str:
+        """Where jobs run, as in 'jobs run on Slurm, partition main'; '' for a service that does not tell."""
+        try:
+            return str(self.json(calls.place())["words"])
+        except ServiceError as error:
+            if error.status == 404:
+                return ""
+            raise
+
     def storage(self) -> dict[str, Any] | None:
         """Where the service keeps files of this user: `remote_tmpdir`, `used_bytes`, `quota_bytes`; None for a service that keeps none."""
         try:

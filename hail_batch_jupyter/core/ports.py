@@ -154,6 +154,7 @@ class Outcome(NamedTuple):
     reason     '' or one of 'out of memory', 'could not start: …', 'image not found: …', 'lost'
     alone      of an ended attempt: for certain no process that it started is left
     node       of a 'started' one: the machine, where that is not this one
+    ago_ms     of a 'started' one: since when, where that is heard of late
     """
 
     attempt_id: str
@@ -164,6 +165,7 @@ class Outcome(NamedTuple):
     usage: Optional[Usage] = None
     alone: bool = False
     node: str = ""
+    ago_ms: int = 0
 
 
 class Executor(Protocol):

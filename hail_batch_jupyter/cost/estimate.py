@@ -57,7 +57,10 @@ class Estimate:
     card      the rate card        jobs   one JobForecast each
     runs      the earlier runs that durations are from
     refused   why jobs cannot be granted, by their reasons: how many
+    where     jobs run, '' where that goes without saying
     """
+
+    where: str = ""
 
     def __init__(self, card: Card, jobs: Sequence[JobForecast], runs: Sequence[str] = (), refused: Counter[str] | None = None) -> None:
         self.card = card

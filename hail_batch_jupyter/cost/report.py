@@ -60,7 +60,7 @@ def card_text(card: Card) -> str:
 
 
 def estimate_line(estimate: Estimate) -> str:
-    """One line: what is expected, between what, by which card, and what that is from."""
+    """One line: what is expected, between what, by which card, what that is from, and where jobs run."""
     counted = len(estimate.jobs) - estimate.unknown
     if not counted:
         head = "not known yet" if estimate.jobs else "nothing"
@@ -70,7 +70,8 @@ def estimate_line(estimate: Estimate) -> str:
     else:
         low, expected, high = [dollars(amount.total) for amount in estimate.cost]
         head = f"{expected} expected{_between(low, high)}"
-    return f"{head}, by {card_text(estimate.card)}; {basis_text(estimate)}"
+    place = f"; they run {estimate.where}" if estimate.where else ""
+    return f"{head}, by {card_text(estimate.card)}; {basis_text(estimate)}{place}"
 
 
 def _between(low: str, high: str) -> str:

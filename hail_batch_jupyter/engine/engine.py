@@ -130,8 +130,8 @@ class Engine:
         totals = totals_of(Counter(states.values()), sum(states[job_id] is JobState.SUCCESS for job_id in self._reused), self._journal.spent_usd)
         return totals.state(self._cancels.all), totals
 
-    def _record(self, job_id: int, state: JobState | None = None, **facts: Any) -> None:
-        self._journal.write(JobEvent(0, self._clock.now_ms(), job_id, state, **facts))
+    def _record(self, job_id: int, state: JobState | None = None, *, ago_ms: int = 0, **facts: Any) -> None:
+        self._journal.write(JobEvent(0, self._clock.now_ms() - ago_ms, job_id, state, **facts))
 
     def _pause_s(self, next_look: float) -> float:
         until = min(next_look, self._deadlines[0][0]) if self._deadlines else next_look
@@ -242,8 +242,8 @@ class Engine:
 
     def _note_start(self, trying: Trying, outcome: Outcome) -> None:
         job_id, attempt = trying.attempt.job.job_id, trying.attempt
-        facts = {"attempt": attempt.number, "phase": "main", "slot": attempt.slot, "pid": outcome.pid, "node": outcome.node}
-        self._record(job_id, JobState.RUNNING, granted=self._granted(trying.grant), **facts)
+        facts: dict[str, Any] = {"attempt": attempt.number, "phase": "main", "slot": attempt.slot, "pid": outcome.pid, "node": outcome.node}
+        self._record(job_id, JobState.RUNNING, granted=self._granted(trying.grant), ago_ms=outcome.ago_ms, **facts)
         if trying.stopped:
             self._executor.stop(outcome.attempt_id, force=False)
         elif attempt.job.timeout_s is not None:

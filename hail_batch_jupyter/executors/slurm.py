@@ -227,7 +227,7 @@ class SlurmExecutor:
         if now >= self._refreshed + _REFRESH_S:
             self._refreshed = now
             os.utime(folder)
-        for name in os.listdir(folder):
+        for name in sorted(os.listdir(folder), reverse=True):  # of one attempt the end first, which also says how long ago it began
             attempt_id, _, kind = name.rpartition(".")
             one = self._tries.get(attempt_id)
             if one is None:
@@ -237,11 +237,11 @@ class SlurmExecutor:
             elif kind == "ended" and one.word is None:
                 self._hear(one)
 
-    def _begin(self, one: _Try) -> None:
+    def _begin(self, one: _Try, ago_ms: int = 0) -> None:
         if not one.began:
             began = slurm_jobs.read_began(self._folder, one.attempt.attempt_id)
             one.began, one.node = True, began.node if began is not None else ""
-            self._outcomes.append(Outcome(one.attempt.attempt_id, "started", node=one.node))
+            self._outcomes.append(Outcome(one.attempt.attempt_id, "started", node=one.node, ago_ms=ago_ms))
 
     def _hear(self, one: _Try) -> None:
         """What a job that was put back into the queue said before says nothing any more."""
@@ -250,7 +250,7 @@ class SlurmExecutor:
         if word is None or word.restart < one.restart:
             return
         if word.began_ms:
-            self._begin(one)
+            self._begin(one, max(0, word.ended_ms - word.began_ms))  # nobody saw it while it ran
         one.word = word
         self._excluding |= self._nodes.note(one.attempt.job.job_id, word)
         if certain(word) or one.stopped:

@@ -86,7 +86,7 @@ def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_c
         shelf = Shelf(data, user, quota_bytes)
         runs = Runs(store, Worker(data, user, where), pricing)
         submitting = Submitting(store, runs, pricing, shelf, apart=where.apart)
-        rules = Service(submitting, Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf))
+        rules = Service(submitting, Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf), where)
 
         def ready(found: int) -> None:
             address = Address(door.place(found), door.scheme, user, os.getpid(), where.apart, str(Path(door.cert).expanduser().absolute()) if door.cert else "")
@@ -94,7 +94,7 @@ def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_c
             say(_told(address, data, card, where, proxied=door.behind_proxy))
 
         try:
-            asyncio.run(_serve(door, tls, Site(Pages(rules, People(store), Graphs(runs), where, door.secure)), runs, ready))
+            asyncio.run(_serve(door, tls, Site(Pages(rules, People(store), Graphs(runs), door.secure)), runs, ready))
         finally:
             own_service.forget(data)
             runs.close()

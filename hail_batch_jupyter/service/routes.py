@@ -19,6 +19,7 @@ from hail_batch_jupyter.service.api.resources import CLOUD, REGION
 from hail_batch_jupyter.service.api.shapes import parsed, parsed_items
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.web import Answer, Asked, Route, text
+from hail_batch_jupyter.service.where import Where
 
 _TEXT, _BYTES = "text/plain", "application/octet-stream"
 _Q = {"q": "what has to hold, in the query language of the version"}
@@ -33,6 +34,7 @@ class Service(NamedTuple):
     reading: Reading
     billing: BillingRules
     files: Filing
+    where: Where
 
 
 _Asked = Asked[Service]
@@ -77,6 +79,7 @@ _ABOUT_SERVICE: list[Route[Service]] = [
     Route("GET", "/cloud", lambda _: text(CLOUD), "The cloud that clients take it for.", gives=_TEXT, open_to_all=True),
     Route("GET", "/supported_regions", lambda _: [REGION], "Where jobs can run."),
     Route("GET", "/default_region", lambda _: text(REGION), "Where jobs run that name no region.", gives=_TEXT),
+    Route("GET", "/place", lambda a: {**a.service.where.labels, "words": a.service.where.words}, "On what jobs run, and in words."),
     Route("GET", "/userinfo", lambda a: a.service.reading.userinfo(a.user), "Who asks."),
 ]
 

@@ -26,7 +26,7 @@ class Site:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
         self.people = pages.people
-        self.metrics = Metrics(pages.where.labels)
+        self.metrics = Metrics(pages.rules.where.labels)
         self.closing = False
         self.n_open = 0
         self._document = json.dumps(openapi.document(ROUTES)).encode()

@@ -85,8 +85,7 @@ def _on_slurm(data: Path, options: Mapping[str, Any], *, images: bool) -> Where:
     client = Client(os.environ)
     _check_partition(client, nodes.settings.partition)
     folder = _own_folder(nodes.work_directory, data)
-    named = [f"{name} {value}" for name in ("partition", "account", "qos") if (value := getattr(nodes.settings, name))]
-    words = ", ".join(["on Slurm", *(named or ["its default partition"]), _how(images, f"in containers of their images by {engine}")])
+    words = f"{nodes.words()}, {_how(images, f'in containers of their images by {engine}')}"
     labels = {"place": "slurm", "partition": nodes.settings.partition or "", "account": nodes.settings.account or ""}
     nodes = nodes._replace(work_directory=None if folder == data else folder / "runs")
     return Where(nodes, images, engine == "podman", folder / "io", reservation_of, words, labels, _unseen(client, dict.fromkeys((data, folder))))

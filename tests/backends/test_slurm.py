@@ -18,7 +18,7 @@ from hail_batch_jupyter.core.registry import backend_class
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.executors.slurm_words import SlurmSettings
-from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.backends import slurm_dag
@@ -431,3 +431,22 @@ def test_an_image_without_an_engine_starts_nothing(monkeypatch: pytest.MonkeyPat
 def test_an_option_that_is_none_is_refused(option: str) -> None:
     with pytest.raises(ValueError, match=r"sbatch"):
         SlurmBackend(options=[option])
+
+
+def test_a_job_that_nobody_saw_running_took_its_time_all_the_same(slurm: SlurmCluster) -> None:
+    running = submit(bash(1, "sleep 0.2"), backend=SlurmBackend(options=("--hold",)))
+    wait_until(lambda: states(running) == "C")
+    (key,) = in_queue(slurm, running, "%A")
+    facts = owner.read_owner(rundir.find(str(running.id)))
+    assert facts is not None
+
+    os.kill(facts["pid"], signal.SIGSTOP)  # so that it hears of the start and of the end at once
+    slurm.run("scontrol", "release", key)
+    wait_until(lambda: not in_queue(slurm, running))
+    os.kill(facts["pid"], signal.SIGCONT)
+    running.wait(LONG_S)
+
+    (attempt,) = running.snapshot().jobs[0].attempts
+    assert attempt.started_ms is not None
+    assert attempt.ended_ms is not None
+    assert attempt.ended_ms - attempt.started_ms >= 200

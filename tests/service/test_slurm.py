@@ -88,7 +88,6 @@ def test_a_batch_of_our_client_runs_on_nodes(cluster_service: Server, tmp_path: 
     assert (cluster_service.data / "files" / user / "copied").read_text() == "hello\n"
     (attempt,) = cluster_service.get(f"/batches/{run.id}/jobs/1/attempts")
     assert (attempt["instance_name"], attempt["reason"]) == (node, "completed")
-    assert cluster_service.get(f"/batches/{run.id}")["cost"] > 0
     wait_until(lambda: not list((cluster_service.data.parent / "work").glob("service-*/io/*")))
     copy = back_up(cluster_service.data, tmp_path / "copy")
     assert [path.is_symlink() for path in (copy / "runs").iterdir()] == [False]  # what is kept, and not the way to it
@@ -114,6 +113,7 @@ def test_what_a_job_asks_for_and_how_it_ends_are_those_of_slurm(cluster_service:
     assert told == ["2 1848M 3:00 main 7"]
     assert cluster_service.states(number) == ["Success", "Failed", "Cancelled", "Failed", "Error"]
     assert "to be read" in cluster_service.log(number, 2)
+    assert cluster_service.get(f"/batches/{number}/jobs/1")["cost"] > 0
     assert "ask for fewer cores, less memory" in cluster_service.get(f"/batches/{number}/jobs/5")["status"]["container_statuses"]["main"]["error"]
     assert "input file does not exist" in cluster_service.log(number, 4, "input")
     wait_until(lambda: in_queue(slurm) == [])
@@ -123,12 +123,16 @@ def test_what_a_job_asks_for_and_how_it_ends_are_those_of_slurm(cluster_service:
 def test_what_is_cancelled_leaves_the_queue(cluster_service: Server, slurm: SlurmCluster, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
     large = {"cpu": "8", "memory": "lowmem"}
-    number = create_fast(cluster_service, [group(1)], [in_group(1, 1, HOLD), in_group(2, 1, HOLD, resources=large), job(3, gate.shell)])
+    whole_nodes = [in_group(number, 1, HOLD, resources=large) for number in range(2, 7)]
+    number = create_fast(cluster_service, [group(1)], [job(1, gate.shell), *whole_nodes])
     gate.reached()
-    wait_until(lambda: len(in_queue(slurm)) == 3)
+    wait_until(lambda: len(in_queue(slurm)) == 6)
+    wait_until(lambda: any(entry["state"] == "Creating" for entry in cluster_service.get(f"/batches/{number}/jobs?recursive=True")["jobs"]))
+    told = [cluster_service.get(f"/batches/{number}/jobs/{each}") for each in range(1, 7)]
+    assert {entry.get("waits_for", "")[:9] for entry in told if entry["state"] == "Creating"} == {"Slurm job"}
 
     cluster_service.ask("PATCH", f"/batches/{number}/job-groups/1/cancel")
-    wait_until(lambda: cluster_service.states(number)[:2] == ["Cancelled", "Cancelled"])
+    wait_until(lambda: cluster_service.states(number)[1:] == ["Cancelled"] * 5)
     wait_until(lambda: len(in_queue(slurm)) == 1)
     cluster_service.ask("PATCH", f"/batches/{number}/cancel")
 
@@ -231,6 +235,7 @@ def test_it_says_where_jobs_run(cluster_service: Server) -> None:
     assert f"Jobs run {words}" in cluster_service.said
     assert "Every node must see" not in cluster_service.said  # all nodes are this machine
     assert 'batch_service_info{place="slurm",partition="main",account=""} 1' in cluster_service.ask("GET", "/metrics").text
+    assert words in repr(Batch(name="b", backend=ServiceBackend()).estimate_cost())
     for path in ("/batches", "/user"):
         page = requests.get(f"http://127.0.0.1:{cluster_service.port}{path}", headers={"Authorization": f"Bearer {cluster_service.token}"}, timeout=30)
         assert words in page.text, path

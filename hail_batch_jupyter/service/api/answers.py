@@ -102,7 +102,19 @@ def job_answer(known: Known, row: JobRow, spec: Mapping[str, Any], pricing: Pric
     """All that is known of a job."""
     view = known.view(row.job_id)
     entry = job_entry(known, row, view, pricing)
-    return {**entry, "status": _status(known, row, view, spec), "spec": dict(spec), "inst_coll": "standard", **_attributes(row.facts.attributes)}
+    return {
+        **entry,
+        "status": _status(known, row, view, spec),
+        "spec": dict(spec),
+        "inst_coll": "standard",
+        **_waits(view),
+        **_attributes(row.facts.attributes),
+    }
+
+
+def _waits(view: JobView) -> dict[str, str]:
+    """What a job that Slurm has waits for; Hail's service has no such word."""
+    return {"waits_for": view.reason} if view.state is JobState.CREATING and view.reason else {}
 
 
 def _status(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any]) -> dict[str, Any] | None:

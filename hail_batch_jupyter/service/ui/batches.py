@@ -31,7 +31,7 @@ def show(asked: PageAsked) -> Answer:
         trouble,
         tag("div", table("Batches, newest first", _HEADS, rows) if rows else none, id="batches", data_part=True),
         more,
-        tag("p", f"Jobs run {asked.service.where.words}.", class_="muted"),
+        tag("p", f"Jobs run {asked.service.rules.where.words}.", class_="muted"),
         live="",
     )
 

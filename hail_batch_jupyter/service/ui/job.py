@@ -15,7 +15,7 @@ from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer
 
 TAIL_BYTES = 1 << 16
-_ATTEMPT_HEADS = ("Attempt", "Began (UTC)", "Ended (UTC)", "Took", "How it ended", "Logs")
+_ATTEMPT_HEADS = ("Attempt", "On", "Began (UTC)", "Ended (UTC)", "Took", "How it ended", "Logs")
 
 
 def show(asked: PageAsked) -> Answer:
@@ -52,6 +52,7 @@ def _facts(asked: PageAsked, job: dict[str, Any]) -> Html:
     return facts(
         [
             ("State", job_sign(job["state"])),
+            ("Waits for", job.get("waits_for")),
             ("Exit code", job["exit_code"]),
             ("What went wrong", "; ".join(shorts)),
             ("Took", None if job["duration"] is None else f"{job['duration'] / 1000:g} s"),
@@ -102,7 +103,8 @@ def _attempts(asked: PageAsked, path: str, names: list[str]) -> Child:
     for attempt in found or ():
         key = attempt["attempt_id"]
         logs = [[link(f"{path}/log/{name}", name, {"attempt_id": key}, aria_label=f"Log of {name}, attempt {key}", id=f"{key}-{name}"), " "] for name in names]
-        cells = (when(attempt.get("start_time")), when(attempt.get("end_time")), attempt.get("duration"), attempt["reason"] or "goes on", logs)
+        times = (when(attempt.get("start_time")), when(attempt.get("end_time")), attempt.get("duration"))
+        cells = (attempt["instance_name"], *times, attempt["reason"] or "goes on", logs)
         rows.append(tag("tr", tag("th", key, scope="row"), *[tag("td", cell) for cell in cells]))
     return table("Attempts, the first one first", _ATTEMPT_HEADS, rows) if rows else tag("p", "None yet.")
 

@@ -8,16 +8,14 @@ from hail_batch_jupyter.service.people import People
 from hail_batch_jupyter.service.routes import Service
 from hail_batch_jupyter.service.ui.graph import Graphs
 from hail_batch_jupyter.service.web import Asked
-from hail_batch_jupyter.service.where import Where
 
 
 class Pages(NamedTuple):
-    """The rules that the protocol is answered by, who is logged in, the graphs that pages show, where jobs run, and whether browsers come by TLS."""
+    """The rules that the protocol is answered by, who is logged in, the graphs that pages show, and whether browsers come by TLS."""
 
     rules: Service
     people: People
     graphs: Graphs
-    where: Where
     secure: bool
 
 

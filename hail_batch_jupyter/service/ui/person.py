@@ -14,7 +14,7 @@ def show(asked: PageAsked) -> Answer:
     """Who is logged in."""
     found = asked.service.rules.reading.userinfo(asked.user)
     projects = ", ".join(project["billing_project"] for project in asked.service.rules.billing.projects(asked.user, {}))
-    pairs = [("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects), ("Jobs run", asked.service.where.words)]
+    pairs = [("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects), ("Jobs run", asked.service.rules.where.words)]
     return page(asked.request, "You", facts(pairs))
 
 
