@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,9 +98,13 @@ def _own_folder(work_directory: Path | None, data: Path) -> Path:
         return data
     folder = work_directory.expanduser().absolute() / f"service-{hashlib.sha256(os.fsencode(data)).hexdigest()[:8]}"
     try:
-        (folder / "runs").mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        facts = os.lstat(folder)
     except OSError as error:
         raise ConfigError(f"the work directory {str(work_directory)!r} cannot be written ({error.strerror}); choose another that every node sees") from error
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        raise ConfigError(f"the folder {str(folder)!r} is not yours alone; remove it, or choose another --work-directory")
     return folder
 
 

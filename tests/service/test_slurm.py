@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -257,6 +258,22 @@ def test_a_second_user_is_not_let_in_where_jobs_of_one_account_would_meet(cluste
     assert done.returncode == 1
     assert "would read each other's files" in done.stderr
     assert "on Slurm with --container-engine podman" in done.stderr
+
+
+@needs_slurm
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize("taken", ["open", "link"])
+def test_a_work_directory_in_which_others_could_meddle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], taken: str) -> None:
+    words = ["serve", "--slurm", "--no-images", "--port", "0", "--data", str(tmp_path / "data"), "--work-directory", str(tmp_path)]
+    folder = tmp_path / f"service-{hashlib.sha256(bytes(tmp_path / 'data')).hexdigest()[:8]}"
+    if taken == "open":
+        folder.mkdir()
+        folder.chmod(0o777)
+    else:
+        folder.symlink_to(tmp_path)
+
+    assert main(words) == 1
+    assert "is not yours alone; remove it, or choose another --work-directory" in capsys.readouterr().err
 
 
 @needs_slurm
