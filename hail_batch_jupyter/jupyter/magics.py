@@ -219,6 +219,7 @@ class BatchMagics(Magics):
     @argument("--port", type=int, metavar="PORT", help="where a service that is started listens; any free port if left out")
     @argument("--data", metavar="DIR", help="folder for all that the service keeps; beside your runs if left out")
     @argument("--no-images", action="store_true", help="a service that is started runs jobs as processes of yours, whatever image they name")
+    @argument("--slurm", action="store_true", help="a service that is started runs jobs on the Slurm cluster of this machine, by the settings slurm/…")
     @argument("--stop", action="store_true", help="end the service; jobs that run go on, and batches run where they did before")
     def batch_service(self, line: str) -> None:
         """Find your batch service on this machine, or start it; batches of this notebook run there from now on, and go on without the notebook."""

@@ -26,7 +26,8 @@ def service_command(desk: Desk, parsed: Parsed) -> str:
     verb = "runs" if address is not None else "started"
     if address is None:
         port = parsed.port if parsed.port is not None else 0
-        address = own_service.start(data, ["--port", str(port), *(["--no-images"] if parsed.no_images else [])])
+        flags = [flag for flag, given in (("--no-images", parsed.no_images), ("--slurm", parsed.slurm)) if given]
+        address = own_service.start(data, ["--port", str(port), *flags])
     _point(desk, {**own_service.environment(data, address), "HAIL_BATCH_REMOTE_TMPDIR": f"hbj://{address.user}/tmp"})
     return "\n".join(
         [

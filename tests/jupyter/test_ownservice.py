@@ -63,3 +63,19 @@ def test_a_service_that_does_not_start_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="the service did not start: .* is open to other users; close it"):
         own_service.start(tmp_path / "open", ["--no-images"])
+
+
+@pytest.mark.requires("slurm")
+@pytest.mark.usefixtures("stopped", "slurm")
+def test_a_service_that_the_magic_starts_may_be_in_front_of_slurm(cells: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAIL_SLURM_PARTITION", "second")
+    batch = cells.run("%batch study")
+    cells.shell.run_cell_magic("batch_job", "where", "echo $SLURM_JOB_PARTITION")
+
+    cells.run("%batch_service --no-images --slurm")
+    run = batch.run(wait=False, disable_progress_bar=True)
+    run.wait(LONG_S)
+    log = run.get_job_log(1)["main"]
+    cells.run("%batch_service --stop")
+
+    assert log == "second\n"
