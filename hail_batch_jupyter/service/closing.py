@@ -43,11 +43,15 @@ class Closing:
 
     def _close(self, run: RunningBatch, directory: Path) -> None:
         try:
-            if not (directory / "ended").exists():  # it may have ended while it was looked at
-                silence_slurm(directory)
-                run.close_if_dead()
-        except (BatchException, OSError) as error:
+            if (directory / "ended").exists():  # while it was looked at
+                return
+            silence_slurm(directory)
+            if not run.close_if_dead() and not (directory / "ended").exists():
+                raise RunLostError(f"run {directory.name} is being closed by another process; it is looked at again")
+        except BatchException as error:
             self._failed[directory.name] = error
+        except Exception as error:  # noqa: BLE001 - the edge of a thread: whoever keeps the service reads of it in the log
+            self._failed[directory.name] = RunLostError(f"run {directory.name} cannot be closed now ({type(error).__name__}: {error}); it is tried again")
 
 
 def silence_slurm(directory: Path) -> None:
