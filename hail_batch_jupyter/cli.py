@@ -150,7 +150,12 @@ def _add_users(parser: argparse.ArgumentParser) -> None:
     remove.set_defaults(command=_remove_user)
     listing = commands.add_parser("list", help="print users, roles and billing projects")
     listing.set_defaults(command=_list_users)
-    for each in (add, remove, listing):
+    quota = commands.add_parser("quota", help="limit the cores that the jobs of a user have at once")
+    quota.add_argument("name", metavar="NAME")
+    quota.add_argument("cores", metavar="CORES", help="a number such as 4 or 0.5, or none for no limit")
+    quota.add_argument("--project", action="store_true", help="NAME is a billing project")
+    quota.set_defaults(command=_set_quota)
+    for each in (add, remove, listing, quota):
         each.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="folder of the service (beside the runs of this user)")
 
 
@@ -178,6 +183,13 @@ def _list_users(arguments: argparse.Namespace) -> int:
     from hail_batch_jupyter.service import users
 
     print(users.listed(_data_of(arguments)))
+    return 0
+
+
+def _set_quota(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service import users
+
+    print(users.set_quota(_data_of(arguments), "project" if arguments.project else "user", arguments.name, arguments.cores))
     return 0
 
 

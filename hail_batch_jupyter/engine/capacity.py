@@ -71,6 +71,7 @@ class Ledger:
         self._unit = 1000 if whole_cores else 1
         self.free_mcpu = total.cpu_mcpu
         self.free_bytes = total.memory_bytes
+        self._allowed = (total.cpu_mcpu, total.memory_bytes)
         self.running = 0
         self._slots: list[int] = []
 
@@ -82,9 +83,20 @@ class Ledger:
             return self.total.cpu_mcpu, min(memory, self.total.memory_bytes)
         return mcpu, memory
 
+    def allow(self, mcpu: int, memory: int) -> None:
+        """Hand out no more than so much together from now on; what is handed out stays so, and then less than nothing may be free."""
+        self.free_mcpu += mcpu - self._allowed[0]
+        self.free_bytes += memory - self._allowed[1]
+        self._allowed = (mcpu, memory)
+
+    @property
+    def used(self) -> tuple[int, int]:
+        """Millicores and bytes that are handed out."""
+        return self._allowed[0] - self.free_mcpu, self._allowed[1] - self.free_bytes
+
     def fits(self, mcpu: int, memory: int) -> bool:
         """Whether so much is free."""
-        return mcpu <= self.free_mcpu and memory <= self.free_bytes and self.running < self.total.attempts
+        return mcpu <= self.free_mcpu and (not memory or memory <= self.free_bytes) and self.running < self.total.attempts
 
     def take(self, mcpu: int, memory: int) -> int:
         """Take it and give the lowest free slot number."""

@@ -46,7 +46,7 @@ class Trying:
 class Engine:
     """Runs one spec to its end; everything it does is in the journal when `run` returns.
 
-    `watch` is called about every TICK_S and gives the reason to cancel the run, '' while there is none; `requests` gives parts of it to cancel.
+    `watch` is called about every TICK_S with what may run, and gives the reason to cancel the run, '' for none; `requests` gives parts of it to cancel.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Engine:
         *,
         logs: str,
         env: Mapping[int, Mapping[str, str]],
-        watch: Callable[[], str] = lambda: "",
+        watch: Callable[[ReadyQueue], str] = lambda _: "",
         requests: Callable[[], Sequence[CancelRequest]] = lambda: (),
         gpus: Sequence[Gpu] | None = (),
         clock: Clock | None = None,
@@ -339,7 +339,7 @@ class Engine:
     # ending before its time
 
     def _look(self) -> None:
-        reason = self._watch()
+        reason = self._watch(self._ready)
         if reason and not self._cancels.all:
             self.cancel(reason)
         for request in self._requests():

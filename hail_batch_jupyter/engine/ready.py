@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hail_batch_jupyter.core.spec import JobSpec
@@ -46,6 +46,10 @@ class ReadyQueue:
     def next(self) -> JobSpec | None:
         """The job that is likely to be granted next."""
         return self._jobs[self._heap[0][1]] if self._heap else None
+
+    def costs(self) -> Iterator[tuple[int, int]]:
+        """Millicores and bytes that each of them takes, the likely next one first."""
+        return (self._ledger.cost(self._jobs[job_id].request) for _, job_id in self._heap)
 
     def grant(self) -> list[Grant]:
         """Hand out what is free; smaller jobs may pass one that does not fit, but only few, and not for ever."""

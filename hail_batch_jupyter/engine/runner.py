@@ -28,6 +28,8 @@ from hail_batch_jupyter.engine.capacity import Ledger
 from hail_batch_jupyter.engine.engine import Engine
 from hail_batch_jupyter.engine.finish import Finisher
 from hail_batch_jupyter.engine.localize import Localizer, remove_tree
+from hail_batch_jupyter.engine.ready import ReadyQueue
+from hail_batch_jupyter.engine.share import Share
 from hail_batch_jupyter.engine.stores import Stores
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.executors.guard import guard
@@ -41,11 +43,12 @@ _DESCRIPTORS = 1 << 16
 
 
 class Outside:
-    """What may end a run from outside: the file `cancel`, a signal, the end of a tied maker; and the heartbeat."""
+    """What is heard from outside: the file `cancel`, a signal, the end of a tied maker, which end the run, and what it may use; and the heartbeat."""
 
-    def __init__(self, directory: Path, tied: bool) -> None:
+    def __init__(self, directory: Path, tied: bool, share: Share) -> None:
         self._directory = directory
         self._tied = tied
+        self._share = share
         self._signal = ""
         self._parts = PartsReader(directory)
         self._beaten = 0.0
@@ -56,8 +59,9 @@ class Outside:
     def _on_signal(self, number: int, frame: Any) -> None:
         self._signal = "the runner was asked to end"
 
-    def reason(self) -> str:
+    def reason(self, ready: ReadyQueue) -> str:
         """Why the run is to be cancelled, '' while it is not."""
+        self._share.look(ready)
         now = time.monotonic()
         if now - self._beaten > owner.HEARTBEAT_S:
             self._beaten = now
@@ -83,17 +87,19 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     stores = Stores(python, sys_path, spec.requester_pays_project, os.environ)
     localizer = Localizer(facts.scratch, orders["shared_directory"], stores, orders.get("confined"))
     executor = _executor(directory, facts.scratch, orders)
-    outside = Outside(directory, orders["tied"])
+    ledger = Ledger(Capacity(*orders["capacity"]), whole_cores="slurm" in orders)
+    share = Share(directory, ledger)
+    outside = Outside(directory, orders["tied"], share)
     journal, requests = _journal(directory, spec, outside)
     finisher = Finisher(localizer, logs, here="slurm" not in orders)
     env = {int(job_id): values for job_id, values in orders["env"].items()}
     gpus = None if orders["gpus"] is None else [Gpu(*gpu) for gpu in orders["gpus"]]
-    ledger = Ledger(Capacity(*orders["capacity"]), whole_cores="slurm" in orders)
     engine = Engine(spec, executor, journal, ledger, localizer, finisher, logs=logs, env=env, watch=outside.reason, requests=requests, gpus=gpus)
     gc.freeze()  # what is loaded stays; the collector need not look at it again and again
     try:
         _copy_external(spec, localizer)
         engine.run(*_taken_over(spec, directory, localizer))
+        share.close()
     finally:
         executor.close()
         stores.close()

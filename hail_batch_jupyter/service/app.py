@@ -19,15 +19,18 @@ from ssl import SSLContext
 from typing import Any
 
 from hail_batch_jupyter.backends import own_service
+from hail_batch_jupyter.backends.machine import Machine
 from hail_batch_jupyter.backends.own_service import PROJECT, Address
 from hail_batch_jupyter.config import configured
 from hail_batch_jupyter.cost.card import SETTING, load_card
 from hail_batch_jupyter.cost.rates import Card
 from hail_batch_jupyter.errors import ConfigError
 from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.sharing import Amount
 from hail_batch_jupyter.service import users
 from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.filing import Filing
+from hail_batch_jupyter.service.api.members import Members
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.door import Door
@@ -37,6 +40,7 @@ from hail_batch_jupyter.service.people import People
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.routes import Service
 from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.shares import Shares
 from hail_batch_jupyter.service.shelf import Shelf
 from hail_batch_jupyter.service.site import Site
 from hail_batch_jupyter.service.store.database import FILE, Database
@@ -84,9 +88,10 @@ def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_c
             raise ConfigError(f"the service has other users ({', '.join(others)}) and does not start: {users.APART}")
         pricing = Pricing(card, store.billing)
         shelf = Shelf(data, user, quota_bytes)
-        runs = Runs(store, Worker(data, user, where), pricing)
+        shares = Shares(store.quotas, Amount(*where.place.capacity()[:2]) if isinstance(where.place, Machine) else None)
+        runs = Runs(store, Worker(data, user, where), pricing, shares)
         submitting = Submitting(store, runs, pricing, shelf, apart=where.apart)
-        rules = Service(submitting, Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf), where)
+        rules = Service(submitting, Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf), Members(store, runs), where)
 
         def ready(found: int) -> None:
             address = Address(door.place(found), door.scheme, user, os.getpid(), where.apart, str(Path(door.cert).expanduser().absolute()) if door.cert else "")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from hail_batch_jupyter.service.api import posts
 from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.filing import Filing
+from hail_batch_jupyter.service.api.members import Members
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
@@ -34,6 +35,7 @@ class Service(NamedTuple):
     reading: Reading
     billing: BillingRules
     files: Filing
+    members: Members
     where: Where
 
 
@@ -80,7 +82,18 @@ _ABOUT_SERVICE: list[Route[Service]] = [
     Route("GET", "/supported_regions", lambda _: [REGION], "Where jobs can run."),
     Route("GET", "/default_region", lambda _: text(REGION), "Where jobs run that name no region.", gives=_TEXT),
     Route("GET", "/place", lambda a: {**a.service.where.labels, "words": a.service.where.words}, "On what jobs run, and in words."),
-    Route("GET", "/userinfo", lambda a: a.service.reading.userinfo(a.user), "Who asks."),
+    Route("GET", "/userinfo", lambda a: {**a.service.reading.userinfo(a.user), **a.service.members.told(a.user)}, "Who asks."),
+]
+
+_MEMBERS: list[Route[Service]] = [
+    Route("POST", "/users/{U}/quota", lambda a: a.service.members.set_user_quota(a.user, a.names["U"], _body(a)), "Limit the cores of a user.", posts.quota),
+    Route(
+        "POST",
+        "/billing_projects/{P}/quota",
+        lambda a: a.service.members.set_project_quota(a.user, a.names["P"], _body(a)),
+        "Limit the cores of a billing project.",
+        posts.quota,
+    ),
 ]
 
 _POSTING: list[Route[Service]] = [
@@ -194,7 +207,7 @@ _FILES: list[Route[Service]] = [
     Route("POST", "/files/copy", lambda a: a.service.files.copy(a.user, a.query), "Copy a file.", query={"source": "from where", "dest": "to where"}),
 ]
 
-ROUTES: list[Route[Service]] = [*_ABOUT_SERVICE, *_POSTING, *_BATCHES, *_JOBS, *_BILLING, *_FILES]
+ROUTES: list[Route[Service]] = [*_ABOUT_SERVICE, *_MEMBERS, *_POSTING, *_BATCHES, *_JOBS, *_BILLING, *_FILES]
 """Paths behind /api/v1alpha; /api/v2alpha has the same with the other query language."""
 _PREFIX = re.compile(r"/api/v([12])alpha(/.*)")
 

@@ -28,6 +28,7 @@ from hail_batch_jupyter.service.journal import note
 from hail_batch_jupyter.service.known import Known
 from hail_batch_jupyter.service.leftovers import never_began, silenced, unfinished
 from hail_batch_jupyter.service.pricing import Pricing
+from hail_batch_jupyter.service.shares import Shares
 from hail_batch_jupyter.service.store.billing import Charge
 from hail_batch_jupyter.service.store.database import OuterLock
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
@@ -59,8 +60,9 @@ class Runs:
     lock   is held while what is known changes; who reads more than one thing holds it too
     """
 
-    def __init__(self, store: Store, worker: Worker, pricing: Pricing) -> None:
+    def __init__(self, store: Store, worker: Worker, pricing: Pricing, shares: Shares) -> None:
         self._store = store
+        self._shares = shares
         self._pricing = pricing
         self._worker = worker
         self._callbacks = Callbacks(store, pricing)
@@ -72,6 +74,7 @@ class Runs:
         self._limits_s = 0.0
         self._remove_unknown()
         self._unsettled = set(store.unsettled())
+        self._find_shares()
         self._thread = threading.Thread(target=self._work, name="runs", daemon=True)
 
     def begin(self) -> None:
@@ -173,6 +176,18 @@ class Runs:
                 rundir.remove_rest(directory)
         self._worker.clear_all_but({run.lineage for run in runs if run.run_id in known and run.state != "ended"})
 
+    def _find_shares(self) -> None:
+        """Runs that went on without the service."""
+        for batch_id in self._unsettled:
+            batch = self._store.batch(batch_id)
+            for run_id, ended in self._store.runs(batch_id):
+                if batch is not None and not ended:
+                    self._shares.found(rundir.runs_folder() / run_id, batch)
+
+    def used_mcpu(self, user: str) -> int:
+        """Millicores that the running jobs of a user take."""
+        return self._shares.used(user)
+
     # the thread
 
     def _work(self) -> None:
@@ -190,6 +205,7 @@ class Runs:
                     pause_s = pause_s or _TROUBLE_S
                     continue
                 pause_s = _LIVE_S if goes_on else pause_s
+            self._shares.look()
             self._keep_limits()
             self._wake.wait(pause_s)
             self._wake.clear()
@@ -261,6 +277,7 @@ class Runs:
                 self._store.billing.put_bill(run_id, batch_id, known.batch.card_id, known.bill(run_id))
             if lost:
                 self._known.pop(batch_id, None)
+        self._shares.ended(run_id)
         if run is not None:
             self._worker.clear(run.spec.lineage)
 
@@ -306,6 +323,7 @@ class Runs:
         """Note a run that gets its orders next, and the end of what was cancelled while it was written."""
         with self.lock:
             self._store.new_run(batch_id, run_id, job_ids)
+            self._shares.began(rundir.find(run_id), self._loaded(batch_id).batch)
             known = self._known.get(batch_id)
             if known is not None:
                 known.began(run_id, opened(rundir.find(run_id)), job_ids)

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hail_batch_jupyter.backends import own_service
-from hail_batch_jupyter.errors import ConfigError
+from hail_batch_jupyter.core.units import parse_cpu
+from hail_batch_jupyter.errors import ConfigError, UnitError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.store.database import FILE, Database
+from hail_batch_jupyter.service.store.quotas import USER as USER_QUOTA
 from hail_batch_jupyter.service.store.tables import Store
 
 ADMIN, USER = "admin", "user"
@@ -73,10 +75,35 @@ def remove(data: Path, name: str) -> str:
 
 
 def listed(data: Path) -> str:
-    """A line for each user: name, role, billing projects."""
+    """A line for each user: name, role, billing projects, and how many cores at once where that is limited."""
     with _store(data) as store:
         users = store.users()
-        return "\n".join(f"{name}\t{role}\t{','.join(project.name for project in store.billing.projects(name))}" for name, role in users)
+        most = store.quotas.caps().users
+        told = {name: f"\t{cores(most[name]):g} cores" if name in most else "" for name, _ in users}
+        return "\n".join(f"{name}\t{role}\t{','.join(project.name for project in store.billing.projects(name))}{told[name]}" for name, role in users)
+
+
+def cores(mcpu: int | None) -> float | None:
+    """Thousandths of cores as cores; None is None."""
+    return None if mcpu is None else mcpu / 1000
+
+
+def set_quota(data: Path, kind: str, name: str, words: str) -> str:
+    """Limit the cores that the jobs of a user, or of a billing project, have at once; 'none' is no limit.
+
+    Raises ConfigError for somebody unknown and for what is no number of cores.
+    """
+    try:
+        most = None if words == "none" else parse_cpu(words)
+    except UnitError as error:
+        raise ConfigError(f"{error}, or none for no limit") from error
+    with _store(data) as store:
+        there = store.has_user(name) if kind == USER_QUOTA else store.billing.project(name) is not None
+        if not there:
+            raise ConfigError(f"there is no {kind} {name!r}; `serve user list` names users and their billing projects")
+        store.quotas.put(kind, name, most)
+    who = f"jobs of the {kind} {name!r}"
+    return f"{who} have as many cores as they get" if most is None else f"{who} have {most / 1000:g} cores at once at most; what runs goes on"
 
 
 @contextmanager

@@ -103,6 +103,22 @@ def test_a_slot_that_is_given_back_is_the_next_one() -> None:
     assert ledger.take(1000, 0) == 3
 
 
+def test_less_is_allowed_than_is_handed_out_until_enough_is_given_back() -> None:
+    ledger = Ledger(TOTAL)
+    slots = [ledger.take(1000, GIB) for _ in range(3)]
+
+    ledger.allow(2000, 2 * GIB)
+    assert (ledger.used, ledger.fits(1000, 0)) == ((3000, 3 * GIB), False)
+    ledger.give_back(1000, GIB, slots.pop())
+    assert not ledger.fits(1000, 0)
+    ledger.give_back(1000, GIB, slots.pop())
+    assert ledger.fits(1000, GIB)
+    assert not ledger.fits(1250, GIB)
+    ledger.allow(2000, 0)
+    assert (ledger.fits(1000, 0), ledger.fits(1000, 1)) == (True, False)
+    assert ledger.cost(Request(cpu_mcpu=9000)) == (4000, 0)
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hail_batch_jupyter.core.spec import Transfer
 from hail_batch_jupyter.engine.localize import Localizer
-from tests.service.servers import Reply, Server, job
+from tests.service.plain_engine import post, shared_server, token_of, user
+from tests.service.servers import Server, job
 from tests.service.test_images import start
 
 ALONE = "would read each other's files; run jobs in containers"
@@ -21,32 +18,10 @@ ALONE = "would read each other's files; run jobs in containers"
 
 @pytest.fixture
 def shared(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A service with the users ann and ben, of which no job runs: what stands for a container engine starts no container."""
-    engine = runs / "bin" / "docker"
-    engine.parent.mkdir(exist_ok=True)
-    engine.write_text('#!/bin/sh\ncase "$1" in info) echo \'{"NCPU": 2, "ServerVersion": "1"}\';; *) exit 1;; esac\n')
-    engine.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("HAIL_BATCH_CONTAINER_ENGINE", "docker")
-    server = Server(runs / "shared", images=True).start()
-    for name in ("ann", "ben"):
-        done = user(server, "add", name)
-        assert done.returncode == 0, done.stderr
+    """A service with the users ann and ben."""
+    server = shared_server(runs, monkeypatch, "ann", "ben")
     yield server
     server.close()
-
-
-def user(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
-    return server.command("serve", "user", *words, "--data", str(server.data))
-
-
-def token_of(server: Server, name: str) -> str:
-    return str(json.loads((server.data / f"tokens-{name}.json").read_text())["default"])
-
-
-def post(server: Server, name: str, *jobs: dict[str, Any], project: str = "") -> Reply:
-    batch = {"billing_project": project or name, "token": os.urandom(8).hex(), "n_jobs": len(jobs)}
-    return server.ask("POST", "/batches/create-fast", {"bunch": list(jobs), "batch": batch}, token_of(server, name))
 
 
 def test_nobody_sees_or_ends_the_batch_of_another_without_membership_in_its_project(shared: Server) -> None:

@@ -117,6 +117,8 @@ update_fast = record({"bunch": list_of(job), "update": update_head}, {"job_group
 
 billing_limit = Shape(is_a(dict).check, {"type": "object", "properties": {"limit": {"type": ["number", "string", "null"]}}, "required": ["limit"]})
 
+quota = record({"max_cores": or_null(above_zero(int, float))}, {})
+
 
 def check_bunch(value: Any, n_jobs: int, update_id: int) -> None:
     """Jobs of an update: their shape, and numbers that follow one another within the update."""

@@ -30,10 +30,11 @@ FREE = load_card("this-machine")
 
 
 class Grants:
-    """What the jobs of one request are granted by the card of their batch; what many ask for alike is worked out once."""
+    """What the jobs of one request are granted by the card of their batch, no more cores than they may have; what many ask for alike is worked out once."""
 
-    def __init__(self, card: Card | None) -> None:
+    def __init__(self, card: Card | None, max_mcpu: int | None = None) -> None:
         self._card = card or FREE
+        self._max_mcpu = max_mcpu
         self._found: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], str]] = {}
 
     def of(self, resources: Mapping[str, Any], who: str) -> tuple[dict[str, Any], str]:
@@ -42,6 +43,9 @@ class Grants:
         found = self._found.get(key)
         if found is None:
             meant, grant = granted(resources, who, self._card)
+            if self._max_mcpu is not None and meant["cores_mcpu"] > self._max_mcpu:
+                asked, most = meant["cores_mcpu"] / 1000, self._max_mcpu / 1000
+                raise Refusal(403, f"job {who} takes {asked:g} cores, and your jobs have {most:g} at once; ask for less, or an administrator for more")
             found = self._found[key] = meant, "" if self._card.free else grant_text(grant)
         return found
 

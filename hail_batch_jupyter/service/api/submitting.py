@@ -195,9 +195,10 @@ class Submitting:
         check_bunch(bunch, update.n_jobs, update.update_id)
         committed = self._store.committed_jobs(batch.batch_id) if any(_looks_back(job) for job in bunch) else set()
         places = self._places(batch, update)
-        taker = Taker(
-            batch.batch_id, update.start_job_id, committed, places, Grants(self._pricing.card_of(batch.card_id)), Reach(batch.user, self._shelf, self._apart)
-        )
+        caps = self._store.quotas.caps()
+        limits = [each for each in (caps.users.get(batch.user), caps.projects.get(batch.project)) if each is not None]
+        grants = Grants(self._pricing.card_of(batch.card_id), min(limits, default=None))
+        taker = Taker(batch.batch_id, update.start_job_id, committed, places, grants, Reach(batch.user, self._shelf, self._apart))
         self._store.put_jobs(batch.batch_id, update.update_id, map(taker.accepted, bunch, texts))
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:

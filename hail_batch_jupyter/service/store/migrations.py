@@ -75,5 +75,9 @@ ALTER TABLE posted_jobs RENAME TO jobs;
 """
 """What a job does stays as it was posted, and what lists need has columns of its own: nothing is written anew for each of many jobs."""
 
-MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS, _USERS, _POSTED)
+_QUOTAS = """
+CREATE TABLE quotas (kind TEXT NOT NULL, name TEXT NOT NULL, max_mcpu INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS, _USERS, _POSTED, _QUOTAS)
 """The script at place n makes version n + 1 of version n; what was released is never changed, only followed by another."""

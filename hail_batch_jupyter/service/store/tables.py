@@ -9,6 +9,7 @@ from typing import Any
 from hail_batch_jupyter.service.store.billing import Billing
 from hail_batch_jupyter.service.store.database import Database
 from hail_batch_jupyter.service.store.groups import Groups
+from hail_batch_jupyter.service.store.quotas import Quotas
 from hail_batch_jupyter.service.store.rows import BatchRow, JobFacts, JobRow, NewJob, UpdateRow
 
 _BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs, card_id FROM batches"
@@ -25,6 +26,7 @@ class Store:
         self._database = database
         self.billing = Billing(database)
         self.groups = Groups(database)
+        self.quotas = Quotas(database)
         self.transaction = database.transaction
         self.in_transaction = database.in_transaction
         self.close = database.close

@@ -14,8 +14,10 @@ def show(asked: PageAsked) -> Answer:
     """Who is logged in."""
     found = asked.service.rules.reading.userinfo(asked.user)
     projects = ", ".join(project["billing_project"] for project in asked.service.rules.billing.projects(asked.user, {}))
-    pairs = [("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects), ("Jobs run", asked.service.rules.where.words)]
-    return page(asked.request, "You", facts(pairs))
+    has = asked.service.rules.members.told(asked.user)
+    most = "as many as the others leave" if has["max_cores"] is None else f"{has['max_cores']:g} at most"
+    known = [("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects), ("Jobs run", asked.service.rules.where.words)]
+    return page(asked.request, "You", facts([*known, ("Cores", f"{has['used_cores']:g} now, {most}")]))
 
 
 def login(asked: PageAsked, trouble: Child = None, status: int = 200) -> Answer:
