@@ -155,7 +155,12 @@ def _add_users(parser: argparse.ArgumentParser) -> None:
     quota.add_argument("cores", metavar="CORES", help="a number such as 4 or 0.5, or none for no limit")
     quota.add_argument("--project", action="store_true", help="NAME is a billing project")
     quota.set_defaults(command=_set_quota)
-    for each in (add, remove, listing, quota):
+    account = commands.add_parser("account", help="the service account by which files of object stores are copied for a user; without KEYFILE prints its name")
+    account.add_argument("name", metavar="NAME")
+    account.add_argument("key", metavar="KEYFILE", nargs="?", help="JSON key of a Google service account, which is copied")
+    account.add_argument("--remove", action="store_true", help="forget the key")
+    account.set_defaults(command=_set_account)
+    for each in (add, remove, listing, quota, account):
         each.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="folder of the service (beside the runs of this user)")
 
 
@@ -183,6 +188,14 @@ def _list_users(arguments: argparse.Namespace) -> int:
     from hail_batch_jupyter.service import users
 
     print(users.listed(_data_of(arguments)))
+    return 0
+
+
+def _set_account(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service import users
+
+    data, key = _data_of(arguments), Path(arguments.key) if arguments.key else None
+    print(users.remove_account(data, arguments.name) if arguments.remove else users.set_account(data, arguments.name, key))
     return 0
 
 

@@ -68,12 +68,14 @@ class Facts(NamedTuple):
     versions   of inputs in object stores, see `remote_inputs`
     seen       what its containers see
     confined   folder in which all outputs must lie, None for anywhere
+    key_file   of whose account object stores are asked, None for that of this process
     """
 
     env: Mapping[int, Mapping[str, str]]
     versions: Mapping[str, str]
     seen: Seen = Seen()
     confined: str | None = None
+    key_file: str | None = None
 
 
 def begin(spec: BatchSpec, options: SubmitOptions, place: Place, made: Made, told: Facts) -> RunningBatch:
@@ -103,7 +105,8 @@ def begin(spec: BatchSpec, options: SubmitOptions, place: Place, made: Made, tol
 
 def orders_of(spec: BatchSpec, place: Place, told: Facts) -> dict[str, Any]:
     """The orders for a runner, without what is said of this process."""
-    return {"env": {job_id: dict(values) for job_id, values in told.env.items()}, "confined": told.confined, **place.orders(spec, told.seen)}
+    own = {"confined": told.confined, "key_file": told.key_file}
+    return {"env": {job_id: dict(values) for job_id, values in told.env.items()}, **own, **place.orders(spec, told.seen)}
 
 
 def make_run(spec: BatchSpec, options: SubmitOptions, made: Made, runs: Path | None = None, scratch_parent: Path | None = None) -> Path:

@@ -28,13 +28,18 @@ def is_remote(path: str) -> bool:
 class Stores:
     """Copies single files and folders; every method but `close` may be called from any thread.
 
+    `key_file` is whose rights it has, those of this process without one.
+
     The helper is started by the first copy. It reads one JSON line a copy, and writes one when the copy has ended: (number, '' or why it failed).
     """
 
-    def __init__(self, python: str, sys_path: Union[str, Sequence[str]], project: Optional[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, python: str, sys_path: Union[str, Sequence[str]], project: Optional[str], env: Mapping[str, str], key_file: Optional[str] = None
+    ) -> None:
         """`sys_path` is the import path of the helper, or the zipapp of this package for an interpreter that has what else it needs."""
         self._argv = [python, *(["-I"] if not isinstance(sys_path, str) else []), "-c", START.format("helper")]
-        self._hello = json.dumps(sys_path if isinstance(sys_path, str) else list(sys_path)) + "\n" + json.dumps({"project": project}) + "\n"
+        settings = {"project": project, "key_file": key_file}
+        self._hello = json.dumps(sys_path if isinstance(sys_path, str) else list(sys_path)) + "\n" + json.dumps(settings) + "\n"
         self._env = env
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None

@@ -28,6 +28,7 @@ from hail_batch_jupyter.errors import ConfigError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.sharing import Amount
 from hail_batch_jupyter.service import users
+from hail_batch_jupyter.service.accounts import Accounts
 from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.filing import Filing
 from hail_batch_jupyter.service.api.members import Members
@@ -90,8 +91,9 @@ def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_c
         shelf = Shelf(data, user, quota_bytes)
         shares = Shares(store.quotas, Amount(*where.place.capacity()[:2]) if isinstance(where.place, Machine) else None)
         runs = Runs(store, Worker(data, user, where), pricing, shares)
-        submitting = Submitting(store, runs, pricing, shelf, apart=where.apart)
-        rules = Service(submitting, Reading(store, runs, pricing), BillingRules(store, runs, pricing), Filing(shelf), Members(store, runs), where)
+        accounts = Accounts(data)
+        posting, reading = Submitting(store, runs, pricing, shelf, accounts, apart=where.apart), Reading(store, runs, pricing)
+        rules = Service(posting, reading, BillingRules(store, runs, pricing), Filing(shelf), Members(store, runs, accounts), where)
 
         def ready(found: int) -> None:
             address = Address(door.place(found), door.scheme, user, os.getpid(), where.apart, str(Path(door.cert).expanduser().absolute()) if door.cert else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
@@ -33,11 +34,11 @@ def silenced(directory: Path) -> bool:
     return True
 
 
-def unfinished(run: RunningBatch, confined: Callable[[BatchSpec], str | None]) -> set[int]:
+def unfinished(run: RunningBatch, copier: Callable[[BatchSpec, str], AbstractContextManager[Localizer]]) -> set[int]:
     """Numbers of the jobs that a killed runner did not finish.
 
-    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to; `confined`
-    gives the folder that they must lie in.
+    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to; `copier`
+    gives what copies files of a run that has this scratch folder.
     """
     snapshot = run.snapshot()
     found = {view.job_id for view in snapshot.jobs if is_lost(view)}
@@ -47,13 +48,13 @@ def unfinished(run: RunningBatch, confined: Callable[[BatchSpec], str | None]) -
         late = [event for event in events if event.seq > closed and event.state is JobState.SUCCESS]
         if late and run.directory is not None:
             spec = read_spec(run.directory)
-            found.update(event.job_id for event in late if not _copied(run, spec.job(event.job_id), confined(spec)))
+            with copier(spec, str(run.scratch)) as localizer:
+                found.update(event.job_id for event in late if not _copied(localizer, spec.job(event.job_id)))
     return found
 
 
-def _copied(run: RunningBatch, job: JobSpec, confined: str | None) -> bool:
+def _copied(localizer: Localizer, job: JobSpec) -> bool:
     """Whether the outputs of a job are where they belong, after copying what is missing."""
-    localizer = Localizer(str(run.scratch), confined=confined)
     try:
         localizer.copy_out(localizer.written_out(job.outputs))
     except OSError:

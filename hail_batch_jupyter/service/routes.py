@@ -86,6 +86,15 @@ _ABOUT_SERVICE: list[Route[Service]] = [
 ]
 
 _MEMBERS: list[Route[Service]] = [
+    Route("GET", "/users/{U}/account", lambda a: a.service.members.account(a.user, a.names["U"]), "The name of a user's service account."),
+    Route(
+        "POST",
+        "/users/{U}/account",
+        lambda a: a.service.members.put_account(a.user, a.names["U"], _body(a)),
+        "Keep the key of a service account, by which files of object stores are copied for the user.",
+        posts.account_key,
+    ),
+    Route("DELETE", "/users/{U}/account", lambda a: a.service.members.remove_account(a.user, a.names["U"]), "Forget the key of a user."),
     Route("POST", "/users/{U}/quota", lambda a: a.service.members.set_user_quota(a.user, a.names["U"], _body(a)), "Limit the cores of a user.", posts.quota),
     Route(
         "POST",

@@ -266,7 +266,7 @@ class Runs:
 
     def _end(self, batch_id: int, run_id: str, run: RunningBatch | None) -> None:
         """Jobs that the run did not finish are in none again."""
-        again = set() if run is None else unfinished(run, self._worker.confined)
+        again = set() if run is None else unfinished(run, self._worker.copier)
         with self.lock:
             known = self.known(batch_id)
             rows = [row for row in known.rows if row.run_id == run_id and row.number is not None]

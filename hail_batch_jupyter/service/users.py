@@ -14,6 +14,7 @@ from hail_batch_jupyter.backends import own_service
 from hail_batch_jupyter.core.units import parse_cpu
 from hail_batch_jupyter.errors import ConfigError, UnitError
 from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.service.accounts import Accounts
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.quotas import USER as USER_QUOTA
@@ -71,6 +72,7 @@ def remove(data: Path, name: str) -> str:
             raise ConfigError(f"user {name!r} is whose account the service runs under; it stays")
         store.remove_user(name)
     (data / f"tokens-{name}.json").unlink(missing_ok=True)
+    Accounts(data).remove(name)
     return f"user {name!r} is let in no more; batches and files stay"
 
 
@@ -81,6 +83,36 @@ def listed(data: Path) -> str:
         most = store.quotas.caps().users
         told = {name: f"\t{cores(most[name]):g} cores" if name in most else "" for name, _ in users}
         return "\n".join(f"{name}\t{role}\t{','.join(project.name for project in store.billing.projects(name))}{told[name]}" for name, role in users)
+
+
+def set_account(data: Path, name: str, key: Path | None) -> str:
+    """Keep the key in a file for a user, whose batches then reach object stores by it; without a file, say whose account there is.
+
+    Raises ConfigError for somebody unknown and for a file that is no key.
+    """
+    _check_user(data, name)
+    accounts = Accounts(data)
+    if key is not None:
+        try:
+            given = json.loads(key.read_text())
+        except (OSError, ValueError):
+            raise ConfigError(f"{str(key)!r} cannot be read as JSON; name the key file of a Google service account") from None
+        accounts.put(name, given if isinstance(given, dict) else {}, anywhere=True)
+    found = accounts.name(name)
+    return f"user {name!r} has no service account" if found is None else f"files of object stores are copied for {name!r} by {found}"
+
+
+def remove_account(data: Path, name: str) -> str:
+    """Forget the key of a user. Raises ConfigError for somebody unknown."""
+    _check_user(data, name)
+    there = Accounts(data).remove(name)
+    return f"the service account of {name!r} is forgotten" if there else f"user {name!r} had no service account"
+
+
+def _check_user(data: Path, name: str) -> None:
+    with _store(data) as store:
+        if not store.has_user(name):
+            raise ConfigError(f"there is no user {name!r}; `serve user list` names them")
 
 
 def cores(mcpu: int | None) -> float | None:

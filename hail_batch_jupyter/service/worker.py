@@ -6,17 +6,23 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hail_batch_jupyter.backends.begin import Facts, Made, Seen, begin
+from hail_batch_jupyter.backends.begin import Facts, Made, Place, Seen, begin
 from hail_batch_jupyter.backends.launch import Launch
+from hail_batch_jupyter.backends.machine import Machine
 from hail_batch_jupyter.backends.pricing import with_card
 from hail_batch_jupyter.compile.remote import REMOVE
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
+from hail_batch_jupyter.engine.localize import Localizer
+from hail_batch_jupyter.engine.stores import Stores
+from hail_batch_jupyter.service.accounts import Accounts
 from hail_batch_jupyter.service.api.resources import REGION
 from hail_batch_jupyter.service.shelf import SCHEME
 from hail_batch_jupyter.service.store.rows import BatchRow, JobRow
@@ -44,6 +50,7 @@ class Worker:
         self.where = where
         self._io, self._files = where.io, data / "files"
         self._owner = owner
+        self._accounts = Accounts(data)
         for folder in (self._io, self._files):
             folder.mkdir(mode=0o700, exist_ok=True)
         self._cleaner = ThreadPoolExecutor(1, "cleaner")
@@ -51,6 +58,28 @@ class Worker:
     def confined(self, spec: BatchSpec) -> str | None:
         """Where all outputs of a run must lie, None where the jobs may read what the service may."""
         return None if spec.attributes.get("user") == self._owner else str(self._io / spec.lineage)
+
+    def key_file(self, user: str) -> str | None:
+        """Of whose account object stores are asked for a user: the user's own. Only the owner may do without, with what the service itself has."""
+        path = self._accounts.key_file(user)
+        return None if user == self._owner and not path.exists() else str(path)
+
+    @contextmanager
+    def copier(self, spec: BatchSpec, scratch: str) -> Iterator[Localizer]:
+        """What copies the files of a run whose runner is gone, as that did."""
+        stores = Stores(sys.executable, [os.path.abspath(entry) for entry in sys.path], None, os.environ, self.key_file(spec.attributes["user"]))
+        try:
+            yield Localizer(scratch, stores=stores, confined=self.confined(spec))
+        finally:
+            stores.close()
+
+    def _place_of(self, spec: BatchSpec) -> Place:
+        """The place, where containers have the key of their user and no other."""
+        if not isinstance(self.where.place, Machine):
+            return self.where.place
+        path = self._accounts.key_file(spec.attributes["user"])
+        own = self.where.place.key_file if spec.attributes["user"] == self._owner else None
+        return self.where.place._replace(key_file=str(path) if path.exists() else own)
 
     def begin_run(self, spec: BatchSpec, note: Note) -> None:
         """Start a run of `spec`; `note` hears its id when all is written and nothing has started yet.
@@ -62,9 +91,9 @@ class Worker:
             (self._io / spec.lineage / str(job.job_id)).mkdir(mode=0o700, parents=True)
         confined = self.confined(spec)
         seen = Seen(str(self._io / spec.lineage), (str(self._files),) if confined is None else ())
-        told = Facts({job.job_id: job.env for job in spec.jobs if job.env}, {}, seen, confined)
+        told = Facts({job.job_id: job.env for job in spec.jobs if job.env}, {}, seen, confined, self.key_file(spec.attributes["user"]))
         with _NotingLaunch(note) as launch:
-            begin(with_card(spec, self.name), SubmitOptions(detach=True, begun=launch), self.where.place, Made(self.name, {}), told)
+            begin(with_card(spec, self.name), SubmitOptions(detach=True, begun=launch), self._place_of(spec), Made(self.name, {}), told)
 
     def describe(self, batch: BatchRow, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
         """A run of these jobs of a batch, numbered from 1 in this order; `done` are the states of their parents that are not among them.
@@ -102,11 +131,11 @@ class Worker:
     def _tool(self, batch: BatchRow, command: Sequence[str]) -> tuple[str, ...]:
         """What the service does itself instead of a job, without a container and without the job's variables; () for every other command.
 
-        Storage is cleared for everybody, object stores are used for the owner only: that takes the credentials of the service.
+        Storage is cleared for everybody, object stores are used with the user's account; that of the service is for the owner only.
         """
         if command[0] == REMOVE:
             return ("rm", "-rf", "--", self._reached(command[1]))
-        return own_tool(command) if batch.user == self._owner else ()
+        return own_tool(command, self.key_file(batch.user))
 
     def _reached(self, address: str) -> str:
         """Where a file of the storage lies on this machine; other addresses stay as they are."""

@@ -38,6 +38,11 @@ class Access(NamedTuple):
         return cls(project, tuple(buckets), key_file)
 
 
+def of_key(key_file: str | None, project: str | None = None) -> Access:
+    """The access of somebody's key, which never has the project of the settings pay; without one as the settings say."""
+    return Access(project, None, key_file) if key_file is not None else configured_access(project)
+
+
 def configured_access(project: str | None = None, key_file: str | None = None) -> Access:
     """The access that the settings name; `project` comes before theirs, and pays for every bucket."""
     if project is not None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 from hail_batch_jupyter.errors import BatchException
-from hail_batch_jupyter.storage.access import Access, configured_access
+from hail_batch_jupyter.storage.access import Access, of_key
 from hail_batch_jupyter.storage.copy import copy_all
 
 _COPIES = 4
@@ -19,7 +19,7 @@ _WORKERS = 8
 def main() -> None:
     """Read what to copy from the standard input until it ends, or is given up."""
     settings = json.loads(sys.stdin.buffer.readline())
-    access = configured_access(settings["project"])
+    access = of_key(settings["key_file"], settings["project"])
     serve(sys.stdin.buffer, sys.stdout.buffer, access)
 
 

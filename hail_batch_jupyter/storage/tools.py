@@ -10,16 +10,18 @@ import sys
 from collections.abc import Sequence
 
 from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.storage.access import of_key
 from hail_batch_jupyter.storage.files import Files
 
 _MODULES = {"hailtop.aiotools.delete": "delete", "hailtop.aiotools.copy": "copy"}
 _STORES = ("gs://", "https://")
 
 
-def own_tool(command: Sequence[str]) -> tuple[str, ...]:
+def own_tool(command: Sequence[str], key_file: str | None = None) -> tuple[str, ...]:
     """The command that does the same as `python3 -m hailtop.aiotools.…` here; () for every other one.
 
-    Only addresses in object stores are taken: what is done outside of a container must not reach files of the machine.
+    Only addresses in object stores are taken: what is done outside of a container must not reach files of the machine. With a key file
+    it has the rights of that account alone, and only Google's store is taken.
     """
     if len(command) < 4 or tuple(command[:2]) != ("python3", "-m") or command[2] not in _MODULES:
         return ()
@@ -28,20 +30,22 @@ def own_tool(command: Sequence[str]) -> tuple[str, ...]:
         addresses = command[3:] if what == "delete" else [pair[end] for pair in json.loads(command[-1]) for end in ("from", "to")]
     except (ValueError, KeyError, TypeError):
         return ()
-    if not all(isinstance(address, str) and address.startswith(_STORES) for address in addresses):
+    stores = _STORES if key_file is None else _STORES[:1]
+    if not all(isinstance(address, str) and address.startswith(stores) for address in addresses):
         return ()
-    return (sys.executable, "-m", __name__, what, *(command[3:] if what == "delete" else command[-1:]))
+    return (sys.executable, "-m", __name__, key_file or "", what, *(command[3:] if what == "delete" else command[-1:]))
 
 
 def main(words: Sequence[str]) -> None:
-    """Run `delete ADDRESS…` or `copy JSON`; ends the process with the reason when it fails."""
-    files = Files()
+    """Run `KEYFILE delete ADDRESS…` or `KEYFILE copy JSON`; ends the process with the reason when it fails."""
+    key_file, what, *rest = words
+    files = Files(of_key(key_file or None))
     try:
-        if words[0] == "delete":
-            for address in words[1:]:
+        if what == "delete":
+            for address in rest:
                 files.remove(address)
         else:
-            files.copy([(pair["from"], pair["to"]) for pair in json.loads(words[1])])
+            files.copy([(pair["from"], pair["to"]) for pair in json.loads(rest[0])])
     except BatchException as error:
         sys.exit(str(error))
 

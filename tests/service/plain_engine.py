@@ -1,4 +1,7 @@
-"""What stands for a container engine where only that several users may have jobs matters: its containers are plain processes of this machine."""
+"""What stands for a container engine where only that several users may have jobs matters: its containers are plain processes of this machine.
+
+What would be mounted as the key of a service account is in the variable KEY_MOUNT.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ run)
     case "$1" in
     --workdir) cd "$2"; shift 2 ;;
     --env) case "$2" in *=*) export "$2" ;; esac; shift 2 ;;
-    --name | --label | --mount | --env-file) shift 2 ;;
+    --mount) case "$2" in *,target=/gsa-key/*) MOUNT="${2#*source=}"; export KEY_MOUNT="${MOUNT%%,*}" ;; esac; shift 2 ;;
+    --name | --label | --env-file) shift 2 ;;
     *) shift ;;
     esac
   done

@@ -46,7 +46,7 @@ def test_what_others_may_have_run_is_less_than_what_the_owner_may(shared: Server
     own, file = shared.get("/userinfo")["username"], [{"from": "file:///etc/hostname", "to": "/io/x"}]
     refused = [
         ({"input_files": file}, "does not reach; name one of hbj://ann/…"),
-        ({"input_files": [{"from": "gs://bucket/x", "to": "/io/x"}]}, "does not reach; name one of hbj://ann/…"),
+        ({"input_files": [{"from": "gs://bucket/x", "to": "/io/x"}]}, "takes a service account that you do not have here"),
         ({"input_files": [{"from": f"hbj://{own}/x", "to": "/io/x"}]}, "is not yours"),
         ({"process": {"type": "docker", "image": "", "command": ["id"]}}, "names no image"),
         ({"process": {"type": "docker", "image": "--privileged", "command": ["ubuntu:24.04"]}}, "is no name of one"),

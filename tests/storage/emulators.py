@@ -98,6 +98,17 @@ def make_bucket(name: str) -> str:
     return f"gs://{name}"
 
 
+def key_of(name: str, url: str) -> dict[str, str]:
+    """A key as Google makes them, that is shown to the server at `url`."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = rsa.generate_private_key(65537, 2048).private_bytes(*form).decode()
+    email = f"{name}@lab.iam.gserviceaccount.com"
+    return {"type": "service_account", "project_id": "lab", "private_key_id": "1", "private_key": private, "client_email": email, "token_uri": f"{url}/token"}
+
+
 Answer = tuple[int, bytes]
 
 

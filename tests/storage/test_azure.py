@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from hail_batch_jupyter.storage import router
 from hail_batch_jupyter.storage.azure import ENDPOINT, place_of
 from hail_batch_jupyter.storage.copy import copy
 from hail_batch_jupyter.storage.router import file_system
+from tests.conftest import wait_until
+from tests.service.plain_engine import post, shared_server, token_of
+from tests.service.servers import job
 from tests.storage.emulators import ACCOUNT, azure_emulator, make_container
 
 azurite = pytest.mark.requires("azurite")
@@ -106,3 +110,20 @@ def test_addresses_are_taken_apart() -> None:
     assert place_of("https://acc.blob.core.windows.net/c/a%20b/x/?sv=1&sig=2") == ("acc", "c", "a b/x", "sv=1&sig=2")
     with pytest.raises(StorageError, match=r"'https://acc.blob.core.windows.net/' names no container"):
         place_of("https://acc.blob.core.windows.net/?sig=secret")
+
+
+@azurite
+def test_any_user_of_a_service_reaches_blobs_with_a_token_in_the_address_and_none_with_those_of_the_service(
+    container: tuple[str, str], runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, token = container
+    monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)  # what the owner's jobs may use
+    file_system(address).write(f"{address}/in?{token}", b"one")
+    with closing(shared_server(runs, monkeypatch, "ann")) as server:
+        files = {"input_files": [{"from": f"{address}/in?{token}", "to": "/io/in"}], "output_files": [{"from": "/io/out", "to": f"{address}/out?{token}"}]}
+        number = post(server, "ann", job(1, "cat /io/in > /io/out", **files)).json["id"]
+        bare = [post(server, "ann", job(1, "", input_files=[{"from": f"{address}/in{end}", "to": "/io/in"}])) for end in ("", "?")]
+        wait_until(lambda: server.ask("GET", f"/batches/{number}", token=token_of(server, "ann")).json["complete"])
+
+        assert file_system(address).read(f"{address}/out?{token}") == b"one"
+        assert [(reply.status, "with a token (SAS)" in reply.reason) for reply in bare] == [(400, True)] * 2

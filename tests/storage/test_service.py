@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import hail_batch_jupyter.batch as hb
+from hail_batch_jupyter.observe import owner
 from hail_batch_jupyter.storage.router import file_system
+from tests.conftest import wait_until
+from tests.engine.jobs import Gate, gone, pid_in
 from tests.recorder import Recorder
+from tests.service.servers import Server, job
 
 pytestmark = pytest.mark.requires("fake-gcs-server")
 
@@ -22,3 +29,19 @@ def test_files_of_this_machine_and_code_go_to_the_folder_of_the_service(bucket: 
 
     names = sorted(found.name.split("/", 1)[1] for found in file_system(bucket).files(f"{bucket}/tmp"))
     assert [name.split("/")[0] for name in names] == ["code", "inputs"] and names[1].endswith("/in/x")
+
+
+def test_what_ended_well_just_before_its_runner_was_killed_is_still_copied_to_the_store(bucket: str, runs: Path, tmp_path: Path) -> None:
+    gate, where = Gate(tmp_path / "gate"), tmp_path / "pid"
+    with closing(Server(runs / "data").start()) as server:
+        number = server.post(job(1, f"echo $$ > {where}; {gate.shell}; echo late > /io/out", output_files=[{"from": "/io/out", "to": f"{bucket}/out"}]))
+        pid = pid_in(where)
+        (runner,) = [facts["pid"] for path in (server.data / "runs").iterdir() if (facts := owner.read_owner(path)) is not None]
+
+        os.kill(runner, signal.SIGSTOP)  # so it does not see that the job ends
+        gate.let_through()
+        wait_until(lambda: gone(pid))
+        os.kill(runner, signal.SIGKILL)
+        wait_until(lambda: file_system(bucket).exists(f"{bucket}/out"), 30, lambda: server.states(number))
+
+        assert (file_system(bucket).read(f"{bucket}/out"), server.states(number)) == (b"late\n", ["Success"])

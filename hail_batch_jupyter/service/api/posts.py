@@ -117,6 +117,7 @@ update_fast = record({"bunch": list_of(job), "update": update_head}, {"job_group
 
 billing_limit = Shape(is_a(dict).check, {"type": "object", "properties": {"limit": {"type": ["number", "string", "null"]}}, "required": ["limit"]})
 
+account_key = record({"key": is_a(dict)}, {})
 quota = record({"max_cores": or_null(above_zero(int, float))}, {})
 
 

@@ -13,21 +13,27 @@ from hail_batch_jupyter.service.users import APART
 from hail_batch_jupyter.storage.uris import shown
 
 _OUTSIDE = ("file:///", "gs://", "https://")
-"""What is reached with the rights and credentials of the service, so for its owner only."""
+"""What is reached with the rights and credentials of the service by its owner."""
+_GOOGLE = "gs://"
+_AZURE = re.compile(r"https://[a-z0-9]{3,24}\.blob\.core\.windows\.net/[^?]+\?[^?]+", re.ASCII)
+"""An address in Azure's store with a token of its own, which takes the rights of nobody here."""
 _IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 _OF_A_REGISTRY = re.compile(r"([\w.-]+(:[0-9]+)?/)?[\w./-]+(:[\w.-]+)?(@sha256:[0-9a-f]+)?", re.ASCII)
 """Engines also take files of the machine, such as docker-archive:/path, which are read with the rights of the service."""
 
 
 class Reach(NamedTuple):
-    """What a user reaches: files in the storage of the service; for whose account the service has also those of its machine and of object stores.
+    """What a user reaches: files in the storage of the service, and in object stores with own credentials.
 
-    apart   whether jobs run in containers
+    For whose account the service has also files of its machine, and object stores with its credentials.
+
+    apart   whether jobs run in containers       account  whether the user has a service account at Google
     """
 
     user: str
     shelf: Shelf
     apart: bool
+    account: bool
 
     @property
     def trusted(self) -> bool:
@@ -49,9 +55,20 @@ class Reach(NamedTuple):
         """Refuse a copy to or from an address that jobs of this user do not reach."""
         if address.startswith(SCHEME):
             self.shelf.path(self.user, address)
-        elif not self.trusted or not address.startswith(_OUTSIDE) or "\0" in address:
-            known = ", ".join(f"{scheme}…" for scheme in (*(_OUTSIDE if self.trusted else ()), f"{SCHEME}{self.user}/"))
-            raise Refusal(400, f"job {who} copies to or from {shown(address)!r}, which this service does not reach; name one of {known}")
+        elif not self._outside(address) or "\0" in address:
+            raise Refusal(400, f"job {who} copies to or from {shown(address)!r}, which {self._remedy(address)}")
+
+    def _outside(self, address: str) -> bool:
+        if self.trusted:
+            return address.startswith(_OUTSIDE)
+        return (self.account and address.startswith(_GOOGLE)) or _AZURE.fullmatch(address) is not None
+
+    def _remedy(self, address: str) -> str:
+        if address.startswith(_GOOGLE) and not self.trusted:
+            return f"takes a service account that you do not have here; an administrator gives you one with `serve user account {self.user} KEY.json`"
+        more = _OUTSIDE if self.trusted else ((_GOOGLE,) if self.account else ())
+        azure = "" if self.trusted else ", or of Azure's blob storage with a token (SAS)"
+        return f"this service does not reach; name one of {', '.join(f'{scheme}…' for scheme in (*more, f'{SCHEME}{self.user}/'))}{azure}"
 
     def check_room(self, who: str) -> None:
         """Refuse a job that writes files for who has no room for any."""

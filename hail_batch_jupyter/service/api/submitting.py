@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from hail_batch_jupyter.cost.money import amount_text
+from hail_batch_jupyter.service.accounts import Accounts
 from hail_batch_jupyter.service.api.accepting import Taker
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.posts import batch_head, check_bunch, check_groups, update_head
@@ -30,8 +31,9 @@ from hail_batch_jupyter.service.store.tables import Store
 class Submitting:
     """What clients post; every method may be called from any thread."""
 
-    def __init__(self, store: Store, runs: Runs, pricing: Pricing, shelf: Shelf, *, apart: bool) -> None:
+    def __init__(self, store: Store, runs: Runs, pricing: Pricing, shelf: Shelf, accounts: Accounts, *, apart: bool) -> None:
         self._apart = apart
+        self._accounts = accounts
         self._store = store
         self._shelf = shelf
         self._pricing = pricing
@@ -198,7 +200,8 @@ class Submitting:
         caps = self._store.quotas.caps()
         limits = [each for each in (caps.users.get(batch.user), caps.projects.get(batch.project)) if each is not None]
         grants = Grants(self._pricing.card_of(batch.card_id), min(limits, default=None))
-        taker = Taker(batch.batch_id, update.start_job_id, committed, places, grants, Reach(batch.user, self._shelf, self._apart))
+        reach = Reach(batch.user, self._shelf, self._apart, self._accounts.key_file(batch.user).exists())
+        taker = Taker(batch.batch_id, update.start_job_id, committed, places, grants, reach)
         self._store.put_jobs(batch.batch_id, update.update_id, map(taker.accepted, bunch, texts))
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:

@@ -16,8 +16,9 @@ def show(asked: PageAsked) -> Answer:
     projects = ", ".join(project["billing_project"] for project in asked.service.rules.billing.projects(asked.user, {}))
     has = asked.service.rules.members.told(asked.user)
     most = "as many as the others leave" if has["max_cores"] is None else f"{has['max_cores']:g} at most"
+    account = has["hail_identity"] or "none: gs:// addresses are reached by those only whom an administrator gave one"
     known = [("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects), ("Jobs run", asked.service.rules.where.words)]
-    return page(asked.request, "You", facts([*known, ("Cores", f"{has['used_cores']:g} now, {most}")]))
+    return page(asked.request, "You", facts([*known, ("Cores", f"{has['used_cores']:g} now, {most}"), ("Service account", account)]))
 
 
 def login(asked: PageAsked, trouble: Child = None, status: int = 200) -> Answer:
