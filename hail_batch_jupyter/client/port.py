@@ -9,7 +9,7 @@ from itertools import islice, takewhile
 from typing import Any
 
 from hail_batch_jupyter.client.session import Service
-from hail_batch_jupyter.core.answers import Counters, counters, job_events, milliseconds, reason_of
+from hail_batch_jupyter.core.answers import Counters, counters, has_news, job_events, milliseconds, reason_of
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.state import BROKEN, JobState
 from hail_batch_jupyter.core.wire import NO_GROUPS
@@ -168,8 +168,8 @@ class ServicePort:
         first = jobs[0].job_id if jobs else 0
         for entry in entries:
             index = entry["job_id"] - first
-            if 0 <= index < len(jobs) and jobs[index].state.value != entry["state"]:
-                reason = self._reason(entry["job_id"], JobState(entry["state"]))
+            if 0 <= index < len(jobs) and has_news(jobs[index], entry):
+                reason = "" if entry.get("attempts") else self._reason(entry["job_id"], JobState(entry["state"]))
                 found += job_events(jobs[index], entry, now_ms, reason)
         return found
 

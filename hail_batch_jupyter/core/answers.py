@@ -10,10 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
-from hail_batch_jupyter.core.events import JobEvent, JobView
+from hail_batch_jupyter.core.events import Granted, JobEvent, JobView, Usage
 from hail_batch_jupyter.core.state import JobState
 
 _CONTAINERS = ("input", "main", "output")
+_AFTER_ATTEMPTS = (JobState.READY, JobState.CREATING, JobState.CANCELLED)
+"""The last attempt of a job in one of these has ended."""
 _RUNS = (JobState.SUCCESS, JobState.FAILED)
 
 
@@ -34,9 +36,11 @@ def counters(status: Mapping[str, Any]) -> Counters:
 def job_events(view: JobView, entry: Mapping[str, Any], now_ms: int, reason: str = "") -> list[JobEvent]:
     """Events, all numbered 0, that take a job from what is known to what an entry of the list of jobs says.
 
-    Steps that nobody saw are put in; times that the entry does not tell are `now_ms`.
+    Steps that nobody saw are put in; times that the entry does not tell are `now_ms`. A service of ours tells of each attempt, too.
     """
     state = JobState(entry["state"])
+    if entry.get("attempts"):
+        return _by_attempts(view, entry, now_ms, reason)
     ended_ms = milliseconds(entry.get("end_time")) or now_ms
     duration_ms = entry.get("duration")
     started_ms = ended_ms - int(duration_ms) if state.complete and duration_ms is not None else now_ms
@@ -51,6 +55,52 @@ def job_events(view: JobView, entry: Mapping[str, Any], now_ms: int, reason: str
             attempt = view.attempt + (view.state is not JobState.CREATING)
             found.append(JobEvent(0, started_ms, view.job_id, step, attempt, "main" if step is JobState.RUNNING else ""))
     return found
+
+
+def has_news(view: JobView, entry: Mapping[str, Any]) -> bool:
+    """Whether an entry says something that is not known of the job."""
+    told = entry.get("attempts")
+    return bool(view.state.value != entry["state"] or (told and told[-1]["number"] > view.attempt))
+
+
+def _by_attempts(view: JobView, entry: Mapping[str, Any], now_ms: int, reason: str) -> list[JobEvent]:
+    """As `job_events`, of an entry that tells of attempts: each that is not known begins, and ends, at its own time."""
+    told, state, at = entry["attempts"], JobState(entry["state"]), view.state
+    found: list[JobEvent] = []
+    if at.complete:
+        return found
+    for attempt in told:
+        known = attempt["number"] == view.attempt and at is JobState.RUNNING
+        if attempt["number"] < view.attempt or (attempt["number"] == view.attempt and at is JobState.READY):
+            continue
+        found += [] if known else _beginning(attempt, view.job_id, at, now_ms)
+        at = JobState.RUNNING
+        if attempt is not told[-1] or state in _AFTER_ATTEMPTS:
+            found.append(_ending(attempt, view.job_id, JobState.READY, now_ms))
+            at = JobState.READY
+    if state is JobState.CREATING and at is JobState.READY:
+        found.append(JobEvent(0, now_ms, view.job_id, state, told[-1]["number"] + 1))
+    if state.complete:
+        final = JobEvent(0, milliseconds(entry.get("end_time")) or now_ms, view.job_id, state)
+        if at is JobState.RUNNING:
+            final = _ending(told[-1], view.job_id, state, now_ms)
+        cost_usd = max(0.0, float(entry.get("cost") or 0.0) - view.cost_usd)
+        found.append(final._replace(exit_code=entry.get("exit_code"), reason=reason or final.reason, cost_usd=cost_usd))
+    return found
+
+
+def _beginning(attempt: Mapping[str, Any], job_id: int, at: JobState, now_ms: int) -> list[JobEvent]:
+    started_ms = attempt["start_time_ms"] or now_ms
+    ready = [] if at in (JobState.READY, JobState.CREATING) else [JobEvent(0, started_ms, job_id, JobState.READY)]
+    mcpu = attempt["cores_mcpu"]
+    granted = None if mcpu is None else Granted(mcpu, attempt["memory_bytes"] or 0)
+    return [*ready, JobEvent(0, started_ms, job_id, JobState.RUNNING, attempt["number"], "main", granted=granted)]
+
+
+def _ending(attempt: Mapping[str, Any], job_id: int, state: JobState, now_ms: int) -> JobEvent:
+    peak_bytes, ended_ms = attempt["max_rss_bytes"], attempt["end_time_ms"] or now_ms
+    usage = None if peak_bytes is None else Usage(peak_bytes, attempt["cpu_s"])
+    return JobEvent(0, ended_ms, job_id, state, attempt["number"], exit_code=attempt["exit_code"], reason=attempt["reason"], usage=usage)
 
 
 def _steps(before: JobState, after: JobState, ran: bool) -> Sequence[JobState]:

@@ -51,7 +51,7 @@ def job_detail(running: RunningBatch, number: int) -> Message:
         "started_ms": view.started_ms,
         "ended_ms": view.ended_ms,
         "use": _use(job, view),
-        "hint": hint(job, view),
+        "hint": hint(job.request, view),
         "attempts": [_attempt(job, view, attempt, logs) for attempt in view.attempts[-_MAX_ATTEMPTS:]],
         "logs": [[attempt, names] for attempt, names in logs.items()],
         "log_path": "" if path is None else str(path),
@@ -68,7 +68,7 @@ def _log_of(origin: Origin) -> Message:
 
 
 def _use(job: JobSpec, view: JobView) -> Message:
-    facts = last_figures(job, view)
+    facts = last_figures(job.request, view)
     return {
         "cores": [facts.cores_asked, facts.cores_granted, facts.cores_used],
         "memory_bytes": [facts.asked_bytes, facts.granted_bytes, facts.peak_bytes],
@@ -77,7 +77,7 @@ def _use(job: JobSpec, view: JobView) -> Message:
 
 
 def _attempt(job: JobSpec, view: JobView, attempt: AttemptView, logs: dict[int, list[str]]) -> Message:
-    facts = figures(job, attempt)
+    facts = figures(job.request, attempt)
     return {
         "number": attempt.number,
         "state": _state(view, attempt),

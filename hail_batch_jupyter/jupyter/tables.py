@@ -55,9 +55,9 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
         "cost_usd": pd.array([view.cost_usd for view in views], dtype="float64"),
         "parents": pd.Series([[edge.job_id for edge in job.parents] for job in jobs], dtype="object"),
         "reused": pd.array([view.reused for view in views], dtype="bool"),
-        **_usage_columns([last_figures(job, view) for job, view in pairs]),
+        **_usage_columns([last_figures(job.request, view) for job, view in pairs]),
         "group": pd.array([spec.groups[job.group - 1].name if job.group else "" for job in jobs], dtype="string"),
-        "hint": pd.array([hint(job, view) for job, view in pairs], dtype="string"),
+        "hint": pd.array([hint(job.request, view) for job, view in pairs], dtype="string"),
     }
     frame = JobsFrame(columns, columns=list(COLUMNS))
     frame.name_of = {job.job_id: job.display_name for job in spec.jobs}
@@ -86,7 +86,7 @@ def attempts_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
     pairs = [pair for pair in zip(running.spec.jobs, running.snapshot().jobs, strict=True) if _wanted(q, pair[0].name or "", pair[1])]
     rows = [(job, attempt) for job, view in pairs for attempt in view.attempts]
     attempts, now_ms = [attempt for _, attempt in rows], int(time.time() * 1000)
-    figures_of = [figures(job, attempt) for job, attempt in rows]
+    figures_of = [figures(job.request, attempt) for job, attempt in rows]
     columns: dict[str, Any] = {
         "job_id": pd.array([job.job_id for job, _ in rows], dtype="int64"),
         "name": pd.array([job.name or "" for job, _ in rows], dtype="string"),

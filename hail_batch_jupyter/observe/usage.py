@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Optional
 
 from hail_batch_jupyter.core.events import AttemptView, JobView
-from hail_batch_jupyter.core.spec import JobSpec
+from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.core.units import format_bytes
 
 TIMES = 4
@@ -32,9 +32,9 @@ class Figures(NamedTuple):
     gpus: tuple[str, ...] = ()
 
 
-def figures(job: JobSpec, attempt: AttemptView) -> Figures:
+def figures(request: Request, attempt: AttemptView) -> Figures:
     """What one attempt of a job asked for, was given and used."""
-    request, granted, usage = job.request, attempt.granted, attempt.usage
+    granted, usage = attempt.granted, attempt.usage
     asked_mcpu = request.cpu_mcpu
     seconds = (attempt.ended_ms - attempt.started_ms) / 1000 if attempt.ended_ms is not None and attempt.started_ms is not None else 0.0
     return Figures(
@@ -48,13 +48,13 @@ def figures(job: JobSpec, attempt: AttemptView) -> Figures:
     )
 
 
-def last_figures(job: JobSpec, view: JobView) -> Figures:
+def last_figures(request: Request, view: JobView) -> Figures:
     """Of the last attempt; of one that is still to come where there was none."""
     attempts = view.attempts
-    return figures(job, attempts[-1] if attempts else AttemptView(1))
+    return figures(request, attempts[-1] if attempts else AttemptView(1))
 
 
-def hint(job: JobSpec, view: JobView) -> str:
+def hint(request: Request, view: JobView) -> str:
     """One sentence where the job asked for four times what it used, '' else.
 
     Jobs that ran for less than 10 s, and requests below 2 cores or 1 GiB, say nothing.
@@ -62,7 +62,7 @@ def hint(job: JobSpec, view: JobView) -> str:
     attempts = view.attempts
     if not attempts or (view.duration_s or 0.0) < _LEAST_S or not view.state.complete:
         return ""
-    facts = figures(job, attempts[-1])
+    facts = figures(request, attempts[-1])
     parts = []
     if facts.cores_asked and facts.cores_used is not None and facts.cores_asked >= _LEAST_CORES and facts.cores_asked >= TIMES * facts.cores_used:
         parts.append(f"asked for {facts.cores_asked:g} cores and used {facts.cores_used:.1f}")

@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from hail_batch_jupyter.core.answers import counters, exit_code_of, job_events, milliseconds, reason_of
-from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView
+from hail_batch_jupyter.core.answers import counters, exit_code_of, has_news, job_events, milliseconds, reason_of
+from hail_batch_jupyter.core.events import BatchSnapshot, Granted, JobEvent, JobView, Usage
 from hail_batch_jupyter.core.state import JobState
 
 NOW_MS = 1_772_600_770_000
@@ -58,6 +58,48 @@ def test_a_job_that_lost_its_worker_has_another_attempt() -> None:
     running = job_events(again.jobs[0], entry(JobState.RUNNING), NOW_MS)
 
     assert [(event.state, event.attempt) for event in running] == [(JobState.RUNNING, 2)]
+
+
+def attempt(number: int, *, ends: bool = True, **values: object) -> dict[str, object]:
+    begun = NOW_MS - 9000 + 1000 * number
+    times = {"start_time_ms": begun, "end_time_ms": begun + 500 if ends else None}
+    used = {"max_rss_bytes": 5 << 20, "cpu_s": 0.25} if ends else {"max_rss_bytes": None, "cpu_s": None}
+    return {"number": number, **times, "exit_code": 3 if ends else None, "reason": "", "cores_mcpu": 500, "memory_bytes": None, **used, **values}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "n", "ends"),
+    [(*states, n, ends) for *states, n, ends in product(JobState, JobState, (1, 2, 3), (False, True)) if JobState.PENDING not in states[1:]],
+)
+def test_attempts_that_a_service_tells_of_come_in_legal_steps_and_all_of_them(before: JobState, after: JobState, n: int, ends: bool) -> None:
+    known = view_in(before)
+    told = [*[attempt(number) for number in range(1, n)], attempt(n, ends=ends or after.complete)]
+
+    found = job_events(known.jobs[0], entry(after, attempts=told), NOW_MS)
+
+    made = known.after([event._replace(seq=known.seq + n) for n, event in enumerate(found, 1)], strict=True).jobs[0]
+    if before.complete:
+        assert found == []
+        return
+    assert [each.number for each in made.attempts] == list(range(1, n + 1))
+    assert made.state is after
+    assert all(each.usage == Usage(5 << 20, 0.25) for each in made.attempts[:-1])
+
+
+def test_an_attempt_that_follows_unseen_is_news_and_each_has_its_times_and_its_use() -> None:
+    known = view_in(JobState.RUNNING)
+    assert not has_news(known.jobs[0], entry(JobState.RUNNING, attempts=[attempt(1, ends=False)]))
+    again = entry(JobState.RUNNING, attempts=[attempt(1, reason="lost"), attempt(2, ends=False)])
+    assert has_news(known.jobs[0], again)
+
+    known = known.after([event._replace(seq=known.seq + n) for n, event in enumerate(job_events(known.jobs[0], again, NOW_MS), 1)], strict=True)
+    last = entry(JobState.SUCCESS, exit_code=0, cost=0.5, attempts=[attempt(1), attempt(2, exit_code=0, max_rss_bytes=7 << 20)])
+    known = known.after([event._replace(seq=known.seq + n) for n, event in enumerate(job_events(known.jobs[0], last, NOW_MS), 1)], strict=True)
+
+    first, second = known.jobs[0].attempts
+    assert (first.number, first.exit_code, first.reason, first.usage) == (1, 3, "lost", Usage(5 << 20, 0.25))
+    assert (second.started_ms, second.ended_ms, second.usage) == (NOW_MS - 7000, NOW_MS - 6500, Usage(7 << 20, 0.25))
+    assert (second.granted, known.jobs[0].cost_usd, known.jobs[0].exit_code) == (Granted(500, 0), 0.5, 0)
 
 
 @pytest.mark.parametrize(

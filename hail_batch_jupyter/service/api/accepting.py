@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from hail_batch_jupyter.service.api.places import Places
 from hail_batch_jupyter.service.api.reach import Reach
 from hail_batch_jupyter.service.api.refusal import Refusal
-from hail_batch_jupyter.service.api.resources import REGION, Grants
+from hail_batch_jupyter.service.api.resources import REGION, Grants, asked_of
 from hail_batch_jupyter.service.store.rows import JobFacts, NewJob
 
 _INSIDE = "/io/"
@@ -45,10 +45,12 @@ class Taker(NamedTuple):
         _check_abilities(posted, who, self.reach)
         group_id = self.places.of_job(posted, who)
         parents = _parents(posted, who, self.start_job_id, self.committed)
-        grant = self.grants.of(posted.get("resources", {}), who)[1]
+        resources, grant = self.grants.of(posted.get("resources", {}), who)
+        asked = asked_of(resources["req_cpu"], resources["req_memory"])
         attributes = posted.get("attributes") or {}
         always_run, n_max_attempts = posted.get("always_run", False), posted.get("n_max_attempts", _TRIES)
-        return NewJob(job_id, group_id, JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, grant), text)
+        facts = JobFacts(attributes.get("name"), always_run, n_max_attempts, parents, attributes, grant, asked.cpu_mcpu or 0, asked.memory_bytes or 0)
+        return NewJob(job_id, group_id, facts, text)
 
 
 def completed(posted: Mapping[str, Any], job_id: int, group_id: int, grants: Grants) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Source: the Batch Service's protocol, sections 8.3 to 8.6.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from hail_batch_jupyter.core.spec import Request
@@ -96,6 +97,12 @@ def _grant(request: Request, who: str, card: Card, asked: tuple[str, str, str]) 
         )
         said = ", ".join(f"{name}={value}" for name, value in facts)
         raise Refusal(400, f"resource requests for job {who} are unsatisfiable: {said}") from error
+
+
+@lru_cache(maxsize=256)
+def asked_of(cpu: str, memory: str) -> Request:
+    """What a job asks for itself; a word for memory is no quantity."""
+    return Request(cpu_mcpu=parse_cpu(cpu), memory_bytes=None if memory in _PER_CORE else parse_bytes(memory))
 
 
 def request_of(resources: Mapping[str, Any]) -> Request:

@@ -59,10 +59,11 @@ _POSTED = """
 CREATE TABLE posted_jobs (
   batch_id INTEGER NOT NULL, job_id INTEGER NOT NULL, update_id INTEGER NOT NULL, group_id INTEGER NOT NULL, run_id TEXT, number INTEGER, state TEXT,
   earlier TEXT NOT NULL DEFAULT '[]', name TEXT, always_run INTEGER NOT NULL, n_max_attempts INTEGER NOT NULL, parents TEXT NOT NULL,
-  attributes TEXT NOT NULL, granted TEXT NOT NULL, posted TEXT NOT NULL, PRIMARY KEY (batch_id, job_id));
+  attributes TEXT NOT NULL, granted TEXT NOT NULL, cores_mcpu INTEGER NOT NULL, memory_bytes INTEGER NOT NULL,
+  posted TEXT NOT NULL, PRIMARY KEY (batch_id, job_id));
 INSERT INTO posted_jobs SELECT batch_id, job_id, update_id, group_id, run_id, number, state, earlier,
   json_extract(facts, '$[0]'), json_extract(facts, '$[1]'), json_extract(facts, '$[2]'), json_extract(facts, '$[3]'), json_extract(facts, '$[4]'),
-  coalesce(json_extract(facts, '$[5]'), ''),
+  coalesce(json_extract(facts, '$[5]'), ''), 0, 0,
   json_set(spec, '$.resources', json_patch(
     json_object('storage', json_extract(spec, '$.resources.req_storage'),
                 'preemptible', json(CASE WHEN json_extract(spec, '$.resources.preemptible') THEN 'true' ELSE 'false' END)),

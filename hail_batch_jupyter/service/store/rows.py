@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hail_batch_jupyter.core.spec import Request
+
 ROOT = 0
 """The number of the group that all jobs of a batch are in."""
 
@@ -56,7 +58,11 @@ class UpdateRow(NamedTuple):
 
 
 class JobFacts(NamedTuple):
-    """What lists, the order of running and bills need of a job; `granted` is '' for one that nothing is charged for."""
+    """What lists, the order of running and bills need of a job.
+
+    granted                   '' for one that nothing is charged for
+    cores_mcpu, memory_bytes  what it asks for; 0 for memory in a word, and for jobs of earlier versions
+    """
 
     name: str | None
     always_run: bool
@@ -64,6 +70,13 @@ class JobFacts(NamedTuple):
     parents: tuple[int, ...]
     attributes: Mapping[str, str]
     granted: str = ""
+    cores_mcpu: int = 0
+    memory_bytes: int = 0
+
+    @property
+    def request(self) -> Request:
+        """What it asks for."""
+        return Request(cpu_mcpu=self.cores_mcpu or None, memory_bytes=self.memory_bytes or None)
 
 
 class JobRow(NamedTuple):

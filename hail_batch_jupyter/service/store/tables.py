@@ -14,7 +14,7 @@ from hail_batch_jupyter.service.store.rows import BatchRow, JobFacts, JobRow, Ne
 
 _BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs, card_id FROM batches"
 
-_FACTS = "name, always_run, n_max_attempts, parents, attributes, granted"
+_FACTS = "name, always_run, n_max_attempts, parents, attributes, granted, cores_mcpu, memory_bytes"
 
 _AT_ONCE = 500
 
@@ -155,7 +155,7 @@ class Store:
 
     def put_jobs(self, batch_id: int, update_id: int, jobs: Iterable[NewJob]) -> None:
         """Put jobs in; those that are there stay as they are."""
-        sql = f"INSERT OR IGNORE INTO jobs (batch_id, job_id, update_id, group_id, {_FACTS}, posted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        sql = f"INSERT OR IGNORE INTO jobs (batch_id, job_id, update_id, group_id, {_FACTS}, posted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._database.run_many(sql, [(batch_id, job.job_id, update_id, job.group_id, *_facts_row(job.facts), job.posted) for job in jobs])
 
     def n_jobs_of(self, batch_id: int, update_id: int) -> int:
@@ -240,13 +240,13 @@ def _facts_row(facts: JobFacts) -> tuple[Any, ...]:
     """What most jobs have costs nothing: no parents, and no attributes but a name, are empty texts."""
     parents = json.dumps(facts.parents) if facts.parents else ""
     attributes = json.dumps(dict(facts.attributes)) if len(facts.attributes) > (facts.name is not None) else ""
-    return facts.name, facts.always_run, facts.n_max_attempts, parents, attributes, facts.granted
+    return facts.name, facts.always_run, facts.n_max_attempts, parents, attributes, facts.granted, facts.cores_mcpu, facts.memory_bytes
 
 
 def _job_row(row: tuple[Any, ...]) -> JobRow:
-    job_id, run_id, number, state, earlier, group_id, name, always_run, n_max_attempts, parents, attributes, granted = row
+    job_id, run_id, number, state, earlier, group_id, name, always_run, n_max_attempts, parents, attributes, *rest = row
     above = tuple(json.loads(parents)) if parents else ()
     words = json.loads(attributes) if attributes else {} if name is None else {"name": name}
-    known = JobFacts(name, bool(always_run), n_max_attempts, above, words, granted)
+    known = JobFacts(name, bool(always_run), n_max_attempts, above, words, *rest)
     runs = () if earlier == "[]" else tuple([(run, nth) for run, nth in json.loads(earlier)])
     return JobRow(job_id, known, run_id, number, state, runs, group_id)
