@@ -166,7 +166,7 @@ def _upload(missing: dict[str, str], site: Site, files: str) -> list[str]:
         staged.mkdir()
         for name, path in missing.items():
             _stage(path, staged / name)
-        site.protocol.upload([staged], site.own)
+        site.upload(staged, site.own, f"{site.own}/{token}")
     broken: list[str] = site.hand("keep", {"folder": files, "parts": f"{site.own}/{token}", "digests": {name: name for name in missing}})["broken"]
     return broken
 

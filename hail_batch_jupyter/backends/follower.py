@@ -6,6 +6,7 @@ Where the cluster cannot be reached the run goes on there and nothing is lost; t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -19,8 +20,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.errors import BatchException, ClusterError
-from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.errors import BatchException, ClusterError, SubmitError
+from hail_batch_jupyter.observe import owner, room, rundir
 from hail_batch_jupyter.observe.rundir import PAUSED
 
 _POLL_S, _POLL_MOST_S = 0.05, 2.0
@@ -87,8 +88,8 @@ class Copy:
         if self.length < len(kept):
             os.truncate(self._path, self.length)  # the last follower was killed while it wrote
 
-    def take(self, data: bytes) -> None:
-        """Append it, when the outputs of all jobs that it tells the end of are here."""
+    def take(self, data: bytes) -> bool:
+        """Append it, when the outputs of all jobs that it tells the end of are here; whether there was more than a half-written line."""
         whole = data[: data.rfind(b"\n") + 1]
         for line in whole.splitlines() if self._fetches else ():
             facts = json.loads(line)
@@ -96,9 +97,14 @@ class Copy:
                 self._bring(facts["job_id"])
             elif facts.get("phase") == "end":
                 self._bring(0)
-        with open(self._path, "ab") as file:
-            file.write(whole)
+        try:
+            with open(self._path, "ab") as file:
+                file.write(whole)
+        except OSError:
+            os.truncate(self._path, self.length)  # it comes again, from its beginning
+            raise
         self.length += len(whole)
+        return bool(whole)
 
     def _bring(self, job_id: int) -> None:
         """Fetch what a job wrote out; one that failed may have written nothing."""
@@ -139,6 +145,7 @@ class Follower:
         self._copy = Copy(directory, elsewhere, self._protocol)
         self._quiet_s, self._tend_s = 0.0, _TEND_S
         self._beaten = 0.0
+        self._untended = False
 
     def run(self) -> None:
         """To the end of the run."""
@@ -147,7 +154,7 @@ class Follower:
         while True:
             try:
                 news = self._step()
-            except (ClusterError, OSError) as error:
+            except (ClusterError, SubmitError, OSError) as error:
                 self._pause(error)
                 self._rest(again_s)
                 again_s = min(again_s * 2, _AGAIN_MOST_S)
@@ -172,21 +179,24 @@ class Follower:
         if word == "ended" and journal[:1] == "\n":
             journal = journal[1:]
         data = journal.encode()
-        self._copy.take(data)
+        taken = self._copy.take(data)
         if word == "ended" and len(data) < _CHUNK:
             self._end(outcome.strip())
             return None
-        if data:
+        if taken:
             self._tended, self._tend_s = time.monotonic(), _TEND_S
-        elif time.monotonic() - self._tended > self._tend_s:
+        elif self._untended or time.monotonic() - self._tended > self._tend_s:
             return self._tend()
-        return bool(data)
+        return taken
 
     def _tend(self) -> bool | None:
         """Have it looked after there, where nobody may be left who works on it."""
         self._tended = time.monotonic()
         self._tend_s = min(self._tend_s * 2, _TEND_MOST_S)
-        if self._site.ask("tend", self._there)["state"] != "gone":
+        self._untended = True  # as long as it cannot be, the run is paused, although there is a connection
+        state = self._site.ask("tend", self._there)["state"]
+        self._untended = False
+        if state != "gone":
             return False
         from hail_batch_jupyter.observe.attach import read_spec
         from hail_batch_jupyter.observe.recover import write_end
@@ -206,9 +216,10 @@ class Follower:
         rundir.mark_ended(self._directory, outcome)
 
     def _pause(self, error: Exception) -> None:
-        words = " ".join(str(error).split())
-        rundir.write_private(self._directory / f"{PAUSED}.new", words)
-        os.replace(self._directory / f"{PAUSED}.new", self._directory / PAUSED)
+        told = room.told(error, str(self._directory)) if isinstance(error, OSError) and not isinstance(error, BatchException) else str(error)
+        with contextlib.suppress(OSError):  # there may be no room for that either
+            rundir.write_private(self._directory / f"{PAUSED}.new", " ".join(told.split()))
+            os.replace(self._directory / f"{PAUSED}.new", self._directory / PAUSED)
 
     def _rest(self, seconds: float) -> None:
         """Wait, but not when there is something to hand on."""

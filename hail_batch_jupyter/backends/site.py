@@ -19,6 +19,9 @@ _FOUND = "hail-batch-jupyter-found:"
 _TRIES = 3
 _CALL = 'exec "$@"'
 
+_ROOM = 'f="$1/room-$$"; { head -c 65536 /dev/zero > "$f"; } 2>&1 | tail -n 1; rm -rf -- "$f" "$2"'
+"""Tries whether there is room, before what could not be written whole is removed; prints why not."""
+
 _PROBE = r"""
 wanted=$1 work=$2 file=$3 mark=$4
 fits() { command -v "$1" >/dev/null 2>&1 && "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1; }
@@ -76,12 +79,39 @@ class Site:
         for tried in range(_TRIES):
             parcel = f"{self.own}/{secrets.token_hex(8)}.json"
             try:
-                self.protocol.create(parcel, json.dumps(asked))
+                self._create(parcel, json.dumps(asked))
                 return self.ask(command, parcel)
             except ClusterError as error:
                 if error.exit_code is not None or tried == _TRIES - 1:
                     raise
         raise AssertionError("unreachable")
+
+    def _create(self, path: str, text: str) -> None:
+        """Raises SubmitError where there is no room for it, which is not a matter of the connection."""
+        try:
+            self.protocol.create(path, text)
+        except (ClusterError, OSError) as error:
+            if isinstance(error, OSError) or error.exit_code is not None:
+                self.check_room(path)
+            raise
+
+    def upload(self, source: Path, dest: str, made: str) -> None:
+        """Send a file or folder; `made` is what is there afterwards. Raises SubmitError where there is no room for it."""
+        try:
+            self.protocol.upload([source], dest)
+        except (ClusterError, OSError):
+            self.check_room(made)
+            raise
+
+    def check_room(self, left: str) -> None:
+        """After something could not be written there: raise SubmitError if that is for want of room. What it `left` is removed."""
+        try:
+            told = self.protocol.run(shell_script(_ROOM, self.own, left)).strip()
+        except (ClusterError, OSError):
+            return
+        if told:
+            words = f"nothing more can be written to the work directory {self.post.work!r} on {host_of(self.protocol)} ({told.rpartition(': ')[2]})"
+            raise SubmitError(f"{words}; free space there or choose another work_directory, nothing was started")
 
 
 def open_site(protocol: GenericProtocol, work_directory: str, python: str, setup: str) -> Site:
@@ -106,10 +136,11 @@ def open_site(protocol: GenericProtocol, work_directory: str, python: str, setup
             f"no Python 3.9 or later is on {where}, on PATH or as a module; name one with python='/path/to/python3' or login_setup='module load …'"
         )
     work = found["work"]
-    if "shipped" not in found:
-        _send(protocol, f"{work}/{OWN}/{ship.name}", ship.data)
     lines = [setup, *([f"module load {found['module']} >/dev/null 2>&1"] if "module" in found else []), _CALL]
-    return Site(protocol, Post(work, ("bash", "-lc", "\n".join(lines), "bash", found["python"], "-I", "-S", f"{work}/{OWN}/{ship.name}")))
+    site = Site(protocol, Post(work, ("bash", "-lc", "\n".join(lines), "bash", found["python"], "-I", "-S", f"{work}/{OWN}/{ship.name}")))
+    if "shipped" not in found:
+        _send(site, f"{work}/{OWN}/{ship.name}", ship.data)
+    return site
 
 
 def _found(text: str) -> dict[str, str]:
@@ -117,14 +148,14 @@ def _found(text: str) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
-def _send(protocol: GenericProtocol, path: str, data: bytes) -> None:
+def _send(site: Site, path: str, data: bytes) -> None:
     """A file that is there whole or not at all."""
     part = f"{path}.{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "file"
         held.write_bytes(data)
-        protocol.upload([held], part)
-    protocol.run(["mv", "-f", "--", part, path])
+        site.upload(held, part, part)
+    site.protocol.run(["mv", "-f", "--", part, path])
 
 
 def _answer(text: str) -> dict[str, Any]:

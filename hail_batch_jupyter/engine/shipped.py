@@ -27,6 +27,7 @@ from hail_batch_jupyter.engine.localize import write_uploads
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.observe import owner, rundir, uploads
 from hail_batch_jupyter.observe.attach import open_run, read_spec
+from hail_batch_jupyter.observe.room import told
 from hail_batch_jupyter.observe.slurm_jobs import Client
 
 MARK = "hail-batch-jupyter-answer:"
@@ -57,8 +58,10 @@ def main() -> None:
         return
     try:
         answer = _COMMANDS[command](_parcel(argument) if command in _WITH_PARCEL else Path(argument))
-    except (BatchException, OSError) as error:
+    except BatchException as error:
         answer = {"error": str(error)}
+    except OSError as error:
+        answer = {"error": told(error, os.path.dirname(os.path.dirname(sys.argv[0])))}
     sys.stdout.write(f"\n{MARK}{json.dumps(answer)}\n")
 
 
@@ -118,8 +121,8 @@ def begin(asked: dict[str, Any]) -> dict[str, Any]:
     with _alone(place / uploads.OWN / f"{run_id}.lock"):
         if not ((directory / "owner").exists() or (directory / _JOB).exists()):
             shutil.rmtree(directory, ignore_errors=True)
-            _make(directory, asked)
             try:
+                _make(directory, asked)
                 (_start_job if asked["job"] is not None else _start)(directory, asked)
             except BaseException:
                 shutil.rmtree(directory, ignore_errors=True)

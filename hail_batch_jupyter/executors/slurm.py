@@ -20,6 +20,7 @@ from hail_batch_jupyter.executors.slurm_script import JOB, task_program, task_te
 from hail_batch_jupyter.executors.slurm_stops import Stop, Stops
 from hail_batch_jupyter.executors.slurm_words import LIVE, End, Line, Site, SlurmSettings, certain, end_of, ranges, said_by
 from hail_batch_jupyter.observe import procfs, slurm_jobs
+from hail_batch_jupyter.observe.room import no_room, told
 from hail_batch_jupyter.observe.slurm_jobs import Answer, Client, Word
 
 _LOOK_S = 0.05
@@ -96,7 +97,7 @@ class SlurmExecutor:
                 text = task_text(attempt, self._directory.name, self._scratch, self._settings)
                 self._write(f"tasks/{attempt.attempt_id}.sh", text)
             except (OSError, ValueError) as error:
-                refused.append(Outcome(attempt.attempt_id, "ended", None, f"could not start: {getattr(error, 'strerror', None) or error}"))
+                refused.append(Outcome(attempt.attempt_id, "ended", None, f"could not start: {told(error, str(self._folder))}"))
             else:
                 self._queue.add(attempt)
         return refused
@@ -323,7 +324,8 @@ class SlurmExecutor:
     def _without_word(self, line: Line | None) -> End:
         if line is None:
             return End("lost", None, "Slurm does not know it any more, and it left no word")
-        return End("ended", None, f"Slurm says {line.state}, but it left no word in {str(self._folder)!r}; use a work_directory that every node sees")
+        room = "free space there" if no_room(str(self._folder)) else "use a work_directory that every node sees"
+        return End("ended", None, f"Slurm says {line.state}, but it left no word in {str(self._folder)!r}; {room}")
 
     # ending before its time
 

@@ -18,6 +18,8 @@ KILLED = (137, 143)
 CLIENT_S = 1.0
 """What a container gets to end by itself; the client of an engine that is killed leaves it behind."""
 CGROUPS = "/sys/fs/cgroup"
+ROOM = 256
+"""As long as a word is, and more."""
 
 
 class Node:
@@ -108,6 +110,8 @@ class Node:
         """One attempt from its first word to its last."""
         began = time.time()
         self.say(attempt + ".began", "{} {} {}\n".format(self.restart, milliseconds(began), self.name))
+        if not self.reserve(attempt + ".ended"):
+            return 1  # nobody would hear that it had run, and it would be run again
         before = os.times()
         if self.order():
             self.ended(attempt, 143, began, 0, 0.0, False)
@@ -150,19 +154,30 @@ class Node:
             os.system(self.clean + " > /dev/null 2>&1")
         return code, usage.ru_maxrss * 1024, ""
 
+    def reserve(self, name: str) -> bool:
+        """Take the room of a word, so that it can be left when the command has filled the disk."""
+        return self.write(name, " " * ROOM)
+
     def say(self, name: str, text: str) -> None:
-        """Leave a word; a full disk is waited for, since a job without a word may be run again."""
-        path = os.path.join(self.folder, "words", name)
+        """Leave a word, in the room that was taken for it if any was."""
+        if self.write(name, text):
+            path = os.path.join(self.folder, "words", name)
+            os.rename(path + ".new", path)
+
+    def write(self, name: str, text: str) -> bool:
+        """Write a word that nobody sees yet; a full disk is waited for, since a job without a word may be run again."""
+        path = os.path.join(self.folder, "words", name + ".new")
         for pause_s in (0.1, 1, 5, 10, 20, 0):
             try:
-                with open(path + ".new", "w") as file:
+                with open(path, "r+" if os.path.exists(path) else "w") as file:
                     file.write(text)
-                os.rename(path + ".new", path)
-                return
+                    file.truncate()
+                return True
             except OSError:
                 if not pause_s or not os.path.isdir(self.folder):
-                    return
+                    return False
                 time.sleep(pause_s)
+        return False
 
 
 def start(script: str, output: int) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hail_batch_jupyter.observe.totals import Tally, Totals
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, events_per_state, exists, gone, main_log, pid_in, processes, run, states, submit
 from tests.engine.killing import again, guard_pid, kill_runner, lines, maker, nothing_left, runner_pid
+from tests.small_disks import mounted
 
 
 def test_a_killed_runner_leaves_no_process_and_its_finished_jobs_are_finished(tmp_path: Path) -> None:
@@ -257,14 +257,9 @@ def test_a_journal_that_cannot_be_written_ends_the_run_with_a_clear_sentence_and
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB that can be filled."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    made = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "small", str(folder)], check=False, capture_output=True)
-    if not made or made.returncode:
-        pytest.skip("a small file system can be mounted by root only; the journal that cannot be written is tested without")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    """A file system of 256 kB that can be filled; the journal that cannot be written is tested without, too."""
+    with mounted(tmp_path / "small", "256k") as folder:
+        yield folder
 
 
 def test_a_full_disk_ends_the_run_with_a_clear_sentence_and_loses_nothing(tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

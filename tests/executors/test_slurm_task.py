@@ -17,6 +17,7 @@ from hail_batch_jupyter.observe import slurm_jobs
 from hail_batch_jupyter.observe.slurm_jobs import Word
 from tests.conftest import wait_until
 from tests.requirements import python_of
+from tests.small_disks import mounted
 
 
 @pytest.fixture
@@ -135,3 +136,18 @@ def test_nothing_begins_in_a_closed_folder(folder: Path) -> None:
 
     assert begin(folder).wait() == 0
     assert list((folder / "words").iterdir()) == []
+
+
+def test_a_command_that_fills_the_disk_is_told_of_all_the_same(folder: Path, tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "256k") as small:
+        for name in ("words", "tasks", "stops", "logs"):
+            (small / name).mkdir()
+        write(small, f"head -c 1000000 /dev/zero > {small}/filler; exit 4", "exit 5")
+
+        argv = [sys.executable, "-I", "-S", str(folder / "task.py"), str(small), "1"]
+        task = subprocess.Popen(argv, env={"SLURM_ARRAY_TASK_ID": "0"})
+        wait_until(lambda: word(small, 1))
+        (small / "filler").unlink()
+
+        assert task.wait() == 5
+        assert [one.exit_code for number in (1, 2) if (one := word(small, number))] == [4, 5]
