@@ -40,10 +40,11 @@ for python in ${wanted:+"$wanted"} python3 python3.13 python3.12 python3.11 pyth
     if fits "$python"; then say python "$(command -v "$python")"; exit 0; fi
 done
 if command -v module >/dev/null 2>&1; then
-    for name in python3 python; do
+    for name in python3 python Python; do
         if module load $name >/dev/null 2>&1 && fits python3; then say module $name; say python "$(command -v python3)"; exit 0; fi
     done
 fi
+say old "$(python3 -V 2>&1 | head -n 1)"
 """
 """What a login shell there is asked at first: arguments are the wanted interpreter, the work directory, the zipapp's name and the mark of answers."""
 
@@ -132,9 +133,9 @@ def open_site(protocol: GenericProtocol, work_directory: str, python: str, setup
     if "missing" in found:
         raise SubmitError(f"Slurm's {found['missing']!r} is not on the PATH of {where}; name a login node, or give login_setup='module load slurm'")
     if "python" not in found:
-        raise SubmitError(
-            f"no Python 3.9 or later is on {where}, on PATH or as a module; name one with python='/path/to/python3' or login_setup='module load …'"
-        )
+        old = f" ({found['old']} is too old)" if found.get("old", "").startswith("Python ") else ""
+        remedy = "name one with SlurmBackend(…, python='/path/to/python3') or login_setup='module load …'"
+        raise SubmitError(f"no Python 3.9 or later is on {where}, on PATH{old} or as module python3, python or Python; {remedy}")
     work = found["work"]
     lines = [setup, *([f"module load {found['module']} >/dev/null 2>&1"] if "module" in found else []), _CALL]
     site = Site(protocol, Post(work, ("bash", "-lc", "\n".join(lines), "bash", found["python"], "-I", "-S", f"{work}/{OWN}/{ship.name}")))

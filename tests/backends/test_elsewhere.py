@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -411,17 +410,3 @@ def test_a_runner_here_needs_slurm_here() -> None:
         SlurmBackend(runner="there")
     with pytest.raises(TypeError, match="is none; use SshProtocol"):
         SlurmBackend("node")  # type: ignore[arg-type]
-
-
-@pytest.mark.requires("python3.9")
-def test_the_oldest_python_runs_a_batch(here: LocalProtocol, slurm: SlurmCluster, tmp_path: Path) -> None:
-    from tests.requirements import requires
-
-    python = requires("python3.9")
-    backend = SlurmBackend(here, tmp_path / "work", runner="login", python=python, login_setup=slurm.login)
-
-    running = run(bash(1, "echo here"), bash(2, "exit 3", [1]), backend=backend)
-
-    assert states(running) == "SF"
-    post = mirror.read_note(folder_of(running)).post
-    assert subprocess.run([post.call[4], "-V"], capture_output=True, text=True, check=True).stdout.startswith("Python 3.9")
