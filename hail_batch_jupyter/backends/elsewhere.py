@@ -23,7 +23,7 @@ from hail_batch_jupyter.observe import procfs, rundir
 from hail_batch_jupyter.observe.running import RunningBatch
 
 Protocol = LocalProtocol | SshProtocol | ParamikoProtocol
-_DILL = "import sys, dill; print('%d.%d %s' % (*sys.version_info[:2], dill.__version__))"
+_DILL = "import sys, dill; print('\\n%d.%d %s' % (*sys.version_info[:2], dill.__version__))"
 
 
 class Orders(NamedTuple):

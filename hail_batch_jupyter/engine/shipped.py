@@ -36,6 +36,8 @@ JOB_NAME = "hbj-runner-"
 _ORDERS = "orders"
 _JOB = "runner-job"
 _FOR_US = 0o077
+_FOR_JOBS: list[int] = []
+"""The umask of the login shell, which is what jobs and their outputs get."""
 _DAY_S = 86_400.0
 _OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_ORIGINAL_COMMAND")
 """Where these are, bash takes itself for a login by ssh and reads the user's start file; jobs are none."""
@@ -43,17 +45,18 @@ _OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_ORIGINAL_COMMAN
 
 def main() -> None:
     """Entry of the zipapp: COMMAND FILE-OR-FOLDER."""
-    os.umask(_FOR_US)
     for name in _OF_THE_LOGIN:
         os.environ.pop(name, None)
     command, argument = sys.argv[1:3]
     if command == "run":
         _run(Path(argument))
         return
+    _FOR_JOBS.append(os.umask(_FOR_US))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a connection that is cut must not leave half of it
     if command == "pool":
         from hail_batch_jupyter.executors import pool_hub
 
+        os.umask(_FOR_JOBS[-1])  # what others may not see lies in a folder of its own
         pool_hub.main()
         return
     try:
@@ -163,12 +166,22 @@ def _start(directory: Path, asked: dict[str, Any]) -> None:
     """On this machine, in a session of its own; its orders go through a pipe."""
     (directory / "runner.log").write_text("what the runner itself has to say\n")
     argv = [sys.executable, "-I", "-S", sys.argv[0], "run", str(directory)]
-    process = subprocess.Popen(argv, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    with _umask_of_the_login():
+        process = subprocess.Popen(argv, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     owner.write_owner(directory, process.pid)
     assert process.stdin is not None
     with process.stdin as pipe:
         pipe.write(json.dumps({**asked["orders"], "directory": str(directory), "tied": False}).encode() + b"\n")
     process.returncode = 0  # it lives longer than this
+
+
+@contextlib.contextmanager
+def _umask_of_the_login() -> Iterator[None]:
+    os.umask(_FOR_JOBS[-1])
+    try:
+        yield
+    finally:
+        os.umask(_FOR_US)
 
 
 def _start_job(directory: Path, asked: dict[str, Any]) -> None:
@@ -182,7 +195,8 @@ def _start_job(directory: Path, asked: dict[str, Any]) -> None:
     script = directory / "runner.sh"
     script.write_text('#!/bin/bash\nexec "$@"\n')
     argv = ["sbatch", *fixed, *asked["job"], *named, str(script), sys.executable, "-I", "-S", os.path.abspath(sys.argv[0]), "run", str(directory)]
-    answer = Client(os.environ).ask(argv, 120.0)
+    with _umask_of_the_login():
+        answer = Client(os.environ).ask(argv, 120.0)
     number = answer.out.strip().partition(";")[0]
     if answer.code == 0 and number.isdigit():
         (directory / _JOB).write_text(number)
