@@ -30,12 +30,15 @@ class Nodes(NamedTuple):
     work_directory  folder that every node sees, for run directories; None for the folder of all runs
     max_jobs        no more than this are queued or running at once, None for as many as ours can follow
     engine          of containers on the nodes, '' for the first that is on this machine
+    host            the machine that was looked at for one, and what was found there; '' for this one
     """
 
     settings: SlurmSettings
     work_directory: Path | None = None
     max_jobs: int | None = None
     engine: str = ""
+    host: str = ""
+    found: str = ""
 
     @classmethod
     def configured(
@@ -99,9 +102,9 @@ class Nodes(NamedTuple):
         """What runs images on the nodes; `who` begins the sentence of the error, and `remedy` ends it."""
         general = configured("batch", "container_engine")
         chosen = self.engine or (general if general in ENGINES else None)
-        found = chosen or next((name for name in ENGINES if shutil.which(name)), None)
-        if found is None:
-            raise CapabilityError(f"{who}, and this machine has none of {', '.join(ENGINES)}; {remedy}")
+        found = chosen or (self.found if self.host else next((name for name in ENGINES if shutil.which(name)), ""))
+        if not found:
+            raise CapabilityError(f"{who}, and {self.host or 'this machine'} has none of {', '.join(ENGINES)}; {remedy}")
         return found
 
 

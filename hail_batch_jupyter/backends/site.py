@@ -36,6 +36,7 @@ umask 077
 if told=$(mkdir -p -- "$work/.hbj/files" 2>&1) && [ -w "$work" ]; then say work "$work"; else say refused "$work: ${told:-not writable}"; exit 0; fi
 [ ! -e "$work/.hbj/$file" ] || say shipped yes
 for command in sbatch squeue scancel scontrol; do command -v $command >/dev/null 2>&1 || { say missing $command; break; }; done
+for engine in apptainer singularity podman; do if command -v $engine >/dev/null 2>&1; then say engine $engine; break; fi; done
 for python in ${wanted:+"$wanted"} python3 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 /usr/libexec/platform-python; do
     if fits "$python"; then say python "$(command -v "$python")"; exit 0; fi
 done
@@ -59,9 +60,11 @@ class Post(NamedTuple):
 class Site:
     """The other machine; raises ClusterError where it cannot be reached."""
 
-    def __init__(self, protocol: GenericProtocol, post: Post) -> None:
+    def __init__(self, protocol: GenericProtocol, post: Post, engine: str = "") -> None:
+        """`engine` is what runs images there, '' where none is on PATH or it was not looked for."""
         self.protocol = protocol
         self.post = post
+        self.engine = engine
 
     @property
     def own(self) -> str:
@@ -138,7 +141,8 @@ def open_site(protocol: GenericProtocol, work_directory: str, python: str, setup
         raise SubmitError(f"no Python 3.9 or later is on {where}, on PATH{old} or as module python3, python or Python; {remedy}")
     work = found["work"]
     lines = [setup, *([f"module load {found['module']} >/dev/null 2>&1"] if "module" in found else []), _CALL]
-    site = Site(protocol, Post(work, ("bash", "-lc", "\n".join(lines), "bash", found["python"], "-I", "-S", f"{work}/{OWN}/{ship.name}")))
+    call = ("bash", "-lc", "\n".join(lines), "bash", found["python"], "-I", "-S", f"{work}/{OWN}/{ship.name}")
+    site = Site(protocol, Post(work, call), found.get("engine", ""))
     if "shipped" not in found:
         _send(site, f"{work}/{OWN}/{ship.name}", ship.data)
     return site

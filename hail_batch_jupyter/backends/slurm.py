@@ -164,10 +164,16 @@ class SlurmBackend(Backend[RunningBatch]):
         site = self._site()
         if self.settings.python is None and any(job.kind == "python" and job.image is None for job in spec.jobs):
             self.settings = self.settings._replace(python=fitting_python(site, "\n".join([self.login_setup, *self.settings.setup])))
-        orders = {**orders_of(spec, self.nodes, Facts(env_of(spec), {})), "sys_path": []}
+        orders = {**orders_of(spec, self._nodes_of(site), Facts(env_of(spec), {})), "sys_path": []}
         directory = make_run(spec, options, Made(self.name, self._settings))
         job = None if self.runner == "login" else self.runner_words()
         return begin(site, directory, spec, Orders(orders, job, not options.detach))
+
+    def _nodes_of(self, site: Site) -> Nodes:
+        """As `nodes`, with what runs images there rather than what is here."""
+        from hail_batch_jupyter.backends.site import host_of
+
+        return self.nodes._replace(host=host_of(site.protocol), found=site.engine)
 
     def attach(self, batch_id: Any) -> RunningBatch:
         """The handle on a run by its id, also on one that was begun from another machine.

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from hail_batch_jupyter import SlurmBackend
+from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Request
+from hail_batch_jupyter.errors import CapabilityError
 from hail_batch_jupyter.executors.slurm_container import contained
 from hail_batch_jupyter.executors.slurm_words import SlurmSettings
 from tests.conftest import wait_until
@@ -71,3 +74,30 @@ def test_jobs_with_an_image_run_in_containers_on_the_nodes(
     assert main_log(running) == "from the image\n"
     assert (running.scratch / "d1" / "made").read_text() == f"a b in {running.scratch}/d1\n"
     wait_until(lambda: started_engine.containers() == [])
+
+
+@pytest.mark.requires("slurm", "sshd")
+@pytest.mark.parametrize("started_engine", [pytest.param("podman", marks=pytest.mark.requires("podman"))], indirect=True)
+def test_what_runs_an_image_is_looked_for_on_the_cluster(
+    started_engine: RealEngine, ssh_connection: ShelledProtocol, slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = "\n".join([slurm.login, *(f"export {name}={value}" for name, value in started_engine.env.items())])
+    for name in ("ssh", "scp"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        running = submit(bash(1, "cat /of-the-image", image=IMAGE), backend=SlurmBackend(ssh_connection, tmp_path / "work", login_setup=setup))
+        running.wait(LONG_S)
+
+    assert (states(running), main_log(running)) == ("S", "from the image\n")
+    wait_until(lambda: started_engine.containers() == [])
+
+
+@pytest.mark.requires("slurm", "sshd")
+def test_a_cluster_without_an_engine_says_so(ssh_connection: ShelledProtocol, tmp_path: Path) -> None:
+    (tmp_path / "mkdir").symlink_to(str(shutil.which("mkdir")))
+    setup = f"sbatch() {{ :; }}; squeue() {{ :; }}; scancel() {{ :; }}; scontrol() {{ :; }}; export PATH={tmp_path}"
+
+    with pytest.raises(CapabilityError, match="job 'job1' has the image .* and node has none of apptainer, singularity, podman; where the nodes have one"):
+        submit(bash(1, ":", image=IMAGE), backend=SlurmBackend(ssh_connection, tmp_path / "work", login_setup=setup))
