@@ -13,7 +13,8 @@ from hail_batch_jupyter.cost.money import PARTS, Breakdown, dollars
 from hail_batch_jupyter.cost.report import hours_text
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.jupyter.costtable import parts_html
-from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
+from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html, table_text
+from hail_batch_jupyter.jupyter.jobsframe import Drawn
 from hail_batch_jupyter.jupyter.words import STATE_WORDS, plural, state_html
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ JOB_COLUMNS = ("job_id", "name", "stage", "state", "attempts", "cores_granted", 
 _SHOWN = 60
 
 
-class CostFrame(pd.DataFrame):
-    """A DataFrame; only its HTML differs, and only while it has the columns of a table of costs."""
+class CostFrame(Drawn):
+    """The table of costs, of stages or of jobs."""
 
     _metadata = ["cost"]  # noqa: RUF012 - pandas reads it so
     cost: RunCost
@@ -37,10 +38,15 @@ class CostFrame(pd.DataFrame):
     def _constructor(self) -> Callable[..., CostFrame]:
         return CostFrame
 
-    def _repr_html_(self) -> str | None:
-        if tuple(self.columns) not in (STAGE_COLUMNS, JOB_COLUMNS) or not hasattr(self, "cost"):
-            return pd.DataFrame(self)._repr_html_()  # type: ignore[operator,no-any-return]  # not in pandas-stubs
-        return cost_html(self, self.cost)
+    @property
+    def _is_whole(self) -> bool:
+        return tuple(self.columns) in (STAGE_COLUMNS, JOB_COLUMNS) and hasattr(self, "cost")
+
+    def _as_html(self) -> str | None:
+        return cost_html(self, self.cost) if self._is_whole else None
+
+    def _as_text(self) -> str | None:
+        return cost_text(self, self.cost) if self._is_whole else None
 
 
 def cost_frame(running: RunningBatch, by: str = "stage") -> CostFrame:
@@ -104,35 +110,56 @@ def _money(cost: RunCost, finished: Sequence[Breakdown], so_far: Sequence[Breakd
 
 def cost_html(frame: pd.DataFrame, cost: RunCost) -> str:
     """The table as HTML: what it cost in all, by part, and the first rows."""
-    by_stage = "jobs" in frame.columns
-    rows = [_stage_row(row, cost) if by_stage else _job_row(row, cost) for row in frame.head(_SHOWN).itertuples(index=False)]
-    noun = "stage" if by_stage else "job"
-    more = f"… and {plural(len(frame) - len(rows), f'more {noun}')}" if len(frame) > len(rows) else ""
-    heads = ("stage", "jobs", "cores", "core-hours") if by_stage else ("job", "name", "state", "attempts", "cores")
-    money = () if cost.free else ("finished", "so far", "still to come")
-    return f"{_head(cost)}{table_html('', (*heads, *money), rows, more)}"
-
-
-def _head(cost: RunCost) -> str:
     whole = cost.whole
-    by = f"priced by {escape(cost.priced_by)}"
+    parts = {"so far": whole.so_far, "still to come": whole.rest} if _goes_on(cost) else {"in all": whole.so_far}
+    head = f"<div>{_sentence(cost, '<b>{}</b>', escape(cost.priced_by))}</div>{'' if cost.free else parts_html(parts)}"
+    rows = [row_html(_html_cells(row, cost)) for row in frame.head(_SHOWN).itertuples(index=False)]
+    return f"{head}{table_html('', _heads(frame, cost), rows, _more(frame))}"
+
+
+def cost_text(frame: pd.DataFrame, cost: RunCost) -> str:
+    """The same for a terminal, without the parts."""
+    rows = [_cells(row, cost) for row in frame.head(_SHOWN).itertuples(index=False)]
+    return table_text(_sentence(cost, "{}", cost.priced_by), _heads(frame, cost), rows, [_more(frame)] if _more(frame) else [])
+
+
+def _heads(frame: pd.DataFrame, cost: RunCost) -> tuple[str, ...]:
+    heads = ("stage", "jobs", "cores", "core-hours") if "jobs" in frame.columns else ("job", "name", "state", "attempts", "cores")
+    return heads if cost.free else (*heads, "finished", "so far", "still to come")
+
+
+def _more(frame: pd.DataFrame) -> str:
+    noun = "stage" if "jobs" in frame.columns else "job"
+    return f"… and {plural(len(frame) - _SHOWN, f'more {noun}')}" if len(frame) > _SHOWN else ""
+
+
+def _goes_on(cost: RunCost) -> bool:
+    whole = cost.whole
+    return bool(whole.so_far != whole.finished or whole.rest.total or whole.unknown or whole.unpriced)
+
+
+def _sentence(cost: RunCost, strong: str, card: str) -> str:
+    whole = cost.whole
     if cost.free:
-        return f"<div><b>{hours_text(whole.core_hours)}</b>; {by}</div>"
-    if whole.so_far == whole.finished and not (whole.rest.total or whole.unknown or whole.unpriced):
-        return f"<div><b>{dollars(whole.so_far.total)}</b>; {by}</div>{parts_html({'in all': whole.so_far})}"
+        return f"{strong.format(hours_text(whole.core_hours))}; priced by {card}"
+    if not _goes_on(cost):
+        return f"{strong.format(dollars(whole.so_far.total))}; priced by {card}"
     missing = f"; of {plural(whole.unknown + whole.unpriced, 'job')} nothing is known" if whole.unknown + whole.unpriced else ""
-    words = f"<b>{dollars(whole.so_far.total)}</b> so far, {dollars(whole.finished.total)} by what has ended, about {dollars(whole.rest.total)} still to come"
-    return f"<div>{words}{missing}; {by}</div>{parts_html({'so far': whole.so_far, 'still to come': whole.rest})}"
+    rest = f"{dollars(whole.finished.total)} by what has ended, about {dollars(whole.rest.total)} still to come{missing}"
+    return f"{strong.format(dollars(whole.so_far.total))} so far, {rest}; priced by {card}"
 
 
-def _stage_row(row: Any, cost: RunCost) -> str:  # a named tuple that pandas makes
-    cells = [escape(cut(row.stage)), str(row.jobs), f"{row.cores_granted:g}", f"{row.core_hours:.3f}" if row.core_hours else ""]
-    return row_html([*cells, *_money_cells(row, cost)])
+def _html_cells(row: Any, cost: RunCost) -> list[str]:  # a named tuple that pandas makes
+    cells = [escape(cell) for cell in _cells(row, cost)]
+    return cells if hasattr(row, "jobs") else [*cells[:2], state_html(row.state), *cells[3:]]
 
 
-def _job_row(row: Any, cost: RunCost) -> str:  # a named tuple that pandas makes
-    cores = "" if pd.isna(row.cores_granted) else f"{row.cores_granted:g}"
-    return row_html([str(row.job_id), escape(cut(row.name)), state_html(row.state), str(row.attempts), cores, *_money_cells(row, cost)])
+def _cells(row: Any, cost: RunCost) -> list[str]:  # as above
+    if hasattr(row, "jobs"):
+        cells = [cut(row.stage), str(row.jobs), f"{row.cores_granted:g}", f"{row.core_hours:.3f}" if row.core_hours else ""]
+    else:
+        cells = [str(row.job_id), cut(row.name), row.state, str(row.attempts), "" if pd.isna(row.cores_granted) else f"{row.cores_granted:g}"]
+    return cells + _money_cells(row, cost)
 
 
 def _money_cells(row: Any, cost: RunCost) -> list[str]:  # a named tuple that pandas makes

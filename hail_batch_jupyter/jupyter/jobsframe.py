@@ -1,9 +1,9 @@
-"""The DataFrames of jobs and of runs that draw themselves with states as colour, shape and word; imported only when a table is asked for."""
+"""The DataFrames of jobs and of runs that draw themselves with states as colour, shape and word, in a terminal as text; imported when one is asked for."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import pandas as pd
 
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.units import format_bytes
-from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
+from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html, table_text
 from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, clock_text, counts_text, plural, state_html, took_text
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ LIMIT_BYTES = 40_000
 _SHOWN = 60
 _OPEN_COMMAND = "hail-batch-jupyter:open-run"
 _HINTS = 3
+_REASONS = 10
 _ORDER = {state: rank for rank, state in enumerate(("Failed", "Error", "Running", "Creating", "Cancelled", "Success", "Ready", "Pending"))}
 _HEADS = ("job", "name", "state", "started", "duration", "exit code", "memory", "after", "")
 _COST_HEADS = (*_HEADS[:7], "cost", *_HEADS[7:])
@@ -39,8 +40,24 @@ _ATTEMPT_HEADS = ("job", "name", "attempt", "state", "started", "duration", "exi
 _RUN_HEADS = ("run", "batch", "state", "started", "duration", "jobs", "where", "notebook")
 
 
-class JobsFrame(pd.DataFrame):
-    """A DataFrame; only its HTML differs, and only while it has the columns of the table of jobs.
+class Drawn(pd.DataFrame):
+    """A DataFrame; only how IPython shows it differs, and only while it has the columns of its table."""
+
+    def _as_html(self) -> str | None:
+        return None
+
+    def _as_text(self) -> str | None:
+        return None
+
+    def _repr_html_(self) -> str | None:
+        return self._as_html() or pd.DataFrame(self)._repr_html_()  # type: ignore[operator]  # not in pandas-stubs
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self._as_text() or repr(self))
+
+
+class JobsFrame(Drawn):
+    """The table of jobs.
 
     name_of   names of all jobs of the run by job_id, for its HTML      source   where the jobs are known from, for the links to logs; None before a run
     """
@@ -53,14 +70,15 @@ class JobsFrame(pd.DataFrame):
     def _constructor(self) -> Callable[..., JobsFrame]:
         return JobsFrame
 
-    def _repr_html_(self) -> str | None:
-        if tuple(self.columns) != COLUMNS:
-            return pd.DataFrame(self)._repr_html_()  # type: ignore[operator,no-any-return]  # not in pandas-stubs
-        return frame_html(self, getattr(self, "name_of", {}), getattr(self, "source", None))
+    def _as_html(self) -> str | None:
+        return frame_html(self, getattr(self, "name_of", {}), getattr(self, "source", None)) if tuple(self.columns) == COLUMNS else None
+
+    def _as_text(self) -> str | None:
+        return frame_text(self, getattr(self, "name_of", {})) if tuple(self.columns) == COLUMNS else None
 
 
-class AttemptsFrame(pd.DataFrame):
-    """The same for the table of attempts."""
+class AttemptsFrame(Drawn):
+    """The table of attempts."""
 
     _metadata = ["source"]  # noqa: RUF012 - pandas reads it so
     source: RunningBatch | None
@@ -69,23 +87,25 @@ class AttemptsFrame(pd.DataFrame):
     def _constructor(self) -> Callable[..., AttemptsFrame]:
         return AttemptsFrame
 
-    def _repr_html_(self) -> str | None:
-        if tuple(self.columns) != ATTEMPT_COLUMNS:
-            return pd.DataFrame(self)._repr_html_()  # type: ignore[operator,no-any-return]  # not in pandas-stubs
-        return attempts_html(self, getattr(self, "source", None))
+    def _as_html(self) -> str | None:
+        return attempts_html(self, getattr(self, "source", None)) if tuple(self.columns) == ATTEMPT_COLUMNS else None
+
+    def _as_text(self) -> str | None:
+        return _text(self, "attempt", _ATTEMPT_HEADS, _attempt_cells) if tuple(self.columns) == ATTEMPT_COLUMNS else None
 
 
-class RunsFrame(pd.DataFrame):
-    """The same for the table of runs."""
+class RunsFrame(Drawn):
+    """The table of runs."""
 
     @property
     def _constructor(self) -> Callable[..., RunsFrame]:
         return RunsFrame
 
-    def _repr_html_(self) -> str | None:
-        if tuple(self.columns) != RUN_COLUMNS:
-            return pd.DataFrame(self)._repr_html_()  # type: ignore[operator,no-any-return]  # not in pandas-stubs
-        return runs_html(self)
+    def _as_html(self) -> str | None:
+        return runs_html(self) if tuple(self.columns) == RUN_COLUMNS else None
+
+    def _as_text(self) -> str | None:
+        return _text(self, "run", _RUN_HEADS, _run_cells) if tuple(self.columns) == RUN_COLUMNS else None
 
 
 def frame_html(frame: pd.DataFrame, name_of: Mapping[int, str], source: RunningBatch | None = None) -> str:
@@ -93,8 +113,7 @@ def frame_html(frame: pd.DataFrame, name_of: Mapping[int, str], source: RunningB
 
     Few jobs stand in their order; of many those that failed come first, then those that run, then the slowest.
     """
-    rows = frame if len(frame) <= _SHOWN else _most_telling(frame)
-    charged = bool((frame["cost_usd"] > 0).any())
+    rows, charged = _shown(frame)
     parts: list[str] = []
     size = 2500
     for row in rows.itertuples(index=False):
@@ -132,24 +151,42 @@ def _counts(frame: pd.DataFrame) -> str:
     return f": {counts_text({**counts, REUSED: n_reused})}" if len(frame) else ""
 
 
-def _row(row: Any, name_of: Mapping[int, str], charged: bool, source: RunningBatch | None) -> str:  # a named tuple that pandas makes
-    word = REUSED if row.reused else STATE_WORDS[JobState(row.state)]
-    reason = f" ({cut(row.reason, 60)})" if row.reason and row.reason != word else ""
+def frame_text(frame: pd.DataFrame, name_of: Mapping[int, str]) -> str:
+    """The same for a terminal: aligned columns, and why a job ended as it did below them."""
+    rows, charged = _shown(frame)
+    lines = [_job_cells(row, name_of, charged) for row in rows.itertuples(index=False)]
+    notes = [f"{row.name}: {cut(str(row.reason), 160)}" for row in rows[(rows["reason"] != "") & ~rows["reused"]].head(_REASONS).itertuples(index=False)]
+    notes += [f"{row.name} {row.hint}" for row in rows[rows["hint"] != ""].head(_HINTS).itertuples(index=False)]
+    caption = (f"{len(rows)} shown of " if len(rows) < len(frame) else "") + f"{plural(len(frame), 'job')}{_counts(frame)}"
+    return table_text(caption, (_COST_HEADS if charged else _HEADS)[:-1], lines, notes)
+
+
+def _shown(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """The rows that are shown, and whether anything is charged."""
+    return frame if len(frame) <= _SHOWN else _most_telling(frame), bool((frame["cost_usd"] > 0).any())
+
+
+def _job_cells(row: Any, name_of: Mapping[int, str], charged: bool) -> list[str]:  # a named tuple that pandas makes
     after = [name_of.get(parent, str(parent)) for parent in row.parents[:6]] + (["…"] if len(row.parents) > 6 else [])
-    return row_html(
-        [
-            str(row.job_id),
-            escape(cut(row.name)),
-            state_html(word, reason),
-            "" if pd.isna(row.start) else _local(row.start),
-            "" if pd.isna(row.duration_s) else escape(took_text(row.duration_s)),
-            "" if pd.isna(row.exit_code) else str(row.exit_code),
-            "" if pd.isna(row.max_rss_bytes) else format_bytes(int(row.max_rss_bytes)),
-            *([f"${row.cost_usd:.4f}" if row.cost_usd < 1 else f"${row.cost_usd:,.2f}"] if charged else []),
-            escape(cut(", ".join(after))),
-            _log_link(row, source),
-        ]
-    )
+    cost = f"${row.cost_usd:.4f}" if row.cost_usd < 1 else f"${row.cost_usd:,.2f}"
+    word = REUSED if row.reused else STATE_WORDS[JobState(row.state)]
+    return [str(row.job_id), cut(row.name), word, *_ran(row), *([cost] if charged else []), cut(", ".join(after))]
+
+
+def _ran(row: Any) -> list[str]:  # as above
+    """When it started, how long it took, its exit code and the memory at its peak."""
+    return [
+        "" if pd.isna(row.start) else _local(row.start),
+        "" if pd.isna(row.duration_s) else took_text(row.duration_s),
+        "" if pd.isna(row.exit_code) else str(row.exit_code),
+        "" if pd.isna(row.max_rss_bytes) else format_bytes(int(row.max_rss_bytes)),
+    ]
+
+
+def _row(row: Any, name_of: Mapping[int, str], charged: bool, source: RunningBatch | None) -> str:  # as above
+    cells = _job_cells(row, name_of, charged)
+    reason = f" ({cut(row.reason, 60)})" if row.reason and row.reason != cells[2] else ""
+    return row_html([*map(escape, cells[:2]), state_html(cells[2], reason), *map(escape, cells[3:]), _log_link(row, source)])
 
 
 def attempts_html(frame: pd.DataFrame, source: RunningBatch | None) -> str:
@@ -160,19 +197,13 @@ def attempts_html(frame: pd.DataFrame, source: RunningBatch | None) -> str:
 
 
 def _attempt_row(row: Any, source: RunningBatch | None) -> str:  # a named tuple that pandas makes
-    return row_html(
-        [
-            str(row.job_id),
-            escape(cut(row.name)),
-            str(row.attempt),
-            state_html(_attempt_word(row), f" ({cut(row.reason, 60)})" if row.reason else ""),
-            "" if pd.isna(row.start) else _local(row.start),
-            "" if pd.isna(row.duration_s) else escape(took_text(row.duration_s)),
-            "" if pd.isna(row.exit_code) else str(row.exit_code),
-            "" if pd.isna(row.max_rss_bytes) else format_bytes(int(row.max_rss_bytes)),
-            _log_link(row, source),
-        ]
-    )
+    cells = _attempt_cells(row)
+    reason = f" ({cut(row.reason, 60)})" if row.reason else ""
+    return row_html([*map(escape, cells[:3]), state_html(cells[3], reason), *map(escape, cells[4:]), _log_link(row, source)])
+
+
+def _attempt_cells(row: Any) -> list[str]:  # as above
+    return [str(row.job_id), cut(row.name), str(row.attempt), _attempt_word(row), *_ran(row)]
 
 
 def _attempt_word(row: Any) -> str:  # as above
@@ -200,18 +231,21 @@ def runs_html(frame: pd.DataFrame) -> str:
 
 
 def _run_row(row: Any) -> str:  # a named tuple that pandas makes
-    return row_html(
-        [
-            f'<code style="white-space:nowrap">{escape(row.run)}</code>',
-            escape(cut(row.name, 40)),
-            state_html(row.state),
-            _local(row.started),
-            "" if pd.isna(row.duration_s) else escape(took_text(row.duration_s)),
-            str(row.jobs),
-            escape(row.backend),
-            f'<span title="{escape(row.notebook)}">{escape(PurePath(row.notebook).name)}</span>',
-        ]
-    )
+    run, name, state, *facts, notebook = _run_cells(row)
+    place = f'<span title="{escape(row.notebook)}">{escape(notebook)}</span>'
+    return row_html([f'<code style="white-space:nowrap">{escape(run)}</code>', escape(name), state_html(state), *map(escape, facts), place])
+
+
+def _run_cells(row: Any) -> list[str]:  # as above
+    duration = "" if pd.isna(row.duration_s) else took_text(row.duration_s)
+    return [row.run, cut(row.name, 40), row.state, _local(row.started), duration, str(row.jobs), row.backend, PurePath(row.notebook).name]
+
+
+def _text(frame: pd.DataFrame, what: str, heads: Sequence[str], cells: Callable[[Any], list[str]]) -> str:
+    """The first rows of a table for a terminal."""
+    rows = [cells(row) for row in frame.head(_SHOWN).itertuples(index=False)]
+    more = [f"… and {len(frame) - len(rows)} more; the whole table is a DataFrame"] if len(frame) > len(rows) else []
+    return table_text(plural(len(frame), what), [head for head in heads if head], rows, more)
 
 
 def _local(moment: pd.Timestamp) -> str:

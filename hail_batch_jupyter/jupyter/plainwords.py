@@ -62,7 +62,7 @@ def _traceback_of(error: BatchException) -> Any:
     shell: Any = get_ipython()
     cause, place = error.__cause__, error.__cause__.__traceback__ if error.__cause__ else None
     try:
-        if place is not None and without_ours(place) is None:
+        if place is not None and _is_ours(place):
             error.__cause__ = None  # what was caught within this package: the sentence says it
         return shell.InteractiveTB.structured_traceback(type(error), error, without_ours(error.__traceback__))
     finally:
@@ -75,13 +75,17 @@ def show_all_frames() -> None:
         delattr(BatchException, _HOOK)
 
 
+def _is_ours(entry: TracebackType) -> bool:
+    return entry.tb_frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 def without_ours(traceback: TracebackType | None) -> TracebackType | None:
     """The traceback without the frames of this package at its end."""
     entries = []
     while traceback is not None:
         entries.append(traceback)
         traceback = traceback.tb_next
-    while entries and entries[-1].tb_frame.f_code.co_filename.startswith(_PACKAGE):
+    while entries and _is_ours(entries[-1]):
         entries.pop()
     kept = None
     for entry in reversed(entries):

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from hail_batch_jupyter.errors import BatchException
+
 INTERVAL_S = 0.26
 """A little more than a quarter of a second, so that no second sees more than four messages of a run."""
 
@@ -79,6 +81,9 @@ class Publisher:
             if feed.tick():
                 return
             self._forget(feed)()
+        except BatchException as error:
+            self._forget(feed)
+            logging.getLogger(__name__).error("%s is no longer shown live: %s; %%batch_attach shows a run again", feed.title, error)
         except Exception:  # the edge of a thread: other runs are still to be told
             self._forget(feed)
             logging.getLogger(__name__).exception("%s is no longer shown live; %%batch_attach shows a run again", feed.title)

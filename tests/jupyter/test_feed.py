@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.errors import RunLostError
 from hail_batch_jupyter.jupyter.feed import Feed, applied
 from hail_batch_jupyter.jupyter.graph import STATE_CODES
 from hail_batch_jupyter.jupyter.publisher import Publisher
@@ -243,6 +245,22 @@ def test_an_ended_run_is_told_before_the_cell_ends(told_run: Told, monkeypatch: 
 
     assert ends == [True]
     publisher.stop()
+
+
+def test_a_run_of_which_nothing_is_heard_any_more_is_one_sentence(told_run: Told, caplog: pytest.LogCaptureFixture) -> None:
+    def lost(after: int, timeout_s: float) -> list[JobEvent]:
+        raise RunLostError("the journal cannot be read; free space")
+
+    running, port = told_run(("a", ()))
+    feed, _ = feed_of(running)
+    feed.tell_all()
+    port.events = lost  # type: ignore[method-assign]
+    publisher = Publisher()
+    publisher.watch(feed, lambda: None)
+
+    wait_until(lambda: "is no longer shown live: the journal cannot be read; free space; %batch_attach shows a run again" in caplog.text)
+    publisher.stop()
+    assert "Traceback" not in caplog.text
 
 
 def test_a_run_that_cannot_be_told_does_not_stop_the_others(told_run: Told, caplog: pytest.LogCaptureFixture) -> None:

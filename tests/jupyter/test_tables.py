@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from IPython.lib.pretty import pretty
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.state import JobState
@@ -81,6 +83,20 @@ def test_html_shows_states_as_shape_and_word_and_escapes_text(run: Any) -> None:
     assert "fit&lt;b&gt;" in html
     assert "4.8 MiB" in html
     assert "0.1 s" in html
+
+
+def test_in_a_terminal_it_is_as_narrow_as_what_it_says(run: Any) -> None:
+    frame = jobs_frame(run)
+    text = pretty(frame)
+
+    assert text.splitlines()[0] == frame._repr_html_().split("</div>")[0].removeprefix("<div>")
+    assert text.splitlines()[1].split() == ["job", "name", "state", "started", "duration", "exit", "code", "memory", "after"]
+    assert re.search(r"^2 +fit<b> +failed .* 9 +load$", text, re.MULTILINE)
+    assert text.splitlines()[-1] == "fit<b>: timed out"
+    assert pretty(frame[["name"]]) == repr(frame[["name"]])
+    assert pretty(jobs_frame(run, "nothing of this name")) == "0 jobs"
+    assert pretty(attempts_frame(run)).splitlines()[0] == "2 attempts"
+    assert pretty(run.cost_frame()).splitlines()[0].endswith("; priced by this-machine (no charge)")
 
 
 @pytest.mark.parametrize("count", [59, 10_000])
