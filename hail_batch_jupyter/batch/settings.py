@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 J = TypeVar("J", bound="Settings")
 
 
+_TINY_BYTES = 1_000_000
+"""A bare number below it was not meant as bytes."""
+
+
+def _warn_if_tiny(what: str, value: Quantity) -> None:
+    if str(value).isdecimal() and 0 < int(value) < _TINY_BYTES:
+        warnings.warn(f"{what} {value} is {value} {'byte' if int(value) == 1 else 'bytes'}; for gibibytes write '{value}Gi'", UserWarning, stacklevel=3)
+
+
 class Settings:
     """Setters; each checks its value at once, notes it in the draft and gives the job back.
 
@@ -43,12 +52,15 @@ class Settings:
     def memory(self, memory: Quantity | None) -> Self:
         """Bytes, a size such as '500Mi' or '3.75G', or 'lowmem', 'standard', 'highmem' (1, 4, 7 GiB a core).
 
+        A bare number is bytes; one below a million gets a warning, because gibibytes were meant.
+
         >>> j = b.new_job().cpu(2).memory('3.5Gi')
 
         Raises UnitError for any other text.
         """
         if memory is not None:
             check_memory(memory)
+            _warn_if_tiny("memory", memory)
         self.job_draft.memory = None if memory is None else str(memory)
         return self
 
@@ -61,6 +73,7 @@ class Settings:
         """
         if storage is not None:
             parse_bytes(storage, "storage")
+            _warn_if_tiny("storage", storage)
         self.job_draft.storage = None if storage is None else str(storage)
         return self
 

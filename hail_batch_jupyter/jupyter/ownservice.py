@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from IPython.core.error import UsageError
+
 from hail_batch_jupyter.backends import own_service
 from hail_batch_jupyter.backends.service import ServiceBackend
 
@@ -13,12 +15,16 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.jupyter.desk import Desk
     from hail_batch_jupyter.jupyter.options import Parsed
 
+_MOST_PORT = 65535
+
 
 def service_command(desk: Desk, parsed: Parsed) -> str:
     """Start, find or stop a service; gives the lines that say so.
 
     Raises ConfigError when it cannot be started or does not end.
     """
+    if parsed.port is not None and not 0 <= parsed.port <= _MOST_PORT:
+        raise UsageError(f"--port {parsed.port}: a port is a number from 0, any free one, to {_MOST_PORT}; leave it out for a free one")
     data = Path(parsed.data).expanduser().absolute() if parsed.data else own_service.default_data()
     if parsed.stop:
         return _stopped(desk, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -94,10 +95,18 @@ def _indented(log: str) -> list[str]:
 
 
 def describe_end(view: JobView) -> str:
-    """'failed with exit code 3', 'failed (timed out)', 'failed (out of memory), exit code 137', 'cancelled (left out of this retry)'."""
+    """'failed with exit code 3', 'failed with exit code 137 (SIGKILL)', 'failed (out of memory), exit code 137', 'cancelled (by the user)'."""
     word = "cancelled" if view.state is JobState.CANCELLED else "failed"
     if view.reason and view.exit_code is not None:
         return f"{word} ({view.reason}), exit code {view.exit_code}"
     if view.reason:
         return word if view.reason == word else f"{word} ({view.reason})"
-    return f"{word} with exit code {view.exit_code}" if view.exit_code is not None else word
+    return f"{word} with exit code {view.exit_code}{_signal_words(view.exit_code)}" if view.exit_code is not None else word
+
+
+def _signal_words(exit_code: int) -> str:
+    """' (SIGKILL)' for 137: a shell adds 128 to the number of the signal that ended its command."""
+    try:
+        return f" ({signal.Signals(exit_code - 128).name})"
+    except ValueError:
+        return ""

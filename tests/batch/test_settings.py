@@ -28,7 +28,7 @@ def test_every_setter_gives_the_job_back(b: Batch) -> None:
 
 
 def test_none_clears_cpu_memory_storage_and_timeout(b: Batch) -> None:
-    b.new_job().cpu(2).memory("1Gi").storage(5).timeout(5).cpu(None).memory(None).storage(None).timeout(None)
+    b.new_job().cpu(2).memory("1Gi").storage("5G").timeout(5).cpu(None).memory(None).storage(None).timeout(None)
     job = b.compile().jobs[0]
 
     assert (Request(), None) == (job.request, job.timeout_s)
@@ -100,3 +100,13 @@ def test_values_of_variables_become_text_and_the_last_counts(b: Batch) -> None:
     b.new_job().env("A", 1).env("A", 2).env("B", "x; y")
 
     assert b.compile().jobs[0].env == {"A": "2", "B": "x; y"}
+
+
+@pytest.mark.parametrize("name", ["memory", "storage"])
+def test_a_few_bytes_are_remarked_since_gibibytes_were_meant(b: Batch, name: str) -> None:
+    with pytest.warns(UserWarning, match=f"{name} 4 is 4 bytes; for gibibytes write '4Gi'") as caught:
+        getattr(b.new_job(), name)(4)
+    assert caught[0].filename == __file__
+
+    for value in ("4Gi", 4_000_000_000, 0, "lowmem" if name == "memory" else "5M"):
+        getattr(b.new_job(), name)(value)

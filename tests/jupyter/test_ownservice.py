@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.error import UsageError
 
 from hail_batch_jupyter.backends import own_service
 from hail_batch_jupyter.backends.service import ServiceBackend
@@ -79,3 +80,8 @@ def test_a_service_that_the_magic_starts_may_be_in_front_of_slurm(cells: Any, mo
     cells.run("%batch_service --stop")
 
     assert log == "second\n"
+
+
+def test_a_port_that_cannot_be_is_refused_before_anything_starts(cells: Any) -> None:
+    with pytest.raises(UsageError, match="--port 99999: a port is a number from 0, any free one, to 65535"):
+        cells.run("%batch_service --port 99999")
