@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from hail_batch_jupyter.batch.base_job import Job, stays_inside
 from hail_batch_jupyter.batch.tokens import Token, split_tokens
@@ -14,8 +14,6 @@ from hail_batch_jupyter.errors import BatchException
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.core.template import Piece, Template
-
-B = TypeVar("B", bound="BashJob")
 
 
 class BashJob(Job):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 TAKEN_OVER, SAME_NAME, SAME_STAGE, TIMEOUT, UNKNOWN, REFUSED = "taken over", "same job", "same stage", "timeout", "unknown", "no worker"
-BASES = (TAKEN_OVER, SAME_NAME, SAME_STAGE, TIMEOUT, UNKNOWN, REFUSED)
 """Where the duration of a job is from; of the last two nothing is known, and they are not counted."""
 
 

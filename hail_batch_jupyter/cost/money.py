@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -40,14 +39,6 @@ class Breakdown(NamedTuple):
 
 
 NOTHING = Breakdown()
-
-
-def total_of(amounts: Iterable[Breakdown]) -> Breakdown:
-    """The sum of any number of amounts."""
-    whole = NOTHING
-    for amount in amounts:
-        whole = whole.plus(amount)
-    return whole
 
 
 def rate_text(usd: Fraction) -> str:
