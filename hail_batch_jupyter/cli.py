@@ -14,6 +14,7 @@ from hail_batch_jupyter.config import active_profile, profile_file, values_in_fi
 from hail_batch_jupyter.config.files import create_profile, delete_profile, load_profile, profiles, set_value, unset_value
 from hail_batch_jupyter.config.variables import VARIABLES, shown, variable
 from hail_batch_jupyter.errors import BatchException, ConfigError
+from hail_batch_jupyter.runscli import add_runs
 
 _PROFILES: dict[str, tuple[Callable[[str], None], str]] = {
     "load": (load_profile, "make a profile the active one"),
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_copy(commands.add_parser("copy", help="copy files and folders to, from and between object stores"))
     _add_serve(commands.add_parser("serve", help="a batch service of your own, on this machine"))
     _add_backup(commands.add_parser("backup", help="copy all that a batch service of your own keeps, while it works"))
-    _add_retry(commands.add_parser("retry", help="do again what failed or was cancelled in a run of this machine, and print the id of the new run"))
+    add_runs(commands)
     return parser
 
 
@@ -249,19 +250,6 @@ def _backup(arguments: argparse.Namespace) -> int:
     from hail_batch_jupyter.service.backup import back_up
 
     print(back_up(_data_of(arguments), Path(arguments.target)))
-    return 0
-
-
-def _add_retry(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="id of a run that has ended")
-    parser.add_argument("--job", metavar="NUMBER", type=int, action="append", help="only this job, what it needs and what depends on it; may be repeated")
-    parser.set_defaults(command=_retry)
-
-
-def _retry(arguments: argparse.Namespace) -> int:
-    from hail_batch_jupyter.observe.attach import attach
-
-    print(attach(arguments.run, detach=True).retry(arguments.job).id)
     return 0
 
 

@@ -34,6 +34,7 @@ LAYERS = {
     "backends": 4,
     "pipeline": 4,
     "authcli": 4,
+    "runscli": 4,
     "cli": 5,
     "jupyter": 6,
     "__main__": 6,
@@ -63,6 +64,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 PRINTING = {
     "authcli": "a command line writes to its terminal",
+    "runscli": "a command line writes to its terminal",
     "cli": "a command line writes to its terminal",
     "__main__": "a command line writes to its terminal",
     "jupyter": "what a magic says stands under its cell",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hail_batch_jupyter.batch.batch import Batch
+from hail_batch_jupyter.cli import main
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.environment import environment_at_start, own_names
@@ -85,8 +86,37 @@ def test_a_run_is_retried_from_a_terminal(tmp_path: Path, monkeypatch: pytest.Mo
     done = subprocess.run([*retry, str(first.id), "--job", "1"], cwd=ROOT, capture_output=True, text=True, check=False)
     refused = subprocess.run([*retry, str(first.id), "--job", "7"], cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert (refused.returncode, refused.stderr) == (1, f"hail-batch-jupyter: run {first.id} has no job 7; its jobs are 1 to 2\n")
+    assert (refused.returncode, refused.stderr) == (1, f"hail-batch-jupyter: run {first.id} has no job 7; its jobs are 1 to 2: second, third\n")
     assert (done.returncode, done.stderr) == (0, "")
     again = attach(done.stdout.strip())
     again.wait(30)
     assert [job["state"] for job in again.jobs()] == ["Success", "Cancelled"]
+
+
+def test_a_run_is_listed_waited_for_read_and_cancelled_from_a_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    good, bad, held = Batch(name="good"), Batch(name="bad"), Batch(name="held")
+    good.new_job(name="word").command("printf 'one\\ntwo\\n'")
+    bad.new_job(name="fails").command("exit 3")
+    held.new_job(name="waits").command(f"mkfifo {tmp_path}/gate; read -r _ < {tmp_path}/gate")
+    runs = [one.backend.submit(one.compile(), SubmitOptions(keep_files=True, detach=True)) for one in (good, bad, held)]
+    ids = [str(one.id) for one in runs]
+
+    codes = [main(["wait", ids[0]]), main(["wait", ids[1]])]
+    told = capfd.readouterr()
+    main(["runs"])
+    listed = [line.split()[:2] for line in capfd.readouterr().out.splitlines()]
+    main(["log", ids[0], "word"])
+    main(["log", ids[0], "1", "--tail", "1"])
+    log = capfd.readouterr().out
+    main(["cancel", ids[2], "--job", "waits"])
+    main(["wait", ids[2]])
+    last = capfd.readouterr().out
+
+    assert codes == [0, 1]
+    assert told.out.splitlines() == [f"{ids[0]}: success, 1 of 1 jobs succeeded", f"{ids[1]}: failure, 0 of 1 jobs succeeded"]
+    assert "job 'fails' failed with exit code 3" in told.err
+    assert sorted(listed) == sorted([[ids[0], "succeeded"], [ids[1], "failed"], [ids[2], "running"]])
+    assert log == "one\ntwo\ntwo\n"
+    assert last.splitlines() == [f"jobs of run {ids[2]} are being cancelled", f"{ids[2]}: cancelled, 0 of 1 jobs succeeded"]
+    assert main(["log", ids[0], "wrod"]) == 1
+    assert f"run {ids[0]} has no job wrod; its jobs are 1 to 1: word" in capfd.readouterr().err

@@ -137,10 +137,6 @@ def _duration_s(started_ms: int | None, ended_ms: int | None, now_ms: int) -> fl
     return max(0, (ended_ms or now_ms) - started_ms) / 1000
 
 
-RUN_STATES = ("running", "succeeded", "failed", "cancelled", "stopped", "ended")
-_OUTCOMES = {"success": "succeeded", "failure": "failed", "cancelled": "cancelled", "lost": "stopped"}
-
-
 def runs_frame(runs: Sequence[RunInfo]) -> pd.DataFrame:
     """One row a run, newest first.
 
@@ -150,12 +146,13 @@ def runs_frame(runs: Sequence[RunInfo]) -> pd.DataFrame:
     import pandas as pd
 
     from hail_batch_jupyter.jupyter.jobsframe import RUN_COLUMNS, RunsFrame
+    from hail_batch_jupyter.observe.rundir import RUN_WORDS
 
     now_ms = int(time.time() * 1000)
     columns: dict[str, Any] = {
         "run": pd.array([run.run_id for run in runs], dtype="string"),
         "name": pd.array([run.name for run in runs], dtype="string"),
-        "state": pd.Categorical([_run_state(run) for run in runs], categories=list(RUN_STATES)),
+        "state": pd.Categorical([run.word for run in runs], categories=list(RUN_WORDS)),
         "started": _times([run.created_ms for run in runs]),
         "ended": _times([run.ended_ms for run in runs]),
         "duration_s": pd.array([_run_duration_s(run, now_ms) for run in runs], dtype="float64"),
@@ -164,12 +161,6 @@ def runs_frame(runs: Sequence[RunInfo]) -> pd.DataFrame:
         "notebook": pd.array([run.notebook for run in runs], dtype="string"),
     }
     return RunsFrame(columns, columns=list(RUN_COLUMNS))
-
-
-def _run_state(run: RunInfo) -> str:
-    if run.state == "ended":
-        return _OUTCOMES.get(run.outcome, "ended")
-    return "running" if run.state == "live" else "stopped"
 
 
 def _run_duration_s(run: RunInfo, now_ms: int) -> float:

@@ -28,6 +28,9 @@ PAUSED = "paused"
 """In such a directory: why nothing is heard of the run now."""
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
+RUN_WORDS = ("running", "succeeded", "failed", "cancelled", "stopped", "ended")
+_WORDS = {"success": "succeeded", "failure": "failed", "cancelled": "cancelled", "lost": "stopped"}
+
 
 class RunInfo(NamedTuple):
     """One run as its small description says.
@@ -56,6 +59,13 @@ class RunInfo(NamedTuple):
     ended_ms: Optional[int] = None
     cell: str = ""
     totals: Optional[Totals] = None
+
+    @property
+    def word(self) -> str:
+        """One of RUN_WORDS: 'stopped' if its runner ended before it, 'ended' where it is not known how."""
+        if self.state == "ended":
+            return _WORDS.get(self.outcome, "ended")
+        return "running" if self.state == "live" else "stopped"
 
 
 def runs_folder() -> Path:
