@@ -14,7 +14,7 @@ LOADS_IN_MS = 60_000
 RUNS_IN_MS = 60_000
 """Longest waits; a slow machine, not a speed that is asked for."""
 
-Theme = Literal["light", "dark"]
+Theme = Literal["light", "dark", "dark high contrast"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
 _KERNEL_READY = """async () => {

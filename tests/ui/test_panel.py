@@ -257,7 +257,13 @@ def test_batches_of_a_service_stand_among_the_runs_and_a_service_that_is_down_is
     tab = page.locator(".hbj-run-tab .hbj-root")
     expect(tab.locator(".hbj-node").first).to_be_visible()
     expect(tab.locator(".hbj-counts")).to_contain_text("1 of 2 done")
-    page.screenshot(path=screenshots / "panel-service.png", animations="disabled")
+    for theme in THEMES:
+        set_theme(page, theme)
+        page.screenshot(path=screenshots / f"panel-service-{theme}.png", animations="disabled")
+    page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    page.screenshot(path=screenshots / "panel-service-forced.png", animations="disabled")
+    assert panel.evaluate("panel => panel.getAnimations({ subtree: true }).length") == 0
+    page.emulate_media(forced_colors="none", reduced_motion="no-preference")
     press(row, "Cancel live there")
     page.get_by_role("button", name="Cancel the run").click()
     expect(row).to_contain_text("Cancelled")

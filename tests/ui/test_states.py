@@ -27,6 +27,24 @@ VIOLATIONS = """async () => {
   return violations.map(({ id, nodes }) => [id, ...nodes.map((node) => `${node.html}: ${node.failureSummary}`)]);
 }"""
 
+CONTRASTS = """edges => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const linear = (value) => (value <= 10 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const light = (...colours) => {
+    for (const colour of colours) Object.assign(pen, { fillStyle: colour }).fillRect(0, 0, 1, 1);
+    const [red, green, blue] = [...pen.getImageData(0, 0, 1, 1).data].map(linear);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+  };
+  return edges.map((edge) => {
+    const paper = getComputedStyle(edge.closest(".hbj-dag")).backgroundColor;
+    const ratio = light(paper) / light(paper, getComputedStyle(edge).stroke);
+    return Math.max(ratio, 1 / ratio);
+  });
+}"""
+MOVING = "root => root.getAnimations({ subtree: true }).filter(({ playState }) => playState === 'running').length"
+PARTS = "parts => parts.map(part => getComputedStyle(part).background)"
+BORDERS = "tabs => tabs.map(tab => [tab.textContent, getComputedStyle(tab).borderBottomWidth])"
+
 SURVEYED = {"sample": "success", "check": "failed", "report": "cancelled", "fit": "running", "summary": "pending"}
 
 
@@ -210,3 +228,56 @@ def test_axe_finds_nothing_in_the_widget_and_the_tables(shown: tuple[NotebookPag
     found = notebook.page.evaluate(VIOLATIONS)
 
     assert found == []
+
+
+@pytest.fixture
+def asked_for(shown: tuple[NotebookPage, Locator]) -> Iterator[Callable[..., None]]:
+    """What the system says of its user, until the end of the test."""
+    page = shown[0].page
+    yield page.emulate_media
+    page.emulate_media(forced_colors="none", reduced_motion="no-preference", color_scheme="light")
+
+
+def test_nothing_moves_for_who_asked_for_less_motion(shown: tuple[NotebookPage, Locator], asked_for: Callable[..., None]) -> None:
+    _, widget = shown
+    assert widget.evaluate(MOVING) > 0
+
+    asked_for(reduced_motion="reduce")
+
+    assert widget.evaluate(MOVING) == 0
+    assert widget.locator(".hbj-segment").first.evaluate("part => getComputedStyle(part).transitionDuration") == "0s"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_with_forced_colours_states_and_the_open_tab_are_told_apart(
+    shown: tuple[NotebookPage, Locator], asked_for: Callable[..., None], scheme: str, screenshots: Path
+) -> None:
+    notebook, widget = shown
+
+    asked_for(forced_colors="active", color_scheme=scheme)
+
+    parts = widget.locator(".hbj-progress .hbj-segment:visible")
+    looks = parts.evaluate_all(PARTS)
+    assert len(looks) == len(set(looks)) == 5
+    assert widget.locator(".hbj-tab").evaluate_all(BORDERS) == [["Graph", "2px"], ["Timeline", "0px"], ["Jobs", "0px"], ["Resources", "0px"]]
+    assert min(widget.locator(".hbj-edge").evaluate_all(CONTRASTS)) >= 3
+    notebook.picture(widget, screenshots / f"forced-{scheme}.png")
+    widget.get_by_role("tab", name="Resources").click()
+    signs = widget.locator(".hbj-legend-sign[data-form=area]")
+    expect(signs.first).to_be_visible()
+    assert {sign.evaluate("sign => getComputedStyle(sign).backgroundColor") for sign in signs.all()}.isdisjoint({"rgb(255, 255, 255)", "rgb(0, 0, 0)"})
+    notebook.picture(widget, screenshots / f"forced-resources-{scheme}.png")
+    widget.get_by_role("tab", name="Graph").click()
+
+
+@pytest.mark.requires("axe-core")
+def test_in_the_theme_of_high_contrast_lines_are_seen_and_axe_finds_nothing(shown: tuple[NotebookPage, Locator], screenshots: Path) -> None:
+    notebook, widget = shown
+    notebook.set_theme("dark high contrast")
+
+    contrasts = widget.locator(".hbj-edge").evaluate_all(CONTRASTS)
+
+    assert min(contrasts) >= 3
+    notebook.picture(widget, screenshots / "high-contrast.png")
+    notebook.page.evaluate(Path(requires("axe-core")).read_text())
+    assert notebook.page.evaluate(VIOLATIONS) == []
