@@ -213,6 +213,20 @@ def test_details_of_a_failed_job_open_from_its_log(shown: tuple[NotebookPage, Lo
     expect(details).to_contain_text("row 17: <b>weight</b> & height are missing")
 
 
+def test_a_job_that_never_ran_leads_to_the_one_that_failed(shown: tuple[NotebookPage, Locator], screenshots: Path) -> None:
+    notebook, widget = shown
+    widget.locator(".hbj-node[data-name=report]").click()
+    details = widget.locator(".hbj-details")
+    expect(details).to_contain_text("'check', which it needs, failed")
+    for theme in THEMES:
+        notebook.set_theme(theme)
+        notebook.picture(details, screenshots / f"never-ran-{theme}.png")
+
+    details.get_by_role("button", name="Show check").click()
+
+    expect(details).to_contain_text("row 17: <b>weight</b> & height are missing")
+
+
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.requires("axe-core")
 def test_axe_finds_nothing_in_the_widget_and_the_tables(shown: tuple[NotebookPage, Locator], theme: Theme, screenshots: Path) -> None:
