@@ -24,7 +24,12 @@ from hail_batch_jupyter.service.where import Where
 
 _TEXT, _BYTES = "text/plain", "application/octet-stream"
 _Q = {"q": "what has to hold, in the query language of the version"}
-_JOBS_QUERY = {**_Q, "recursive": "whether jobs of the groups below are among them", "last_job_id": "give jobs with higher numbers"}
+_JOBS_QUERY = {
+    **_Q,
+    "recursive": "whether jobs of the groups below are among them",
+    "last_job_id": "give jobs with higher numbers",
+    "limit": "how many at most, 50 unless told",
+}
 _ATTEMPT = {"attempt_id": "the attempt that is meant, the last one if none is named"}
 
 
