@@ -34,8 +34,10 @@ def serving_images(data: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> 
         for name, value in {**engine.env, "HAIL_BATCH_CONTAINER_ENGINE": "podman", "HAIL_BATCH_EXTRA_DOCKER_RUN_FLAGS": FLAGS}.items():
             monkeypatch.setenv(name, value)
         server = Server(data, images=True, words=words).start()
-        yield server
-        server.close()
+        try:
+            yield server
+        finally:
+            server.close()
         assert engine.containers() == []
     shutil.rmtree(folder)
 
