@@ -24,6 +24,7 @@ from hail_batch_jupyter.engine import fingerprint, runner
 from hail_batch_jupyter.engine.contents import digest
 from hail_batch_jupyter.engine.far_stores import stores
 from hail_batch_jupyter.engine.localize import write_uploads
+from hail_batch_jupyter.engine.settled import settle
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.observe import owner, rundir, uploads
 from hail_batch_jupyter.observe.attach import open_run, read_spec
@@ -245,5 +246,5 @@ def remove(directory: Path) -> dict[str, Any]:
     return {}
 
 
-_COMMANDS: dict[str, Any] = {"facts": facts, "stores": stores, "keep": keep, "begin": begin, "tend": tend, "remove": remove}
+_COMMANDS: dict[str, Any] = {"facts": facts, "stores": stores, "keep": keep, "begin": begin, "tend": tend, "remove": remove, "settle": settle}
 _WITH_PARCEL = ("facts", "stores", "keep", "begin")

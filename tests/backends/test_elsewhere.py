@@ -185,11 +185,12 @@ def test_a_batch_with_python_jobs_runs_and_gives_values_and_files(backend: Slurm
     assert json.loads(k.text.path().read_text()) == 42
 
 
-def test_a_python_that_cannot_read_the_functions_is_refused_before_anything_starts(backend: SlurmBackend, laptop: Path) -> None:
-    backend.login_setup += (
-        f"; python3() {{ :; }}; mkdir -p {laptop}; ln -s /bin/false {laptop}/python3; ln -s /bin/false {laptop}/python3.{sys.version_info[1]}; "
-    )
-    backend.login_setup += f"export PATH={laptop}:$PATH"
+def test_a_python_that_cannot_read_the_functions_is_refused_before_anything_starts(backend: SlurmBackend, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("python3", f"python3.{sys.version_info[1]}"):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\n[ "$1" != -c ] && exec {sys.executable} "$@"\n')  # it has the standard library only
+        (tmp_path / "bin" / name).chmod(0o755)
+    backend.login_setup += f"; export PATH={tmp_path}/bin:$PATH"
     b = hb.Batch(backend=backend)
     b.new_python_job().call(len, "abc")
 
