@@ -58,10 +58,11 @@ def fill(cell: str, namespace: Mapping[str, object]) -> list[str | Insert]:
     `{name}`, `{name.attr}`, `{name[0]}`, `{name['key']}` and these with `!s` or a format such as `:.3f` are inserts; `{{name}}` is the
     text `{name}`. Text are all other braces: names of Python and IPython themselves, what stands in a comment or behind a backslash,
     `$` or `%`, and an unknown name within single quotes or a here-document with a quoted delimiter.
-    Raises TemplateError for an unknown name elsewhere, and for an attribute, item or format that the value does not have.
+    Raises TemplateError for an unknown name elsewhere, for an attribute, item or format that the value does not have, and for a call.
     """
     if HOLE in cell:
         raise TemplateError("the cell holds a NUL character, which no shell can read; write it as \\0 in $'…' or printf")
+    _refuse_calls(cell, namespace)
     braces = [brace for m in _BRACES.finditer(cell) if _counts(brace := _brace(m, cell), cell, namespace)]
     if not braces:
         return [cell]
@@ -107,6 +108,7 @@ _BRACES = re.compile(
     rf"""\{{(?P<name>{_NAME})(?P<path>(?:\.{_NAME}|\[(?:-?[0-9]+|'[^'\\\n]*'|"[^"\\\n]*")\])*)"""
     rf"""(?P<raw>!s)?(?::(?!\}})(?P<format>{_NUMBER_FORMAT}|{_DATE_FORMAT}))?\}}"""
 )
+_CALLS = re.compile(rf"""(?<![\\${{%])\{{(?P<name>{_NAME})(?P<path>(?:\.{_NAME}|\[(?:-?[0-9]+|'[^'\\\n]*'|"[^"\\\n]*")\])+)\([^(){{}}\n]*\)\}}""")
 _STEP = re.compile(rf"""\.(?P<attribute>{_NAME})|\[(?:(?P<index>-?[0-9]+)|(?P<key>'[^']*'|"[^"]*"))\]""")
 
 _PYTHON_NAMES = frozenset(dir(builtins))
@@ -137,6 +139,15 @@ def _counts(brace: _Brace, cell: str, namespace: Mapping[str, object]) -> bool:
         ahead = cell[: brace.start]
         return (len(ahead) - len(ahead.rstrip("\\"))) % 2 == 0
     return not (brace.double and name in ("end", "else") and _GO_BLOCK.search(cell, 0, brace.start))
+
+
+def _refuse_calls(cell: str, namespace: Mapping[str, object]) -> None:
+    """Raise TemplateError for `{fit['score'].result()}`, which is no shell either, unless it stands in quotes that leave all as it is."""
+    calls = [_Brace(*m.span(), False, m) for m in _CALLS.finditer(cell) if m["name"] in namespace and not m["name"].startswith("_")]
+    for brace, place in zip(calls, _places(cell, calls) if calls else (), strict=True):
+        if place in (Place.BARE, Place.DOUBLE):
+            remedy = f"call it in an earlier cell, value = {brace.expr}(…), and insert {{value}}"
+            raise TemplateError(f"{_where(brace, cell)}: {brace.expr}(…) is a call, and braces only look things up; {remedy}")
 
 
 def _rebound(name: str, namespace: Mapping[str, object]) -> bool:

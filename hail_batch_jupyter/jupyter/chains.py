@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from hail_batch_jupyter.errors import TemplateError
+from hail_batch_jupyter.errors import BatchException, TemplateError
 from hail_batch_jupyter.jupyter.names import Names, own_names
 
 
@@ -105,6 +105,11 @@ class ResourceFinder(ast.NodeTransformer):
             return node
         place = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
         made = self._resolved(root, steps[::-1])
+        if isinstance(made, ast.Name) and not isinstance(node.ctx, ast.Load):
+            text = ast.unparse(node)
+            raise TemplateError(
+                f"{where(self._cell, node.lineno)}: {text!r} is of a job and cannot be assigned or deleted; to make a file write to its path, open({text}, 'w')"
+            )
         self.spans.append((*place, ast.unparse(made)))
         return made
 
@@ -127,11 +132,16 @@ class ResourceFinder(ast.NodeTransformer):
 
     def _step(self, step: ast.Attribute | ast.Subscript, text: str, value: Any) -> tuple[str, Any]:
         """The value one attribute or item further on; reading it is all that happens."""
-        if isinstance(step, ast.Attribute):
-            return f"{text}.{step.attr}", getattr(value, step.attr)
         key = _key(step)[1]
-        if isinstance(key, (str, int)):
-            return f"{text}[{key!r}]", value[key]
+        try:
+            if isinstance(step, ast.Attribute):
+                return f"{text}.{step.attr}", getattr(value, step.attr)
+            if isinstance(key, (str, int)):
+                return f"{text}[{key!r}]", value[key]
+        except BatchException:
+            raise
+        except (AttributeError, LookupError, TypeError) as error:
+            raise TemplateError(f"{where(self._cell, step.lineno)}: {ast.unparse(step)!r} cannot be read, {type(error).__name__}: {error}") from error
         raise TemplateError(
             f"{where(self._cell, step.lineno)}: {text}[{ast.unparse(step.slice)}] is looked up when the cell is defined, not in the job; "
             f"put the files into a list in an earlier cell and read that"

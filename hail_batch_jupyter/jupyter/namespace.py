@@ -108,7 +108,8 @@ def file_of(batch: Batch, place: str) -> Callable[[object], FileRef | None]:
             return stage_path(batch, value, place).file_ref
         if isinstance(value, (Job, JobStage)):
             kind = "job; name one of its files" if isinstance(value, Job) else "stage; name files of its jobs"
-            raise TemplateError(f"{place}: it is a {kind}, such as {{{value.name}.model}}, or wait for it with --after {value.name}")
+            said = _said(batch, value)
+            raise TemplateError(f"{place}: it is a {kind}, such as {{{said}.model}}, or wait for it with --after {said}")
         if not isinstance(value, Resource):
             return None
         if value.from_batch is not batch:
@@ -118,6 +119,14 @@ def file_of(batch: Batch, place: str) -> Callable[[object], FileRef | None]:
         return value.file_ref
 
     return ref
+
+
+def _said(batch: Batch, value: Job | JobStage[Any]) -> str:
+    """How a cell names a job or stage: 'fit', 'fit[3]'."""
+    from hail_batch_jupyter.batch.stage import JobStage
+
+    stage = value if isinstance(value, JobStage) else batch.stage_of_uid().get(value.job_draft.uid)
+    return str(value.name) if stage is None or stage is value else f"{stage.name}[{stage.jobs.index(value)}]"
 
 
 def stage_path(batch: Batch, path: PurePath, place: str) -> InputResourceFile:

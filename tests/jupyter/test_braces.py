@@ -101,13 +101,14 @@ def test_double_braces_are_the_text(cell: str, expected: str) -> None:
         "{print}", "{len}", "{id}", "{In}", "{Out}", "{_}", "{__}", "{_i}", "{_x}", "{exit}", "{quit}", "{get_ipython}", "{None}", "{True}",
         "# {x}", "echo a # {x} {nobody} {x.nobody}", "'{nobody}'", "$'{nobody}'", "cat <<'E'\n{nobody}\nE", "cat <<\\E\n\"{nobody:.3f}\"\nE\n",
         "'a'\"'\"'{nobody}'", "exec {nobody}>f", "x=1; exec {nobody}<&0",
+        "'{x.y()}'", "# {x.y()}", "\\{x.y()}", "{{x.y()}}", "{nobody.y()}",
     ],
 )  # fmt: skip
 def test_other_braces_stay(cell: str) -> None:
     assert fill(cell, {"x": ["X"], "y": 1, "u": 1, "_": 1, "_x": 1, "In": [], "Out": {}}) == [cell]
 
 
-@given(st.lists(st.sampled_from(["{x}", "{x.real:d}", "{{x}}", "{", "}", "'", '"', "$", "\\", "#", " ", "\n", "<<E\n", "x", "(", "`"]), max_size=12))
+@given(st.lists(st.sampled_from(["{x}", "{x.real:d}", "{{x}}", "{", "}", "'", '"', "$", "\\", "#", " ", "\n", "<<E\n", "0", "(", "`"]), max_size=12))
 def test_everything_but_the_inserts_is_kept(parts: list[str]) -> None:
     def plain(text: str) -> str:
         while "{{x}}" in text or "{{x.real:d}}" in text:
@@ -155,6 +156,8 @@ def test_nothing_is_called_or_evaluated() -> None:
         pytest.param("{bam[0]}", r"'bam\[0\]' cannot be read, TypeError: ", id="no items"),
         pytest.param("{l[0]:.3f}", r"'l\[0\]:.3f' cannot be read, ValueError: ", id="format"),
         pytest.param("{bam:>9}", "'bam:>9' cannot be read, TypeError: ", id="format of a path"),
+        pytest.param("echo {bam.read_text()}", r"bam.read_text\(…\) is a call, .* value = bam.read_text\(…\), and insert {value}", id="call"),
+        pytest.param("echo \"{d['k'].result()} x\"", r"d\['k'\].result\(…\) is a call", id="call in double quotes"),
         pytest.param("echo {" + "z" * 200 + "}", "line 1, 'echo {z{93}…'", id="long line"),
     ],
 )  # fmt: skip

@@ -164,6 +164,8 @@ def test_a_result_that_is_not_assigned_is_an_error_with_close_ones() -> None:
         pytest.param("x = fit.model.path()", "in the job 'fit.model' already is the path or value; leave .path() out", id="path"),
         pytest.param("x = fit.bed[k]", "is looked up when the cell is defined", id="variable index"),
         pytest.param("x = helper()", "the function 'inner' reads 'fit' of the batch from the notebook", id="in a function"),
+        pytest.param("fit.model = 3", "'fit.model' is of a job and cannot be assigned or deleted; to make a file write to its path", id="assigned file"),
+        pytest.param("x = fit['nothing']", "cannot be read, ", id="no such item"),
         pytest.param("display(x)", "'display' belongs to the notebook", id="display"),
         pytest.param("x = Out[1]", "'Out' belongs to the notebook", id="ipython"),
     ],

@@ -209,8 +209,12 @@ def test_a_stage_itself_cannot_stand_in_a_cell(cells_b: Any) -> None:
 
     with pytest.raises(TemplateError, match="it is a stage; name files of its jobs, such as {fit.model}"):
         cells_b.run("%%batch_job x\ncat {fit}")
+    with pytest.raises(TemplateError, match=r"it is a job; name one of its files, such as {fit\[1\].model}, or wait for it with --after fit\[1\]"):
+        cells_b.run("%%batch_job x\ncat {fit[1]}")
     with pytest.raises(TemplateError, match=r"name one of its files or results, such as fit.model or fit\['score'\]"):
         cells_b.run("%%batch_python x\nprint(fit)")
+    with pytest.raises(TemplateError, match=r"line 2, 'print\(fit\[9\].model\)': 'fit\[9\]' cannot be read, IndexError: stage 'fit' has 3 jobs"):
+        cells_b.run("%%batch_python x\nprint(fit[9].model)")
 
 
 def test_python_stages_share_one_function_unless_items_are_of_another_kind(cells_b: Any) -> None:
