@@ -255,6 +255,7 @@ def _chunks(iterables: Sequence[Iterable[Any]], chunksize: int) -> list[list[lis
 
 
 def _values(futures: deque[BatchPoolFuture], timeout: float | None, chunked: bool) -> Generator[Any, None, None]:
+    __tracebackhide__ = True
     try:
         while futures:
             value = futures[0].result(timeout)

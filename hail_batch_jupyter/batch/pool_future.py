@@ -54,6 +54,7 @@ class BatchPoolFuture(Future[Any]):
         Raises ValueError 'submitted job failed: …' with the traceback of the call, whose `__cause__` is the exception that the function
         raised; TimeoutError, after which the call goes on; CancelledError.
         """
+        __tracebackhide__ = True  # what the call raised is shown without our frames
         return super().result(timeout)
 
     def log(self) -> str:

@@ -72,6 +72,19 @@ def test_a_traceback_that_ends_in_the_users_own_code_is_whole() -> None:
     assert kept.tb_frame.f_code.co_filename == __file__
 
 
+def test_what_a_call_of_an_executor_raises_is_shown_without_our_frames(cells: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    cells.run("import hail_batch_jupyter.batch as hb\npool = hb.BatchPoolExecutor()")
+    capsys.readouterr()
+
+    with pytest.raises(ValueError, match="submitted job failed"):
+        cells.run("list(pool.map(lambda x: 1 / x, [0]))")
+    said = shown(capsys)
+    cells.run("pool.shutdown()")
+
+    assert "ZeroDivisionError: division by zero" in said
+    assert "hail_batch_jupyter/batch/" not in said
+
+
 def test_after_a_restart_the_last_run_of_the_batch_is_found(cells: Any) -> None:
     cells.run("b = %batch b")
     cells.run("%%batch_job one\necho hello > {one.word}")
