@@ -30,7 +30,7 @@ RUN_OPTIONS = frozenset({"wait", "resume", "open", "disable_progress_bar", "call
 class Seen(NamedTuple):
     """What the containers of a run see beside its scratch folder and their inputs; these are under the same path there.
 
-    own      folder with one for each job, by its number, of which its container has that one only
+    own      folder in which each job gets one, by its number, of which its container has that one only
     folders  of which every container has all
     """
 
@@ -105,7 +105,7 @@ def begin(spec: BatchSpec, options: SubmitOptions, place: Place, made: Made, tol
 
 def orders_of(spec: BatchSpec, place: Place, told: Facts) -> dict[str, Any]:
     """The orders for a runner, without what is said of this process."""
-    own = {"confined": told.confined, "key_file": told.key_file}
+    own = {"confined": told.confined, "key_file": told.key_file, "own": told.seen.own}
     return {"env": {job_id: dict(values) for job_id, values in told.env.items()}, **own, **place.orders(spec, told.seen)}
 
 

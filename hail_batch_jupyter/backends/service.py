@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _BASH_IMAGE = "ubuntu:24.04"
 _INSIDE = "/io/batch"
+_OWN = "/io"
+"""The folder that a service of ours makes for each job."""
 
 
 class _OnClassToo:
@@ -205,7 +207,8 @@ class ServiceBackend(Backend[ServiceRun]):
     def _scratch(self, token: str) -> Scratch:
         """Folders of a run that follow from its token, so that the same submission again describes the same jobs."""
         name = hashlib.sha256(token.encode()).hexdigest()[:12]
-        return Scratch(f"{_INSIDE}/{name}", f"{self.remote_tmpdir}/{name}")
+        scratch = Scratch(f"{_INSIDE}/{name}", f"{self.remote_tmpdir}/{name}")
+        return scratch._replace(inside=_OWN) if scratch.of_service else scratch
 
     def _handle(self, spec: BatchSpec, made: Submitted, token: str, remote: str, kept: bool) -> ServiceRun:
         first = spec.jobs[0].job_id if spec.jobs else 1

@@ -67,8 +67,8 @@ def get_batch(batch_id: int) -> Call:
 
 
 def wait(batch_id: int, seen: str, timeout_s: float) -> Call:
-    """As `get_batch`, as soon as its mark is not the one that was seen; for services whose batches have a mark."""
-    return Call("GET", f"{_V1}/batches/{batch_id}/wait?{urlencode({'seen': seen, 'timeout_s': f'{timeout_s:.3f}'})}")
+    """As `get_batch`, as soon as its mark is not the one that was seen, with the jobs that changed if they are few; for services whose batches have a mark."""
+    return Call("GET", f"{_V1}/batches/{batch_id}/wait?{urlencode({'seen': seen, 'timeout_s': f'{timeout_s:.3f}', 'jobs': 'true'})}")
 
 
 def list_batches(last_batch_id: int | None = None) -> Call:

@@ -145,7 +145,10 @@ class ServicePort:
         if status["state"] == "cancelled" and not self._known.cancelled:
             self._note([JobEvent(0, now_ms, 0, phase="cancel")])
         moved = counters(status)
-        if moved != self._counters:
+        if "jobs" in status:
+            self._note(self._of_entries(status["jobs"], now_ms))
+            self._counters = moved
+        elif moved != self._counters:
             self._note(self._of_entries(self._unfinished(), now_ms))
             self._counters = moved
         elif not status["complete"]:

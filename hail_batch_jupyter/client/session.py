@@ -111,7 +111,7 @@ class Service:
         return found
 
     def wait(self, batch_id: int, seen: str, timeout_s: float) -> dict[str, Any]:
-        """Status of a batch as soon as its mark is not the one that was seen, or after `timeout_s`."""
+        """Status of a batch as soon as its mark is not the one that was seen, or after `timeout_s`; 'jobs' in it, if it is there, are those that changed."""
         found: dict[str, Any] = self.json(calls.wait(batch_id, seen, timeout_s))
         return found
 

@@ -187,12 +187,17 @@ class _Making:
         raise CapabilityError(f"{who} writes {dest!r}, and jobs of a batch service cannot write files of this machine; name a place such as {place}")
 
     def _command(self, job: JobSpec, links: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-        lines = ["set -e", f"mkdir -p {_quoted(job.directory)}"]
+        lines = ["set -e"] if self._is_made(job) else ["set -e", f"mkdir -p {_quoted(job.directory)}"]
         lines += [f"ln -sfn {_quoted(source)} {_quoted(link)}" for source, link in links]
         if job.kind == "bash":
             return (*job.command[:-1], "\n".join([*lines, job.command[-1]]))
         words = [_quoted(word) if word.startswith(SCRATCH) else shlex.quote(word) for word in job.command]
         return (_SHELL, "-c", "\n".join([*lines, f"exec {' '.join(words)}\n"]))
+
+    def _is_made(self, job: JobSpec) -> bool:
+        """Whether a job needs no folder but that of all its files, which is there; a process that makes one would double what a small job takes."""
+        name = job.directory.rsplit("/", 1)[-1]
+        return self._scratch.of_service and job.kind == "bash" and name.isascii() and name not in job.command[-1] and not job.promises
 
     def external(self, copies: Sequence[Transfer]) -> JobSpec:
         """The job that copies inputs straight to outputs."""

@@ -19,15 +19,21 @@ INLINE_BYTES = 1 << 20
 
 
 class Localizer:
-    """Knows where scratch is and what was staged already; outputs lie in the folder `confined`, where one is named, and links do not lead out of it."""
+    """Knows where scratch is and what was staged already.
 
-    def __init__(self, scratch: str, shared_directory: bool = False, stores: Stores | None = None, confined: str | None = None) -> None:
+    confined   folder in which outputs lie, where one is named, and out of which no links lead
+    own        folder in which each job gets one, by its number, beside its directory, where one is named
+    """
+
+    def __init__(self, scratch: str, shared_directory: bool = False, stores: Stores | None = None, confined: str | None = None, own: str | None = None) -> None:
         self.scratch = scratch
         self._confined = confined
         self._stores = stores
         self._fetched: dict[str, Future[None]] = {}
         self._shared = shared_directory
         self._staged: set[str] = set()
+        self._own = own
+        self._own_folders = Recycler()
         self.recycler = Recycler()
 
     def absolute(self, path: str) -> str:
@@ -71,6 +77,8 @@ class Localizer:
         if attempt > 1:
             self.remove_directory(job)
         self.recycler.folder(path)
+        if self._own is not None and not os.path.isdir(f"{self._own}/{job.job_id}"):  # an input or an earlier attempt may have made it
+            self._own_folders.folder(f"{self._own}/{job.job_id}")
         return self.scratch if self._shared else path
 
     def remove_directory(self, job: JobSpec) -> None:
@@ -82,7 +90,10 @@ class Localizer:
     def recycle(self, job: JobSpec, log: str) -> None:
         """Give back what a job that promised nothing, and of which no process is left, left empty."""
         if not (job.promises or job.results):
-            self.recycler.give(f"{self.scratch}/{job.directory}", log)
+            self.recycler.give_log(log)
+            self.recycler.give_folder(f"{self.scratch}/{job.directory}")
+            if self._own is not None:
+                self._own_folders.give_folder(f"{self._own}/{job.job_id}")
 
     def missing(self, job: JobSpec) -> str | None:
         """The first file that a job promised and did not make, None when all are there."""

@@ -7,6 +7,7 @@ What may still be open in a process that left its job's group must not be given 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 _MODE = 0o40700
 
@@ -30,12 +31,14 @@ class Recycler:
         else:
             os.mkdir(path, 0o700)
 
-    def give(self, folder: str, log: str) -> None:
-        """Keep those of the two that are empty."""
-        try:
+    def give_log(self, log: str) -> None:
+        """Keep a log if it is empty."""
+        with suppress(OSError):
             if os.stat(log).st_size == 0:
                 self._logs.append(log)
+
+    def give_folder(self, folder: str) -> None:
+        """Keep a folder if it is empty."""
+        with suppress(OSError):
             if os.stat(folder).st_mode == _MODE and not os.listdir(folder):
                 self._folders.append(folder)
-        except OSError:
-            return

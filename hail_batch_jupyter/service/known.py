@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,10 @@ from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.service.pricing import DAY_MS, billed_ms
 from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, GroupRow, JobRow
 from hail_batch_jupyter.service.worker import attempt_id
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_NO_JOB = -1
+"""In the places that changed: the batch or a group."""
 
 
 class Attempt(NamedTuple):
@@ -30,7 +36,8 @@ class Attempt(NamedTuple):
 class Known:
     """One batch; `refresh` looks for news, everything else tells what it found.
 
-    News cost as much as there is of them, so that a large batch is told of as quickly as a small one.
+    News cost as much as there is of them, so that a large batch is told of as quickly as a small one. The places of jobs that changed are kept in
+    the order of their changes; how many there are is the mark, so that those since a mark can be told.
     """
 
     def __init__(self, batch: BatchRow, rows: list[JobRow], runs: Mapping[str, RunningBatch], groups: dict[int, GroupRow], card: Card | None = None) -> None:
@@ -51,6 +58,7 @@ class Known:
         self._running: set[int] = set()
         self._seqs: dict[str, int] = {}
         self._places: dict[str, dict[int, int]] = {}
+        self._news: list[int] = []
         for place, row in enumerate(rows):
             if row.run_id is not None and row.number is not None:
                 self._places.setdefault(row.run_id, {})[row.number] = place
@@ -58,6 +66,7 @@ class Known:
             for around in self._chains[group_id]:
                 self._counts[around][JobState.PENDING] += n_jobs
         self._begin()
+        self._epoch, self._news = os.urandom(4).hex(), []
 
     def _begin(self) -> None:
         """Jobs that no run decides, and what earlier runs of jobs are charged for."""
@@ -96,12 +105,14 @@ class Known:
         """Jobs that are in no run yet, in the order of their numbers: parents come first."""
         for row in self.open_rows:
             waits = any(not self.view(parent).state.complete for parent in row.facts.parents)
-            place = self.place(row.job_id)
+            state, place = JobState.PENDING if waits else JobState.READY, self.place(row.job_id)
             assert place is not None
-            self._put(place, JobView(row.job_id, JobState.PENDING if waits else JobState.READY))
+            if self.views[place].state is not state:
+                self._put(place, JobView(row.job_id, state))
 
     def _put(self, place: int, view: JobView) -> None:
         before, self.views[place] = self.views[place], view
+        self._news.append(place)
         for group_id in self._chains[self.rows[place].group_id]:
             if before.state is not view.state:
                 counts = self._counts[group_id]
@@ -134,6 +145,7 @@ class Known:
     def took(self, batch: BatchRow, groups: dict[int, GroupRow]) -> None:
         """The batch or a group of it was cancelled or deleted."""
         self.batch, self.groups = batch, groups
+        self._news.append(_NO_JOB)
 
     def began(self, run_id: str, run: RunningBatch, job_ids: Sequence[int]) -> None:
         """These jobs are in a run now, numbered from 1."""
@@ -161,9 +173,14 @@ class Known:
     @property
     def mark(self) -> str:
         """Another text whenever something else would be told of the batch."""
-        runs = ".".join(str(self._seqs.get(run_id, 0)) for run_id in self.runs)
-        groups = sum(group.cancelled for group in self.groups.values())
-        return f"{len(self.rows)}-{len(self.open_rows)}-{len(self.groups)}-{groups}-{runs}"
+        return f"{self._epoch}-{len(self._news)}"
+
+    def places_since(self, mark: str) -> list[int] | None:
+        """Where the jobs are that changed since the batch had that mark; None when that is not known."""
+        epoch, _, number = mark.partition("-")
+        if epoch != self._epoch or not _NUMBER.fullmatch(number):
+            return None
+        return sorted(set(self._news[int(number) :]) - {_NO_JOB})
 
     def place(self, job_id: int) -> int | None:
         """Where a job is among rows and views, None if there is none."""

@@ -150,7 +150,11 @@ _BATCHES: list[Route[Service]] = [
         "/batches/{b}/wait",
         lambda a: a.service.reading.wait(a.user, a.names["b"], a.query),
         "A batch as soon as it is another than it was.",
-        query={"seen": "the mark of the last answer", "timeout_s": "answer after so many seconds even if nothing happened"},
+        query={
+            "seen": "the mark of the last answer",
+            "timeout_s": "answer after so many seconds even if nothing happened",
+            "jobs": "true: tell the jobs that changed since, if they are few",
+        },
     ),
     Route("GET", "/batches/{b}/deeds", lambda a: a.service.reading.deeds(a.user, a.names["b"]), "Who cancelled what of a batch, and why."),
     Route("DELETE", "/batches/{b}", lambda a: a.service.reading.delete(a.user, a.names["b"]), "Cancel a batch and forget it."),

@@ -134,8 +134,9 @@ class Runs:
             known = self._known.get(batch_id)
             if known is None:
                 known = self._known[batch_id] = self._load(batch_id)
-                while len(self._known) > _KEPT:
-                    self._known.popitem(last=False)
+                settled = next((other for other in self._known if other not in self._unsettled and other != batch_id), None)
+                if len(self._known) > _KEPT and settled is not None:
+                    del self._known[settled]
             self._known.move_to_end(batch_id)
             return known
 

@@ -87,8 +87,7 @@ class Worker:
         Nothing of it is looked at: a file may be made by a job before it is read, a job larger than the machine runs alone, and the variables of a job
         stay, as the client said in them where its files are.
         """
-        for job in spec.jobs:
-            (self._io / spec.lineage / str(job.job_id)).mkdir(mode=0o700, parents=True)
+        (self._io / spec.lineage).mkdir(mode=0o700)
         confined = self.confined(spec)
         seen = Seen(str(self._io / spec.lineage), (str(self._files),) if confined is None else ())
         told = Facts({job.job_id: job.env for job in spec.jobs if job.env}, {}, seen, confined, self.key_file(spec.attributes["user"]))

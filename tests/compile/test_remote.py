@@ -106,6 +106,16 @@ def test_on_this_machine_helpers_are_plain_commands(tmp_path: Path) -> None:
     assert list((tmp_path / "re mote").iterdir()) == []
 
 
+def test_in_the_storage_of_a_service_a_job_makes_its_folder_only_when_its_command_names_it() -> None:
+    own = Scratch("/io", "hbj://ada/tmp/t")
+    quiet, names = job(1), job(2, command=("/bin/bash", "-c", 'echo > "${BATCH_TMPDIR}"/d2/o'))
+
+    made = [each.command[-1] for each in remote_run(spec(quiet, names), own, IMAGES, keep_files=False).spec.jobs]
+
+    assert ["mkdir" in command for command in made] == [False, True]
+    assert "mkdir" in remote_run(spec(quiet), CLOUD, IMAGES, keep_files=False).spec.jobs[0].command[-1]
+
+
 def test_what_a_service_cannot_do_is_refused() -> None:
     with pytest.raises(CapabilityError, match="waits for the end of another job, .* use always_run"):
         remote_run(spec(job(1), job(2, parents=(Edge(1, "end"),))), CLOUD, IMAGES, keep_files=False)

@@ -138,6 +138,22 @@ def test_the_first_promised_file_that_is_missing_is_named(tmp_path: Path) -> Non
     assert Localizer(str(tmp_path)).missing(job._replace(promises=("d1/a",), results=())) is None
 
 
+def test_a_folder_for_each_job_beside_its_directory_is_made_once_and_used_again_when_empty(tmp_path: Path) -> None:
+    first, second, third = (JobSpec(number, "k", None, "bash", (), f"d{number}") for number in (1, 2, 3))
+    (tmp_path / "own").mkdir()
+    localizer = Localizer(str(tmp_path), own=str(tmp_path / "own"))
+    localizer.make_directory(first, 1)
+    (tmp_path / "own" / "1" / "kept").write_text("x")
+    localizer.make_directory(first, 2)
+    localizer.make_directory(second, 1)
+
+    for job in (first, second):
+        localizer.recycle(job, str(tmp_path / "log"))
+    localizer.make_directory(third, 1)
+
+    assert sorted(path.relative_to(tmp_path / "own").as_posix() for path in tmp_path.glob("own/**/*")) == ["1", "1/kept", "3"]
+
+
 def test_a_second_attempt_begins_with_an_empty_folder(tmp_path: Path) -> None:
     job = JobSpec(1, "k", None, "bash", (), "d1")
     localizer = Localizer(str(tmp_path))
@@ -158,7 +174,8 @@ def test_only_what_is_empty_is_used_again(tmp_path: Path, folder_is_empty: bool,
     log.write_text("" if log_is_empty else "text")
     if not folder_is_empty:
         (folder / "file").write_text("")
-    recycler.give(str(folder), str(log))
+    recycler.give_log(str(log))
+    recycler.give_folder(str(folder))
 
     recycler.folder(str(tmp_path / "later"))
     recycler.log(str(tmp_path / "later.log"))
@@ -175,7 +192,8 @@ def test_a_folder_whose_rights_were_changed_is_not_used_again(tmp_path: Path) ->
     recycler.folder(str(tmp_path / "folder"))
     (tmp_path / "log").write_text("")
     (tmp_path / "folder").chmod(0o755)
-    recycler.give(str(tmp_path / "folder"), str(tmp_path / "log"))
+    recycler.give_log(str(tmp_path / "log"))
+    recycler.give_folder(str(tmp_path / "folder"))
 
     recycler.folder(str(tmp_path / "next"))
 

@@ -42,6 +42,26 @@ def test_who_waits_is_answered_when_something_happened(server: Server, tmp_path:
         assert (refused.status, "is not between 0 and 25" in refused.text) == (400, True)
 
 
+def test_who_waits_may_have_the_jobs_told_that_changed(server: Server, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    number = server.post(job(1, "true"), job(2, gate.shell), job(3, "true", in_update_parent_ids=[2]))
+    gate.reached()
+    wait_until(lambda: server.get(f"/batches/{number}")["n_completed"] == 1)
+    found = server.get(f"/batches/{number}")
+    assert "jobs" not in server.get(f"/batches/{number}/wait?seen=other&jobs=true")
+    assert "jobs" not in server.get(f"/batches/{number}/wait?seen={'0' * 5000}&jobs=true")
+    assert "jobs" not in server.get(f"/batches/{number}/wait?seen={found['mark'].partition('-')[0]}-{'9' * 5000}&jobs=true")
+
+    gate.let_through()
+    told: dict[int, list[str]] = {}
+    while not found["complete"]:
+        found = server.get(f"/batches/{number}/wait?seen={found['mark']}&jobs=true")
+        for entry in found.get("jobs", ()):
+            told.setdefault(entry["job_id"], []).append(entry["state"])
+
+    assert (sorted(told), told[2][-1], told[3][-1]) == ([2, 3], "Success", "Success")
+
+
 def test_our_client_waits_for_news_and_asks_a_service_of_ours_for_no_more(server: Server, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
     b = Batch(backend=ServiceBackend())

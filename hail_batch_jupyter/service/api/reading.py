@@ -34,6 +34,8 @@ from hail_batch_jupyter.service.web import Later
 PAGE = 50
 LARGE_PAGE = 2000
 """Jobs of a page for who asks for so many: 100 000 jobs in 50 requests instead of 2 000."""
+_NEWS = 1000
+"""So many jobs that changed are told to who waits; who has missed more lists them."""
 _WAIT_S = 25.0
 """So long somebody may wait: clients give up a request after 30 s."""
 _YES, _NO = ("True", "true", "1"), ("False", "false", "0")
@@ -59,15 +61,23 @@ class Reading:
             return batch_answer(self._known(user, batch_id), self._pricing)
 
     def wait(self, user: str, batch_id: int, query: Mapping[str, str]) -> Later:
-        """A batch, as soon as its mark is not the one that was `seen`."""
-        seen, timeout_s = query.get("seen", ""), _seconds(query)
+        """A batch, as soon as its mark is not the one that was `seen`; where it is asked for and can be told, with the jobs that changed since."""
+        seen, timeout_s, with_jobs = query.get("seen", ""), _seconds(query), query.get("jobs", "false") in _YES
 
         def look() -> dict[str, Any] | None:
             with self._lock:
                 known = self._known(user, batch_id)
-                return None if known.mark == seen else batch_answer(known, self._pricing)
+                if known.mark == seen:
+                    return None
+                return {**batch_answer(known, self._pricing), **(self._changed(known, seen) if with_jobs else {})}
 
         return Later(look, lambda: self.batch(user, batch_id), timeout_s)
+
+    def _changed(self, known: Known, seen: str) -> dict[str, Any]:
+        places = known.places_since(seen)
+        if places is None or len(places) > _NEWS:
+            return {}
+        return {"jobs": [job_entry(known, known.rows[place], known.views[place], self._pricing) for place in places]}
 
     def totals(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many jobs of batches that go on are in each state, and how many batches go on or have ended."""
