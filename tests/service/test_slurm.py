@@ -92,6 +92,7 @@ def test_a_batch_of_our_client_runs_on_nodes(cluster_service: Server, tmp_path: 
     wait_until(lambda: not list((cluster_service.data.parent / "work").glob("service-*/io/*")))
     copy = back_up(cluster_service.data, tmp_path / "copy")
     assert [path.is_symlink() for path in (copy / "runs").iterdir()] == [False]  # what is kept, and not the way to it
+    assert not list(copy.glob("runs/*/share"))  # the cores of nodes are divided by the scheduler
     assert [path.read_text() for path in copy.glob("runs/*/logs/2.1.main.log")] == ["hello\n"]
 
 
