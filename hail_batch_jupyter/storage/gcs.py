@@ -41,7 +41,7 @@ class GcsFiles:
         """Copy a file, or a folder with all that is in it."""
         for name, size_bytes, _ in LocalFiles().files(path):
             source, dest = os.path.join(path, name) if name else path, joined(uri, name)
-            send = gcs_parts.upload if size_bytes >= gcs_parts.PARTS_FROM_BYTES else _upload_stream
+            send = self._upload_parts if size_bytes >= gcs_parts.PARTS_FROM_BYTES else _upload_stream
             self._ask(dest, "written", partial(self._send, send, source, dest))
 
     def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
@@ -134,6 +134,9 @@ class GcsFiles:
 
     def _send(self, send: Callable[[str, Blob], None], path: str, uri: str) -> None:
         send(path, self._blob(uri))
+
+    def _upload_parts(self, path: str, blob: Blob) -> None:
+        gcs_parts.upload(path, blob, self._client_now())
 
     def _found(self, uri: str) -> Iterator[Found]:
         try:

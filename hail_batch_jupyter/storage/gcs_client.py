@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from hail_batch_jupyter.errors import ConfigError
 
 if TYPE_CHECKING:
+    from io import RawIOBase
+
     from google.cloud import storage
+    from google.cloud.storage import Blob
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write", "https://www.googleapis.com/auth/cloud-platform")
 _SIGNS = ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST", "K_SERVICE", "KUBERNETES_SERVICE_HOST")
 """Variables of which one is set where credentials are, or where none are needed."""
+_TIMEOUT_S = 60.0
 _CONNECTIONS = 64
 """More than there are threads that ask at once."""
 
@@ -30,7 +34,21 @@ class Client:
         session = AuthorizedSession(credentials)
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
+        self._session = session
         self.google: storage.Client = storage.Client("unknown", credentials, _http=session)
+
+    def post(self, blob: Blob, data: RawIOBase) -> None:
+        """Make an object of what can be read, in one request and without all of it in memory.
+
+        The library sends such objects in chunks, with a request and a copy in memory for each. Raises GoogleAPICallError for a refusal.
+        """
+        from google.api_core.exceptions import from_http_response
+
+        query = {"uploadType": "media", "name": blob.name, **({"userProject": blob.bucket.user_project} if blob.bucket.user_project else {})}
+        url = f"{self.google.api_endpoint}/upload/storage/v1{blob.bucket.path}/o"
+        answer = self._session.request("POST", url, params=query, data=data, headers={"Content-Type": "application/octet-stream"}, timeout=_TIMEOUT_S)
+        if answer.status_code != 200:
+            raise from_http_response(answer)
 
 
 def may_have_credentials(key_file: str | None) -> bool:

@@ -6,9 +6,12 @@ import base64
 import contextlib
 import os
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from hail_batch_jupyter.storage.again import persistently
+from hail_batch_jupyter.storage.gcs_client import Client, is_transient
 from hail_batch_jupyter.storage.slices import Slice
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ _THREADS = 4
 _MOST_PARTS = 32
 """What one request can put together."""
 _LEAST_PART_BYTES = 32 << 20
+_POSTED_BYTES = 64 << 20
 _CHUNK_BYTES = 8 << 20
 
 
@@ -32,31 +36,46 @@ def download(blob: Blob, path: str) -> None:
     transfer_manager.download_chunks_concurrently(blob, path, _LEAST_PART_BYTES, options, worker_type=threads, max_workers=_THREADS)
 
 
-def upload(path: str, blob: Blob) -> None:
+def upload(path: str, blob: Blob, client: Client) -> None:
     """Make the object of a file: parts go up under names of their own, which are removed, and nobody sees the object before it is whole.
 
     The library's own way to do this compares no checksum of the whole object, and not every store that speaks this protocol has it.
     """
-    size_bytes, whole = os.path.getsize(path), _checksum(path)
+    size_bytes = os.path.getsize(path)
     part_bytes = max(_LEAST_PART_BYTES, -(-size_bytes // _MOST_PARTS))
     starts = range(0, size_bytes, part_bytes)
     stem = f"{blob.name}.{secrets.token_hex(4)}.part"
     parts = [blob.bucket.blob(f"{stem}{number:02}", chunk_size=_CHUNK_BYTES) for number in range(len(starts))]
     blob.content_type = "application/octet-stream"
-    try:
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for _ in pool.map(lambda part, start: _send(path, part, start, min(part_bytes, size_bytes - start)), parts, starts):
-                pass
-        blob.compose(parts)
-        _check(blob, whole)
-    finally:
-        for part in parts:
-            _remove(part)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        sent = [pool.submit(_send, path, part, start, min(part_bytes, size_bytes - start), client) for part, start in zip(parts, starts, strict=True)]
+        try:
+            whole = _checksum(path)
+            _all(sent)
+            blob.compose(parts)
+            _check(blob, whole)
+        finally:
+            wait(sent)
+            _all([pool.submit(_remove, part) for part in parts])
 
 
-def _send(path: str, part: Blob, start: int, length: int) -> None:
-    with Slice(path, start, length) as file:
-        part.upload_from_file(file, size=length, content_type="application/octet-stream", checksum="crc32c")
+def _all(futures: Iterable[Future[None]]) -> None:
+    """Wait for all of them, then raise the first error of any."""
+    for future in wait(futures).done:
+        future.result()
+
+
+def _send(path: str, part: Blob, start: int, length: int, client: Client) -> None:
+    """Send a part; what arrives is checked as a whole. A part that takes long goes in chunks, so that a broken connection costs one of them."""
+
+    def send() -> None:
+        with Slice(path, start, length) as file:
+            if length <= _POSTED_BYTES:
+                client.post(part, file)
+            else:
+                part.upload_from_file(file, size=length, content_type="application/octet-stream", checksum="crc32c")
+
+    persistently(send, is_transient)
 
 
 def _checksum(path: str) -> str:
