@@ -17,6 +17,7 @@ import time
 from collections import deque
 from typing import Any
 
+from hail_batch_jupyter.cluster.generic_protocol import GenericProtocol
 from hail_batch_jupyter.cluster.protocols.record import protocol_from
 from hail_batch_jupyter.cluster.shell import Stream
 from hail_batch_jupyter.errors import ClusterError
@@ -24,6 +25,7 @@ from hail_batch_jupyter.executors.pool_frames import BEAT_S, HELLO, SILENT_S, WI
 
 _CHUNK = 1 << 18
 _START_S = 120.0
+_LAST_WORDS_S = 5.0
 _NO_USAGE = [0, 0.0]
 
 
@@ -48,7 +50,9 @@ class FarPoolServer:
         self._lock = threading.Lock()
         self._bell, self._ringer = os.pipe()
         self._stream: Stream | None = None
+        self._protocol: GenericProtocol | None = None
         self._over = False
+        self._heard_all = threading.Event()
         self._beaten = time.monotonic()
 
     def serve(self) -> None:
@@ -116,6 +120,7 @@ class FarPoolServer:
         try:
             self._stream.write(data)
         except OSError as error:
+            self._heard_all.wait(_LAST_WORDS_S)  # the other thread hears why
             self._fail(f"the connection was lost ({error.strerror or error})")
 
     def _fail(self, why: str) -> None:
@@ -128,7 +133,7 @@ class FarPoolServer:
     # the cluster's side
 
     def _connect(self, orders: dict[str, Any]) -> None:
-        protocol = protocol_from(orders["protocol"])
+        protocol = self._protocol = protocol_from(orders["protocol"])  # with its last name its connection would go, too
         if orders["password"] is not None:
             protocol.params.password = orders["password"]  # type: ignore[attr-defined]  # only protocols with parameters have one
         try:
@@ -151,6 +156,8 @@ class FarPoolServer:
                 sys.stderr.write(told.decode(errors="replace"))
         except (OSError, EOFError, ValueError) as error:
             self._fail(f"the connection was lost ({error})")
+        finally:
+            self._heard_all.set()
 
     def _hear(self, frame: Frame) -> None:
         if frame.kind == Kind.FAILED:

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.requires("slurm", "sshd")
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a megabyte, which holds the runner's file and a run."""
-    with mounted(tmp_path / "small", "1m") as folder:
+    """A file system of two megabytes, which holds the runner's file and a run."""
+    with mounted(tmp_path / "small", "2m") as folder:
         yield folder
 
 
@@ -58,7 +58,7 @@ def test_an_upload_for_which_there_is_no_room_starts_nothing_and_leaves_nothing(
     laptop, work = sshd.laptop / tmp_path.name, tmp_path / "work"
     laptop.mkdir()
     (laptop / "large").write_bytes(os.urandom(3_000_000))
-    connection.run(["sh", "-c", 'mkdir "$1" && mount -t tmpfs -o size=1m none "$1"', "sh", str(work)])  # as who logs in sees it
+    connection.run(["sh", "-c", 'mkdir "$1" && mount -t tmpfs -o size=2m none "$1"', "sh", str(work)])  # as who logs in sees it
     try:
         reading = (Transfer(str(laptop / "large"), "${BATCH_TMPDIR}/inputs/x/in"),)
         with pytest.raises(
