@@ -159,8 +159,9 @@ screenshots: setup ## run the browser tests, which leave their pictures in scree
 	@ls -l screenshots
 
 .PHONY: pictures
-pictures: setup ## make the pictures of the guide again: views at 3, 300 and 30 000 jobs, the panel, a failure, in both themes
+pictures: setup ## make the pictures of the guide again: views at 3, 300 and 30 000 jobs, the panel, a failure, the service's pages, in both themes
 	python docs/pictures.py
+	python docs/service_pictures.py
 
 .PHONY: clean
 clean: ## remove everything that can be made again

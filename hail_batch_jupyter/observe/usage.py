@@ -59,6 +59,8 @@ def hint(request: Request, view: JobView) -> str:
 
     Jobs that ran for less than 10 s, and requests below 2 cores or 1 GiB, say nothing.
     """
+    if (request.cpu_mcpu or 0) < _LEAST_CORES * 1000 and (request.memory_bytes or 0) < _LEAST_BYTES:
+        return ""
     attempts = view.attempts
     if not attempts or (view.duration_s or 0.0) < _LEAST_S or not view.state.complete:
         return ""

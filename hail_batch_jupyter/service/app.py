@@ -33,6 +33,7 @@ from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.filing import Filing
 from hail_batch_jupyter.service.api.members import Members
 from hail_batch_jupyter.service.api.reading import Reading
+from hail_batch_jupyter.service.api.roles import Roles
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.door import Door
 from hail_batch_jupyter.service.http import listen
@@ -93,7 +94,9 @@ def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_c
         runs = Runs(store, Worker(data, user, where), pricing, shares)
         accounts = Accounts(data)
         posting, reading = Submitting(store, runs, pricing, shelf, accounts, apart=where.apart), Reading(store, runs, pricing)
-        rules = Service(posting, reading, BillingRules(store, runs, pricing), Filing(shelf), Members(store, runs, accounts), where)
+        rules = Service(
+            posting, reading, BillingRules(store, runs, pricing), Filing(shelf), Members(store, runs, accounts), Roles(store, data, apart=where.apart), where
+        )
 
         def ready(found: int) -> None:
             address = Address(door.place(found), door.scheme, user, os.getpid(), where.apart, str(Path(door.cert).expanduser().absolute()) if door.cert else "")

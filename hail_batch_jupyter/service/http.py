@@ -110,9 +110,13 @@ class _Handler(RequestHandler):
         user, session = self._site.people.who(cookies, asked.headers.get("Authorization"))
         self._user = user
         headers = {name.lower(): value for name, value in asked.headers.get_all()}
-        check_csrf(asked.method or "", cookies, headers.get("x-csrf-token") or _form_word(asked))
         query = {name: values[-1].decode(errors="replace") for name, values in asked.query_arguments.items()}
-        return self._site.answer(Request(asked.method or "", _inside(unquote(asked.path)), query, asked.body, user, session, headers))
+        request = Request(asked.method or "", _inside(unquote(asked.path)), query, asked.body, user, session, headers)
+        try:
+            check_csrf(request.method, cookies, headers.get("x-csrf-token") or _form_word(asked))
+        except Refusal as refusal:
+            return self._site.refused(request, refusal)
+        return self._site.answer(request)
 
     def _refuse(self, status: int, sentence: str) -> None:
         """The sentence is in the reason, where clients look for it, and whole in the body."""

@@ -17,6 +17,7 @@ from hail_batch_jupyter.service.api.members import Members
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.reading import Reading
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
+from hail_batch_jupyter.service.api.roles import Roles
 from hail_batch_jupyter.service.api.shapes import parsed, parsed_items
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.web import Answer, Asked, Route, text
@@ -41,6 +42,7 @@ class Service(NamedTuple):
     billing: BillingRules
     files: Filing
     members: Members
+    roles: Roles
     where: Where
 
 
@@ -173,7 +175,7 @@ _JOBS: list[Route[Service]] = [
     Route(
         "GET",
         "/batches/{b}/jobs/{j}/resource_usage",
-        lambda a: a.service.reading.resource_usage(a.user, a.names["b"], a.names["j"]),
+        lambda a: a.service.reading.resource_usage(a.user, a.names["b"], a.names["j"], a.query.get("attempt_id")),
         "Tables of what a job used.",
         query=_ATTEMPT,
     ),

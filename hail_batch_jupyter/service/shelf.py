@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from hail_batch_jupyter.service import folders
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 
 SCHEME = "hbj://"
 _UPLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PARTIAL = re.compile(r"\..*\.part")
-"""Names of files that are being written beside the place where they will be."""
 _FRESH_S = 10.0
 _OLD_S = 86_400.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -84,13 +83,21 @@ class Shelf:
 
     def found(self, user: str, address: str) -> list[tuple[str, int, str]]:
         """(name below, bytes, version) of the file, whose name is '', or of all files of the folder."""
-        path = self.path(user, address)
+        path, links = self.path(user, address), user == self.owner
         with _refused(address):
             if path.is_file():
-                return [("", *_facts(path))]
+                return [("", *_facts(path, links=links))]
             if not path.is_dir():
                 raise not_found(f"there is no file {address!r}")
-            return [(str(each.relative_to(path)), *_facts(each)) for each in _files(path)]
+            return [(str(each.relative_to(path)), *_facts(each, links=links)) for each in folders.files_below(path, links=links)]
+
+    def folder(self, user: str, address: str, after: str, most: int) -> tuple[list[folders.Entry], bool]:
+        """Up to `most` entries of a folder with names behind `after`, and whether there are more; a user who has no files yet has an empty one."""
+        path = self.path(user, address)
+        if path == self.root / user and not path.exists():
+            return [], False
+        with _refused(address):
+            return folders.listed(path, after, most, links=user == self.owner)
 
     def used_bytes(self, user: str) -> int:
         """What the files of a user take, as it was some seconds ago, with what was written here since."""
@@ -98,7 +105,8 @@ class Shelf:
             counted_s, n_bytes = self._used.get(user, (float("-inf"), 0))
         if time.monotonic() - counted_s < _FRESH_S:
             return n_bytes
-        n_bytes = sum(_facts(each)[0] for each in _files(self.root / user))
+        links = user == self.owner
+        n_bytes = sum(_facts(each, links=links)[0] for each in folders.files_below(self.root / user, links=links))
         with self._lock:
             self._used[user] = (time.monotonic(), n_bytes)
         return n_bytes
@@ -229,20 +237,12 @@ def _refused(address: str) -> Iterator[None]:
         raise Refusal(413 if error.errno in _FULL else 400, f"{address!r} cannot be used: {error.strerror}") from error
 
 
-def _facts(path: Path) -> tuple[int, str]:
+def _facts(path: Path, *, links: bool) -> tuple[int, str]:
     try:
-        facts = path.stat()
-    except FileNotFoundError:  # removed since it was listed
+        facts = path.stat(follow_symlinks=links)
+    except OSError:  # removed since it was listed, or a link to nothing
         return 0, ""
     return facts.st_size, f"{facts.st_mtime_ns}-{facts.st_ino}"
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders.sort()
-        for name in sorted(names):
-            if not _PARTIAL.fullmatch(name):
-                yield Path(place, name)
 
 
 def _digest(path: Path) -> str:

@@ -48,7 +48,18 @@ class Site:
         made: Any = route.call(Asked(self._pages.rules, request, {**names, "version": language}))
         return made if isinstance(made, Later) else answer_of(made, request.method)
 
+    def refused(self, request: Request, refusal: Refusal) -> Answer:
+        """A page for a browser; raises the refusal again for a client."""
+        if versioned(request.path) is not None or any(request.path == route.path for route in self._own):
+            raise refusal
+        return refused(self._of(request), refusal.status, refusal.sentence)
+
+    def _of(self, request: Request) -> Request:
+        """The request with what pages need to know of who asks."""
+        return request._replace(admin=self._pages.rules.roles.is_admin(request.user))
+
     def _page(self, request: Request) -> Answer:
+        request = self._of(request)
         try:
             route, names = find(PAGES, request.method, request.path)
             if not route.open_to_all and not request.user:

@@ -45,19 +45,29 @@ def add(data: Path, name: str, role: str, project: str) -> str:
 
     Raises ConfigError for a name that is taken or is none, and where jobs do not run in containers.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is no name of a user; take 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first")
     running = own_service.find(data)
     if running is not None and not running.apart:
         raise ConfigError(f"user {name!r} is not added: {APART}")
-    token, kept = new_token()
     with _store(data) as store:
-        if any(each.lower() == name.lower() for each, _ in store.users()):
-            raise ConfigError(f"there is a user {name!r} already; remove it first for a new token, which keeps its batches and files")
-        store.put_user(name, kept, project, role)
+        token = made(store, name, role, project)
     path = data / f"tokens-{name}.json"
     rundir.write_private(path, json.dumps({"default": token}) + "\n")
     return f"user {name!r}, {role}, of the billing project {project!r}; hand over {path}, for HAIL_TOKENS_FILE, and remove it here: only its digest is kept"
+
+
+def made(store: Store, name: str, role: str, project: str) -> str:
+    """Make a user, a member of a billing project; gives the token, of which a digest is kept.
+
+    Raises ConfigError for a name that is taken or is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name of a user; take 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+    token, kept = new_token()
+    with store.transaction():
+        if any(each.lower() == name.lower() for each, _ in store.users()):
+            raise ConfigError(f"there is a user {name!r} already; remove it first for a new token, which keeps its batches and files")
+        store.put_user(name, kept, project, role)
+    return token
 
 
 def remove(data: Path, name: str) -> str:

@@ -22,6 +22,7 @@ class Request(NamedTuple):
     """What was asked; `user` is '' for somebody who is not known.
 
     session   the browser's, '' for a client with a token        headers   by their names in lower case
+    admin     of pages: whether who asks keeps the service
     """
 
     method: str
@@ -31,6 +32,7 @@ class Request(NamedTuple):
     user: str
     session: str = ""
     headers: Mapping[str, str] = {}
+    admin: bool = False
 
 
 class Piece(NamedTuple):

@@ -102,6 +102,21 @@ def test_a_log_is_read_while_the_job_runs(b: hb.Batch) -> None:
     run.cancel()
 
 
+def test_what_jobs_were_given_and_used_is_known_to_our_client(b: hb.Batch) -> None:
+    hungry = b.new_job("hungry").cpu(0.5).memory("2Gi").command("python3 -c 'import time; block = b\"x\" * (60 << 20)'")
+    b.new_job("fails").depends_on(hungry).always_run().command("exit 3")
+    run = b.run(wait=False)
+    run.wait(LONG_S)
+
+    for known in (run, attach_batch(run.id)):
+        frame = known.attempts_frame()
+        first, second = (row for _, row in frame.iterrows())
+        assert (first["attempt"], first["cores_granted"], first["memory_granted_bytes"], second["exit_code"]) == (1, 0.5, 2 << 30, 3)
+        assert first["max_rss_bytes"] > 60 << 20
+        assert first["cores_used"] > 0
+        assert list(known.jobs_frame()["max_rss_bytes"].notna()) == [True, True]
+
+
 def test_a_timeout_is_an_error(b: hb.Batch) -> None:
     b.new_job("slow").command(HOLD).timeout(0.3)
 
@@ -251,10 +266,12 @@ def test_a_part_of_a_log_is_all_that_is_sent(b: hb.Batch) -> None:
     parts = [run.log(1, start=start, length=length) for start, length in ((0, 3), (-4, None), (-4, 2), (8, 5), (20, 1), (0, None), (0, 0))]
 
     assert parts == sent == [b"012", b"6789", b"67", b"89", b"", b"0123456789", b""]
+    assert [run.log_size(1), run.log_size(1, "input")] == [10, 0]
     del transport.send
     sizes = [run.log_size(1), run.log_size(1, attempt=1), run.log_size(1, attempt=2), run.log_size(1, "input")]
     assert sizes == [10, 10, 0, 0]
     assert (run.log(1, attempt=1), run.log(1, attempt=2)) == (b"0123456789", b"")
+    assert (run.log_size(1, attempt=1), run.log_size(1, attempt=2)) == (10, 0)
 
 
 def test_money_is_told_by_project_and_by_resource(server: Server) -> None:

@@ -212,10 +212,32 @@ def test_a_job_is_told_with_all_that_was_posted_and_granted(server: Server) -> N
     }
     assert found["spec"]["env"] == [{"name": "A", "value": "a b"}]
     assert found["status"]["attempt_id"] == server.get(f"/batches/{number}/jobs/1/attempts")[0]["attempt_id"]
-    assert server.get(f"/batches/{number}/jobs/1/resource_usage") == {}
     assert server.ask("GET", f"/batches/{number}/jobs/1/log/output").text.startswith("400: unknown container output")
     assert server.ask("GET", f"/batches/{number}/jobs/1/log").json == {"main": f"a b {number} 1 local\npwd\n"}
     assert server.ask("GET", f"/batches/{number}/jobs/1/log/main?attempt_id=nobody").status == 404
+
+
+def test_what_attempts_were_given_and_used_is_told(server: Server) -> None:
+    hungry = "python3 -c \"block = b'x' * (60 << 20); import time; t = time.process_time()\nwhile time.process_time() < t + 0.2: pass\""
+    number = server.post(job(1, hungry, resources={"cpu": "0.5", "memory": "2Gi"}), job(2, "exit 3"))
+    server.ended(number)
+    path = f"/batches/{number}/jobs/1"
+
+    (attempt,) = server.get(f"{path}/attempts")
+    assert (attempt["cores_mcpu"], attempt["memory_bytes"], attempt["exit_code"]) == (500, 2 << 30, 0)
+    assert attempt["max_rss_bytes"] > 60 << 20
+    assert 0.2 <= attempt["cpu_s"] < 10
+    table = server.get(f"{path}/resource_usage")["main"]
+    (row,) = [dict(zip(table["columns"], line, strict=True)) for line in table["data"]]
+    assert (row["time_msecs"], row["memory_in_bytes"]) == (attempt["end_time_ms"], attempt["max_rss_bytes"])
+    assert row["cpu_usage"] == pytest.approx(attempt["cpu_s"] / attempt["duration_ms"] * 1000, abs=0.001)
+    assert row["io_storage_in_bytes"] is None
+    assert server.get(f"{path}/resource_usage?attempt_id={attempt['attempt_id']}") == {"main": table}
+    assert server.ask("GET", f"{path}/resource_usage?attempt_id=nobody").status == 404
+    one, two = server.get(f"/batches/{number}/jobs")["jobs"]
+    assert [(each["number"], each["max_rss_bytes"]) for each in one["attempts"]] == [(1, attempt["max_rss_bytes"])]
+    assert [(each["exit_code"], each["end_time_ms"] >= each["start_time_ms"]) for each in two["attempts"]] == [(3, True)]
+    assert server.get(path)["attempts"] == one["attempts"]
 
 
 def test_a_missing_input_never_starts_the_job_and_a_missing_output_fails_it(server: Server) -> None:

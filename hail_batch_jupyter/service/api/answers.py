@@ -16,11 +16,21 @@ from hail_batch_jupyter.core.events import AttemptView, JobView
 from hail_batch_jupyter.core.state import BROKEN, JobState, roll_up
 from hail_batch_jupyter.service.api.resources import REGION
 from hail_batch_jupyter.service.known import Attempt, Known
-from hail_batch_jupyter.service.pricing import Pricing
+from hail_batch_jupyter.service.pricing import Pricing, granted_of
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 
 CONTAINERS = ("input", "main", "output")
 _SHORT_ERRORS = ("timed out", "out of memory", "image not found", "image cannot be pulled")
+_TOLD_ATTEMPTS = 20
+_USAGE_COLUMNS = (
+    "time_msecs",
+    "memory_in_bytes",
+    "cpu_usage",
+    "non_io_storage_in_bytes",
+    "io_storage_in_bytes",
+    "network_bandwidth_upload_in_bytes_per_second",
+    "network_bandwidth_download_in_bytes_per_second",
+)
 _UNITS = ((604_800_000, "week"), (86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
 
 
@@ -101,7 +111,7 @@ def job_entry(known: Known, row: JobRow, view: JobView, pricing: Pricing) -> dic
 def job_answer(known: Known, row: JobRow, spec: Mapping[str, Any], pricing: Pricing) -> dict[str, Any]:
     """All that is known of a job."""
     view = known.view(row.job_id)
-    entry = job_entry(known, row, view, pricing)
+    entry = {**job_entry(known, row, view, pricing), "attempts": attempts_told(known, row)}
     return {
         **entry,
         "status": _status(known, row, view, spec),
@@ -195,6 +205,45 @@ def attempts_answer(known: Known, row: JobRow) -> list[dict[str, Any]] | None:
     return found or None
 
 
+def attempts_told(known: Known, row: JobRow) -> list[dict[str, Any]]:
+    """The last attempts of a job in few words, for clients that follow jobs by their list: when, how it ended, what it was given and used."""
+    views = [attempt.view for attempt in known.attempts(row)] if row.earlier else known.view(row.job_id).attempts
+    return [_told(number, row, view) for number, view in enumerate(views, 1)][-_TOLD_ATTEMPTS:]
+
+
+def _told(number: int, row: JobRow, view: AttemptView) -> dict[str, Any]:
+    times = {"start_time_ms": view.started_ms, "end_time_ms": view.ended_ms}
+    return {"number": number, **times, "exit_code": view.exit_code, "reason": view.reason, **_grant_of(row, view), **_use_of(view)}
+
+
+def _grant_of(row: JobRow, view: AttemptView) -> dict[str, Any]:
+    """Thousandths of a core and bytes of memory that an attempt was given; None for memory that neither the engine nor the rate card counts."""
+    given, asked = view.granted, row.facts.request
+    charged = granted_of(row.facts.granted) if row.facts.granted else None
+    mcpu = given.cpu_mcpu if given else charged.cpu_mcpu if charged else asked.cpu_mcpu
+    memory_bytes = (given and given.memory_bytes) or (charged and charged.memory_bytes) or asked.memory_bytes
+    return {"cores_mcpu": mcpu, "memory_bytes": memory_bytes}
+
+
+def _use_of(view: AttemptView) -> dict[str, Any]:
+    """Memory of the largest process at its peak, and processor time of all; None where that was not measured, as in containers, and before the end."""
+    used = view.usage
+    return {"max_rss_bytes": used.max_rss_bytes if used else None, "cpu_s": used.cpu_s if used else None}
+
+
+def usage_tables(attempt: Attempt) -> dict[str, Any]:
+    """What an attempt used, in the shape of the protocol's samples: one row, at its end, with its peak of memory and its mean of cores.
+
+    Nothing is sampled while it runs, so what the columns of storage and network would say is not known. Source: the protocol, section 9.7.
+    """
+    view = attempt.view
+    if view.usage is None or view.started_ms is None or view.ended_ms is None:
+        return {}
+    seconds = max(view.ended_ms - view.started_ms, 1) / 1000
+    row = [view.ended_ms, view.usage.max_rss_bytes, round(view.usage.cpu_s / seconds, 3), *[None] * (len(_USAGE_COLUMNS) - 3)]
+    return {"main": {"index": [0], "columns": list(_USAGE_COLUMNS), "data": [row]}}
+
+
 def _attempt(known: Known, row: JobRow, attempt: Attempt) -> dict[str, Any]:
     node = attempt.view.node or socket.gethostname()
     answer: dict[str, Any] = {"batch_id": known.batch.batch_id, "job_id": row.job_id, "attempt_id": attempt.attempt_id, "instance_name": node}
@@ -205,7 +254,14 @@ def _attempt(known: Known, row: JobRow, attempt: Attempt) -> dict[str, Any]:
         answer.update(start_time=time_text(started_ms), start_time_ms=started_ms, duration=duration_text(duration_ms), duration_ms=duration_ms)
     if ended_ms is not None:
         answer.update(end_time=time_text(ended_ms), end_time_ms=ended_ms)
-    return {**answer, "rollup_time": until_ms, "reason": attempt.reason}
+    return {
+        **answer,
+        "rollup_time": until_ms,
+        "reason": attempt.reason,
+        "exit_code": attempt.view.exit_code,
+        **_grant_of(row, attempt.view),
+        **_use_of(attempt.view),
+    }
 
 
 def _group_cost(known: Known, group_id: int, pricing: Pricing) -> dict[str, Any]:

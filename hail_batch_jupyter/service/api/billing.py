@@ -76,8 +76,7 @@ class BillingRules:
     def create(self, who: str, name: str) -> str:
         """Make a project without members."""
         check_admin(self._store, who)
-        if not 0 < len(name) <= _NAME or not name.isprintable() or set(name) & {":", "/", " "}:
-            raise Refusal(400, f"billing project {name!r} has no good name; take 1 to {_NAME} characters without blanks, ':' and '/'")
+        check_project_name(name)
         with self._store.transaction():
             self._billing.create(name)
         return name
@@ -213,6 +212,12 @@ class BillingRules:
             for resource, usd in self._pricing.by_resource(card_id, by_grant).items():
                 sums[project, user, resource] = sums.get((project, user, resource), Fraction(0)) + usd
         return [Spent(*key, usd) for key, usd in sorted(sums.items())]
+
+
+def check_project_name(name: str) -> None:
+    """Refuse what no billing project may be called."""
+    if not 0 < len(name) <= _NAME or not name.isprintable() or set(name) & {":", "/", " "}:
+        raise Refusal(400, f"billing project {name!r} has no good name; take 1 to {_NAME} characters without blanks, ':' and '/'")
 
 
 def _limit(value: Any) -> Fraction | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.folders import Entry
 from hail_batch_jupyter.service.shelf import SCHEME, Shelf, part_of
 from hail_batch_jupyter.service.web import Answer
 
@@ -30,6 +31,18 @@ class Filing:
         """The bytes of a file, or of a range of it."""
         return file_answer(self._shelf.file(user, _told(query, "path")), header)
 
+    def folder(self, user: str, inside: str, after: str, most: int) -> tuple[list[Entry], bool]:
+        """Up to `most` entries of a folder of the user's own, by the path in it, behind that name; and whether there are more."""
+        return self._shelf.folder(user, _address(user, inside), after, most)
+
+    def content(self, user: str, inside: str, header: str | None) -> Answer:
+        """As `read`, by the path in the user's own folder."""
+        return file_answer(self._shelf.file(user, _address(user, inside)), header)
+
+    def remove_inside(self, user: str, inside: str) -> None:
+        """As `remove`, by the path in the user's own folder."""
+        self._shelf.remove(user, _address(user, inside))
+
     def write(self, user: str, query: Mapping[str, str], data: bytes) -> None:
         """Make or replace a file, or add a part to an upload."""
         address, part = _told(query, "path"), part_of(query)
@@ -45,6 +58,10 @@ class Filing:
     def remove(self, user: str, query: Mapping[str, str]) -> None:
         """Remove a file or a folder."""
         self._shelf.remove(user, _told(query, "path"))
+
+
+def _address(user: str, inside: str) -> str:
+    return f"{user}/{inside}" if inside else user
 
 
 def _told(query: Mapping[str, str], key: str) -> str:

@@ -9,22 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hail_batch_jupyter.core.events import Usage
+from hail_batch_jupyter.core.events import JobView
 from hail_batch_jupyter.observe.local_port import path_of_log
+from hail_batch_jupyter.observe.usage import hint
 from hail_batch_jupyter.service.api.accepting import completed
 from hail_batch_jupyter.service.api.answers import (
     CONTAINERS,
     attempts_answer,
+    attempts_told,
     batch_answer,
     containers_of,
     group_answer,
     job_answer,
     job_entry,
+    time_text,
+    usage_tables,
 )
 from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import Grants
-from hail_batch_jupyter.service.known import Known
+from hail_batch_jupyter.service.api.stages import Stage, stages_of
+from hail_batch_jupyter.service.known import Attempt, Known
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, JobRow
@@ -38,6 +43,7 @@ _NEWS = 1000
 """So many jobs that changed are told to who waits; who has missed more lists them."""
 _WAIT_S = 25.0
 """So long somebody may wait: clients give up a request after 30 s."""
+_MOST_LOGS_BYTES = 64 << 20
 _YES, _NO = ("True", "true", "1"), ("False", "false", "0")
 
 
@@ -73,11 +79,15 @@ class Reading:
 
         return Later(look, lambda: self.batch(user, batch_id), timeout_s)
 
+    def _entry(self, known: Known, row: JobRow, view: JobView) -> dict[str, Any]:
+        """A job of the list, with its attempts."""
+        return {**job_entry(known, row, view, self._pricing), "attempts": attempts_told(known, row)}
+
     def _changed(self, known: Known, seen: str) -> dict[str, Any]:
         places = known.places_since(seen)
         if places is None or len(places) > _NEWS:
             return {}
-        return {"jobs": [job_entry(known, known.rows[place], known.views[place], self._pricing) for place in places]}
+        return {"jobs": [self._entry(known, known.rows[place], known.views[place]) for place in places]}
 
     def totals(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many jobs of batches that go on are in each state, and how many batches go on or have ended."""
@@ -113,11 +123,11 @@ class Reading:
             found = [group_answer(known, each, self._pricing) for each in inside[:PAGE]]
         return {"job_groups": found, **({"last_job_group_id": inside[PAGE - 1]} if len(inside) > PAGE else {})}
 
-    def cancel(self, user: str, batch_id: int, group_id: int) -> None:
+    def cancel(self, user: str, batch_id: int, group_id: int, why: str = "asked for") -> None:
         """Cancel a group, the root for the batch."""
         with self._lock:
             _check_group(self._known(user, batch_id), group_id)
-        self._runs.cancel(batch_id, group_id, user=user)
+        self._runs.cancel(batch_id, group_id, user=user, why=why)
 
     def delete(self, user: str, batch_id: int) -> None:
         """Cancel a batch and forget it."""
@@ -149,7 +159,7 @@ class Reading:
                     continue
                 entry = job_entry(known, row, view, self._pricing)
                 if test(Item(entry, row.facts.attributes)):
-                    found.append(entry)
+                    found.append({**entry, "attempts": attempts_told(known, row)})
                     if len(found) == size:
                         return {"jobs": found, "last_job_id": row.job_id}
         return {"jobs": found}
@@ -167,32 +177,35 @@ class Reading:
         with self._lock:
             return attempts_answer(*self._job(user, batch_id, job_id))
 
-    def usage(self, user: str, batch_id: int, job_id: int) -> Usage | None:
-        """What the last attempt of a job used, None while that is not known."""
+    def hint(self, user: str, batch_id: int, job_id: int) -> str:
+        """One sentence where a job asked for far more than it used, '' else."""
         with self._lock:
             known, row = self._job(user, batch_id, job_id)
-            attempts = known.attempts(row)
-        return attempts[-1].view.usage if attempts else None
+            return hint(row.facts.request, known.view(job_id))
 
-    def resource_usage(self, user: str, batch_id: int, job_id: int) -> dict[str, Any]:
-        """Tables of what a job used: none are kept."""
+    def stages(self, user: str, batch_id: int) -> list[Stage]:
+        """What the stages of a batch asked for and used."""
         with self._lock:
-            self._job(user, batch_id, job_id)
-        return {}
+            known = self._known(user, batch_id)
+            jobs = [(row.facts, view) for row, view in zip(known.rows, known.views, strict=True)]
+        return stages_of(jobs)
+
+    def resource_usage(self, user: str, batch_id: int, job_id: int, attempt_id: str | None) -> dict[str, Any]:
+        """Tables of what an attempt of a job used, the last one if none is named; {} where nothing was measured."""
+        with self._lock:
+            attempt = self._attempt(user, batch_id, job_id, attempt_id)
+        return {} if attempt is None else usage_tables(attempt)
 
     def log(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> Path | None:
         """Where the log of a part of a job lies, of its last attempt if none is named; None while there is none."""
         with self._lock:
-            known, row = self._job(user, batch_id, job_id)
+            self._job(user, batch_id, job_id)
             if container not in containers_of(self._store.posted(batch_id, job_id)):
                 raise Refusal(400, f"unknown container {container}; a job has {', '.join(CONTAINERS)} as far as it copies files")
-            attempts = known.attempts(row)
-        chosen = [attempt for attempt in attempts if attempt_id is None or attempt.attempt_id == attempt_id]
-        if attempt_id is not None and not chosen:
-            raise not_found(f"job {job_id} of batch {batch_id} has no attempt {attempt_id}")
-        if not chosen or chosen[-1].run.directory is None:
+            attempt = self._attempt(user, batch_id, job_id, attempt_id)
+        if attempt is None or attempt.run.directory is None:
             return None
-        path = path_of_log(chosen[-1].run.directory, chosen[-1].number, chosen[-1].view.number, container)
+        path = path_of_log(attempt.run.directory, attempt.number, attempt.view.number, container)
         return path if path.exists() else None
 
     def logs(self, user: str, batch_id: int, job_id: int) -> dict[str, str | None]:
@@ -201,8 +214,10 @@ class Reading:
             known, row = self._job(user, batch_id, job_id)
             began = bool(known.attempts(row))
             names = containers_of(self._store.posted(batch_id, job_id))
+        paths = {name: self.log(user, batch_id, job_id, name, None) for name in names}
+        if sum(path.stat().st_size for path in paths.values() if path) > _MOST_LOGS_BYTES:
+            raise Refusal(400, f"the logs of job {job_id} are too long for one answer; ask for /log/main, or a range of it")
         try:
-            paths = {name: self.log(user, batch_id, job_id, name, None) for name in names}
             return {name: None if not began else path.read_bytes().decode() if path else "" for name, path in paths.items()}
         except UnicodeDecodeError as error:
             raise Refusal(400, f"a log of job {job_id} is no text; ask for /log/main instead") from error
@@ -218,9 +233,16 @@ class Reading:
 
     def _batch(self, user: str, batch_id: int) -> BatchRow:
         batch = self._store.batch(batch_id)
-        if batch is None or batch.deleted or not self._store.billing.is_member(batch.project, user):
+        if batch is None or not self._store.billing.is_member(batch.project, user):
             raise not_found(f"batch {batch_id} does not exist")
+        if batch.deleted:
+            raise not_found(f"batch {batch_id} does not exist any more: {self._who_deleted(batch_id)}")
         return batch
+
+    def _who_deleted(self, batch_id: int) -> str:
+        """Batches of earlier versions have no row that says who did it."""
+        found = [(at_ms, user) for at_ms, _, deed, user, _ in self._store.deeds(batch_id) if deed == "delete"]
+        return f"{found[-1][1] or 'the service'} deleted it at {time_text(found[-1][0])}" if found else "it was deleted"
 
     def _known(self, user: str, batch_id: int) -> Known:
         self._batch(user, batch_id)
@@ -232,6 +254,14 @@ class Reading:
         if place is None:
             raise not_found(f"batch {batch_id} has no job {job_id}")
         return known, known.rows[place]
+
+    def _attempt(self, user: str, batch_id: int, job_id: int, attempt_id: str | None) -> Attempt | None:
+        """The attempt of that id, the last one for None; raises Refusal when a job has none of that id."""
+        known, row = self._job(user, batch_id, job_id)
+        chosen = [attempt for attempt in known.attempts(row) if attempt_id in (None, attempt.attempt_id)]
+        if attempt_id is not None and not chosen:
+            raise not_found(f"job {job_id} of batch {batch_id} has no attempt {attempt_id}")
+        return chosen[-1] if chosen else None
 
     def _with_group(self, user: str, batch_id: int, group_id: int) -> Known:
         known = self._known(user, batch_id)

@@ -51,6 +51,16 @@ class Store:
         row = self._database.one("SELECT role FROM users WHERE name = ?", user)
         return str(row[0]) if row else ""
 
+    def set_role(self, name: str, role: str) -> None:
+        """Change the role of a user."""
+        self._database.run("UPDATE users SET role = ? WHERE name = ?", role, name)
+
+    def set_token(self, name: str, token_sha256: bytes) -> None:
+        """Change the token of a user, and end the sessions that the old one began."""
+        with self.transaction():
+            self._database.run("UPDATE users SET token_sha256 = ? WHERE name = ?", token_sha256, name)
+            self._database.run("DELETE FROM sessions WHERE user = ?", name)
+
     def others(self) -> list[str]:
         """The users who are not of the account that the service has."""
         return [name for (name,) in self._database.all("SELECT name FROM users WHERE NOT owner ORDER BY name")]

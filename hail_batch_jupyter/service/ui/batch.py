@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from hail_batch_jupyter.service.api.answers import time_text
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.ui.batches import counts, deeds
-from hail_batch_jupyter.service.ui.html import Html, facts, table, tag
-from hail_batch_jupyter.service.ui.layout import batch_sign, job_sign, link, money, page, search, when
+from hail_batch_jupyter.service.ui.batches import took as batch_took
+from hail_batch_jupyter.service.ui.html import Html, facts, row, table, tag
+from hail_batch_jupyter.service.ui.layout import batch_sign, job_sign, lasted, link, money, page, search, when
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer
 
 _JOB_HEADS = ("Job", "Name", "State", "Exit code", "Took", "Cost")
 _GROUP_HEADS = ("Group", "Name", "State", "Jobs", "Cost")
+_DEED_HEADS = ("When (UTC)", "Who", "Did what", "To which group", "Why")
+_DEEDS = {"cancel": "cancelled it", "delete": "deleted it"}
 _WARN_AT = 0.8
 
 
@@ -32,7 +36,9 @@ def show(asked: PageAsked) -> Answer:
     return page(
         request,
         f"Batch {number}: {name}" if name else f"Batch {number}",
-        tag("div", _facts(asked, entry), deeds(request, entry, "batch"), id="facts", data_part=True),
+        tag("div", _facts(asked, entry), id="facts", data_part=True),
+        tag("div", deeds(request, entry, "batch", why=True), id="deeds", data_part=True),
+        tag("div", _done(asked, number), id="done", data_part=True),
         tag(
             "section",
             tag("h2", "Graph"),
@@ -42,6 +48,7 @@ def show(asked: PageAsked) -> Answer:
         ),
         _groups(asked, number),
         tag("h2", "Jobs"),
+        tag("p", link(f"{path}/resources", "What they asked for and used, by stage")),
         search(path, query["q"], "Show jobs where", "state = failed"),
         trouble,
         tag("div", table("Jobs of the batch", _JOB_HEADS, rows) if rows else tag("p", "No such jobs."), id="jobs", data_part=True),
@@ -61,11 +68,23 @@ def _facts(asked: PageAsked, entry: dict[str, Any]) -> Html:
         ("Project", [entry["billing_project"], _limit(asked, entry["billing_project"])]),
         ("Created (UTC)", when(entry["time_created"])),
         ("Ended (UTC)", when(entry["time_completed"])),
-        ("Took", entry["duration"]),
+        ("Took", batch_took(entry)),
         ("Cost", [money(entry["cost"]), breakdown]),
         ("Attributes", attributes),
     ]
     return facts(pairs)
+
+
+def _done(asked: PageAsked, number: int) -> Html | None:
+    """Who cancelled what of it, and why."""
+    found = asked.service.rules.reading.deeds(asked.user, number)
+    if not found:
+        return None
+    rows = [
+        row(when(time_text(deed["time_ms"])), deed["user"] or "the service", _DEEDS.get(deed["deed"], deed["deed"]), deed["job_group_id"] or "all", deed["why"])
+        for deed in found
+    ]
+    return tag("div", tag("h2", "What was done to it"), table("What was done to the batch", _DEED_HEADS, rows))
 
 
 def _limit(asked: PageAsked, project: str) -> Html | None:
@@ -79,7 +98,7 @@ def _limit(asked: PageAsked, project: str) -> Html | None:
 
 def _job(path: str, job: dict[str, Any]) -> Html:
     always = " (always runs)" if job["always_run"] and job["end_time"] is None else ""
-    took = None if job["duration"] is None else f"{job['duration'] / 1000:g} s"
+    took = None if job["duration"] is None else lasted(job["duration"])
     number = tag("th", link(f"{path}/jobs/{job['job_id']}", job["job_id"], id=f"j{job['job_id']}"), scope="row")
     cells = (job["name"], [job_sign(job["state"]), always], job["exit_code"], took, money(job["cost"]))
     return tag("tr", number, *[tag("td", cell) for cell in cells])

@@ -6,10 +6,11 @@ from typing import Any
 
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.ui.html import Child, Html, table, tag
-from hail_batch_jupyter.service.ui.layout import batch_sign, button, form, link, money, page, search, when
+from hail_batch_jupyter.service.ui.layout import batch_sign, button, form, lasted, link, money, page, search, when
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer, Request
 
+MOST_WHY = 200
 _HEADS = ("Batch", "Name", "Project", "User", "State", "Jobs", "Created (UTC)", "Took", "Cost", "What to do")
 
 
@@ -47,11 +48,16 @@ def _row(request: Request, entry: dict[str, Any]) -> Html:
         batch_sign(entry),
         counts(entry),
         when(entry["time_created"]),
-        entry["duration"],
+        took(entry),
         money(entry["cost"]),
         deeds(request, entry, f"b{number}"),
     ]
     return tag("tr", tag("th", cells[0], scope="row"), *[tag("td", cell) for cell in cells[1:]])
+
+
+def took(entry: dict[str, Any]) -> Html | None:
+    """How long a batch took, None while it goes on."""
+    return None if entry["duration_ms"] is None else lasted(entry["duration_ms"])
 
 
 def counts(entry: dict[str, Any]) -> str:
@@ -61,9 +67,11 @@ def counts(entry: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def deeds(request: Request, entry: dict[str, Any], prefix: str) -> list[Html]:
-    """What can be done to a batch."""
+def deeds(request: Request, entry: dict[str, Any], prefix: str, *, why: bool = False) -> list[Html]:
+    """What can be done to a batch; `why` asks for a reason, too."""
     path, name = f"/batches/{entry['id']}", f"batch {entry['id']}"
-    cancel = form(request, f"{path}/cancel", button("Cancel", aria_label=f"Cancel {name}", id=f"{prefix}-cancel")) if not entry["complete"] else None
+    asked = tag("input", name="why", id=f"{prefix}-why", maxlength=MOST_WHY, placeholder="why, if you like", aria_label="Why it is cancelled") if why else None
+    end = button("Cancel", aria_label=f"Cancel {name}", id=f"{prefix}-cancel")
+    cancel = form(request, f"{path}/cancel", asked, end, class_="row") if not entry["complete"] else None
     delete = form(request, f"{path}/delete", button("Delete", aria_label=f"Delete {name}", id=f"{prefix}-delete", class_="quiet"))
     return [tag("div", cancel, delete, class_="deeds")]

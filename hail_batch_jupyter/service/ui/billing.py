@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
+from urllib.parse import quote
 
 from hail_batch_jupyter.cost.money import amount_text
 from hail_batch_jupyter.service.api.billing import Spent
@@ -39,7 +40,15 @@ def show(asked: PageAsked) -> Answer:
         _sums("By resource", "Resource", lines, lambda line: line.resource),
     ]
     spent = [tag("p", f"${amount_text(total)} in all · ", csv), *(sums if lines else [tag("p", "Nothing was charged in these days.")])]
-    return page(asked.request, "Billing", dates, *spent, tag("h2", "Projects"), *[_project(asked, project) for project in projects], _new(asked))
+    return page(
+        asked.request,
+        "Billing",
+        dates,
+        *spent,
+        tag("h2", "Projects"),
+        *[_project(asked, project) for project in projects],
+        _new(asked) if asked.request.admin else None,
+    )
 
 
 def table_file(asked: PageAsked) -> Answer:
@@ -65,35 +74,45 @@ def _sums(caption: str, head: str, lines: list[Spent], key: Any) -> Html:
 
 
 def _project(asked: PageAsked, project: dict[str, Any]) -> Html:
-    request, name = asked.request, project["billing_project"]
-    path, slug = f"/billing_projects/{name}", f"p-{name}"
-    limit = "no limit" if project["limit"] is None else f"limit {money(project['limit'])}"
-    members = [
-        tag("li", user, " ", form(request, f"{path}/users/{user}/remove", button("Remove", class_="quiet", aria_label=f"Remove {user} from {name}")))
-        for user in project["users"]
-    ]
+    """A project; what can be done to it is for administrators."""
+    name, limit = project["billing_project"], project["limit"]
+    path = f"/billing_projects/{quote(name, safe='')}"
+    spent = money(project["accrued_cost"])
     if project["status"] != "open":
-        deeds = [form(request, f"{path}/reopen", button("Reopen")), form(request, f"{path}/delete", button("Delete for good", class_="quiet"))]
-        return tag("section", tag("h3", name), tag("p", f"closed, {money(project['accrued_cost'])} spent"), tag("div", *deeds, class_="deeds"))
+        said, rest = f"closed, {spent} spent", _closed_deeds(asked, path) if asked.request.admin else []
+    else:
+        said, rest = f"{spent} spent, {'no limit' if limit is None else f'limit {money(limit)}'}", _open_project(asked, project, path)
+    return tag("section", tag("h3", name), tag("p", said), *rest)
+
+
+def _closed_deeds(asked: PageAsked, path: str) -> list[Html]:
+    deeds = [form(asked.request, f"{path}/reopen", button("Reopen")), form(asked.request, f"{path}/delete", button("Delete for good", class_="quiet"))]
+    return [tag("div", *deeds, class_="deeds")]
+
+
+def _open_project(asked: PageAsked, project: dict[str, Any], path: str) -> list[Html]:
+    request, name = asked.request, project["billing_project"]
+    if not request.admin:
+        return [tag("ul", *[tag("li", user) for user in project["users"]], aria_label=f"Members of {name}")]
+    quoted, slug = path.rpartition("/")[2], f"p-{name}"
+    members = [tag("li", user, " ", _remove(asked, path, user, name)) for user in project["users"]]
     edit = form(
         request,
-        f"/billing_limits/{name}/edit",
+        f"/billing_limits/{quoted}/edit",
         tag("label", "Limit in dollars, empty for none", for_=f"{slug}-limit"),
         tag("input", name="limit", id=f"{slug}-limit", inputmode="decimal", value="" if project["limit"] is None else f"{project['limit']:g}"),
         button("Set"),
         class_="row",
     )
-    add = form(
-        request,
-        f"{path}/users/add",
-        tag("label", "Add a user", for_=f"{slug}-user"),
-        tag("input", name="user", id=f"{slug}-user", required=True),
-        button("Add"),
-        class_="row",
-    )
+    box = tag("input", name="user", id=f"{slug}-user", required=True)
+    add = form(request, f"{path}/users/add", tag("label", "Add a user", for_=f"{slug}-user"), box, button("Add"), class_="row")
     close = form(request, f"{path}/close", button("Close", class_="quiet", aria_label=f"Close {name}"))
-    said = tag("p", f"{money(project['accrued_cost'])} spent, {limit}")
-    return tag("section", tag("h3", name), said, tag("ul", *members, aria_label=f"Members of {name}"), edit, add, close)
+    return [tag("ul", *members, aria_label=f"Members of {name}"), edit, add, close]
+
+
+def _remove(asked: PageAsked, path: str, user: str, name: str) -> Html:
+    end = button("Remove", class_="quiet", aria_label=f"Remove {user} from {name}")
+    return form(asked.request, f"{path}/users/{quote(user, safe='')}/remove", end)
 
 
 def _new(asked: PageAsked) -> Html:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
-from hail_batch_jupyter.core.spec import BatchSpec, Edge, GroupSpec, JobSpec, Request
+from hail_batch_jupyter.core.spec import BatchSpec, Edge, GroupSpec, JobSpec
 from hail_batch_jupyter.cost.money import dollars
 from hail_batch_jupyter.errors import CapabilityError
 from hail_batch_jupyter.jupyter.graph import Message
 from hail_batch_jupyter.jupyter.remote import Lines
 from hail_batch_jupyter.observe.running import RunningBatch
-from hail_batch_jupyter.service.known import Known
+from hail_batch_jupyter.service.known import Attempt, Known
 from hail_batch_jupyter.service.runs import Runs
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 from hail_batch_jupyter.service.worker import Worker
@@ -63,6 +63,11 @@ class WholeBatch(RunningBatch):
         began = [view.started_ms for view in views if view.started_ms is not None]
         return BatchSnapshot(views, self._nth, known.cancelled(ROOT), min(began, default=known.batch.created_ms), ended_ms)
 
+    def log_size(self, job_id: int, container: str = "main", attempt: int | None = None) -> int:
+        """Bytes of a log as it is now, 0 where there is none."""
+        assert isinstance(self._port, _Port)
+        return self._port.log_size(job_id, container, attempt)
+
     def cost_text(self) -> str:
         """What it cost until now."""
         return dollars(float(self._runs.cost(self.id)))
@@ -82,11 +87,18 @@ class _Port:
         return self._runs.known(self._batch_id).complete()
 
     def log(self, job_id: int, container: str = "main", attempt: int | None = None, start: int = 0, length: int | None = None) -> bytes:
+        found = self._attempt(job_id, attempt)
+        return b"" if found is None else found.run.log(found.number, container, start, length, attempt=found.view.number)
+
+    def log_size(self, job_id: int, container: str, attempt: int | None) -> int:
+        found = self._attempt(job_id, attempt)
+        return 0 if found is None else found.run.log_size(found.number, container, found.view.number)
+
+    def _attempt(self, job_id: int, attempt: int | None) -> Attempt | None:
+        """The last one, or the last one of that number: each run of a job numbers its attempts from 1."""
         known = self._runs.known(self._batch_id)
-        attempts = known.attempts(known.rows[job_id - 1])
-        if not attempts:
-            return b""
-        return attempts[-1].run.log(attempts[-1].number, container, start, length, attempt=attempt or attempts[-1].view.number)
+        found = [each for each in known.attempts(known.rows[job_id - 1]) if attempt in (None, each.view.number)]
+        return found[-1] if found else None
 
     def cancel(self, jobs: Sequence[int] | None = None, group: int | None = None) -> None:
         if jobs is not None:
@@ -125,7 +137,7 @@ def _job(row: JobRow, numbers: dict[int, int]) -> JobSpec:
         (),
         f"j{row.job_id}",
         parents=parents,
-        request=Request(),
+        request=facts.request,
         always_run=facts.always_run,
         attributes=facts.attributes,
     )

@@ -53,6 +53,11 @@ def table(caption: str, heads: Iterable[Child], rows: Iterable[Html], **attribut
     )
 
 
+def row(head: Child, *cells: Child) -> Html:
+    """A line of a table, which its first cell names."""
+    return tag("tr", tag("th", head, scope="row"), *[tag("td", cell) for cell in cells])
+
+
 def facts(pairs: Iterable[tuple[str, Child]]) -> Html:
     """Names and what they stand for; without those that stand for nothing."""
     return tag("dl", *[(tag("dt", name), tag("dd", value)) for name, value in pairs if value not in (None, "")])

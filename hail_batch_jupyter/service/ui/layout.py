@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hail_batch_jupyter.core.state import JobState
+from hail_batch_jupyter.core.units import format_bytes, format_duration
 from hail_batch_jupyter.cost.money import dollars
 from hail_batch_jupyter.jupyter.words import COLORS, GLYPHS, STATE_WORDS
 from hail_batch_jupyter.service.people import CSRF_COOKIE, csrf_of
@@ -17,13 +18,16 @@ _POLICY = (
     "frame-ancestors 'none'"
 )
 HEADERS = (("Content-Security-Policy", _POLICY), ("Referrer-Policy", "same-origin"), ("Cache-Control", "no-store"), ("X-Frame-Options", "DENY"))
-_PLACES = (("/batches", "Batches"), ("/billing", "Billing"), ("/user", "You"))
+_PLACES = (("/batches", "Batches"), ("/files", "Files"), ("/billing", "Billing"), ("/user", "You"))
+_ADMIN_PLACES = (*_PLACES, ("/users", "Users"))
+_TITLES = {400: "This cannot be done so", 401: "Not allowed", 403: "Not allowed", 404: "Not found", 405: "This is not done here"}
 _BATCH_WORDS = {"success": "succeeded", "open": "waiting"}
 
 
 def page(request: Request, title: str, *main: Child, status: int = 200, live: str | None = None) -> Answer:
     """A whole page; `live` is the batch whose news change it, '' for a page that looks again every other second."""
-    links = [tag("a", name, href=path, aria_current="page" if request.path.startswith(path) else None) for path, name in _PLACES]
+    places = _ADMIN_PLACES if request.admin else _PLACES
+    links = [tag("a", name, href=path, aria_current="page" if request.path.partition("/")[2].split("/")[0] == path[1:] else None) for path, name in places]
     leave = form(request, "/logout", button("Log out", class_="quiet"))
     top = tag("header", tag("a", "Batch service", href="/batches", class_="home"), tag("nav", *links, aria_label="Pages"), leave) if request.session else None
     head = tag(
@@ -41,12 +45,14 @@ def page(request: Request, title: str, *main: Child, status: int = 200, live: st
     body = tag(
         "body", tag("a", "To the content", href="#main", class_="skip"), top, tag("main", tag("h1", title), said, *main, id="main", tabindex=-1), data_live=live
     )
-    return Answer(f"<!doctype html>{tag('html', head, body, lang='en')}".encode(), "text/html; charset=utf-8", status, HEADERS)
+    return Answer(f"<!doctype html>{tag('html', head, body, lang='en')}".encode(errors="replace"), "text/html; charset=utf-8", status, HEADERS)
 
 
 def refused(request: Request, status: int, sentence: str) -> Answer:
-    """A page that says why there is no other."""
-    return page(request, "This was not done" if status != 404 else "Not found", tag("p", sentence, role="alert", class_="alert"), status=status)
+    """A page that says why there is no other, and where to go on."""
+    said = sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith((".", "!")) else ".")
+    on = tag("p", link("/batches", "To your batches") if request.user else link("/login", "Log in"))
+    return page(request, _TITLES.get(status, "This was not done"), tag("p", said, role="alert", class_="alert"), on, status=status)
 
 
 def moved(place: str, *headers: tuple[str, str]) -> Answer:
@@ -63,6 +69,19 @@ def form(request: Request, action: str, *children: Child, **attributes: Any) -> 
 def button(words: str, **attributes: Any) -> Html:
     """A button that sends its form."""
     return tag("button", words, type="submit", **attributes)
+
+
+def sure(words: str, about: str, deed: Html) -> Html:
+    """A deed that is not done by one press: the form shows when it is asked for."""
+    return tag("details", tag("summary", words, aria_label=about), deed, class_="sure")
+
+
+def used_of(used_bytes: int, quota_bytes: int | None) -> list[Child]:
+    """How much of the storage is used."""
+    if quota_bytes is None:
+        return [f"{format_bytes(used_bytes)} used; there is no quota."]
+    scale = tag("meter", value=used_bytes, max=max(quota_bytes, 1), high=quota_bytes * 9 // 10, aria_label="Storage used")
+    return [f"{format_bytes(used_bytes)} of {format_bytes(quota_bytes)} used. ", scale]
 
 
 def search(action: str, query: str, about: str, example: str) -> Html:
@@ -107,6 +126,11 @@ def job_sign(state: str) -> Html:
 def money(usd: float) -> str:
     """Dollars as people read them."""
     return dollars(usd)
+
+
+def lasted(duration_ms: float) -> Html:
+    """How long something took."""
+    return tag("span", format_duration(duration_ms / 1000), class_="lasted")
 
 
 def when(text: str | None) -> Html | None:

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.people import SESSION_COOKIE, SESSION_S
-from hail_batch_jupyter.service.ui.html import Child, facts, tag
-from hail_batch_jupyter.service.ui.layout import button, moved, page
+from hail_batch_jupyter.service.ui.html import Child, Html, facts, row, table, tag
+from hail_batch_jupyter.service.ui.layout import button, link, money, moved, page, used_of
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer
 
+_FORGET = ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+_HEADS = ("Project", "State", "Spent", "Limit")
+
 
 def show(asked: PageAsked) -> Answer:
-    """Who is logged in."""
-    found = asked.service.rules.reading.userinfo(asked.user)
-    projects = ", ".join(project["billing_project"] for project in asked.service.rules.billing.projects(asked.user, {}))
-    has = asked.service.rules.members.told(asked.user)
+    """Who is logged in, and what that allows."""
+    rules = asked.service.rules
+    told, place = rules.roles.told(asked.user), rules.files.place(asked.user)
+    has = rules.members.told(asked.user)
     most = "as many as the others leave" if has["max_cores"] is None else f"{has['max_cores']:g} at most"
-    account = has["hail_identity"] or "none: gs:// addresses are reached by those only whom an administrator gave one"
-    known = [("Name", found["username"]), ("State", found["state"]), ("Billing projects", projects), ("Jobs run", asked.service.rules.where.words)]
-    return page(asked.request, "You", facts([*known, ("Cores", f"{has['used_cores']:g} now, {most}"), ("Service account", account)]))
+    role = f"{told.role}, whose account the service runs under" if told.owner else told.role
+    pairs = [
+        ("Name", told.name),
+        ("Role", role),
+        ("Files", [link("/files", place["remote_tmpdir"].rpartition("/")[0]), ": ", used_of(place["used_bytes"], place["quota_bytes"])]),
+        ("Jobs run", rules.where.words),
+        ("Cores", f"{has['used_cores']:g} now, {most}"),
+        ("Service account", has["hail_identity"] or "none: gs:// addresses are reached by those only whom an administrator gave one"),
+    ]
+    rows = [_project(project) for project in rules.billing.projects(asked.user, {})]
+    shown = (
+        table("Your billing projects", _HEADS, rows, class_="narrow")
+        if rows
+        else tag("p", "None: ask an administrator for one, without which no batch is taken.")
+    )
+    return page(asked.request, "You", facts(pairs), tag("h2", "Your billing projects"), shown)
+
+
+def _project(project: dict[str, Any]) -> Html:
+    limit = "no limit" if project["limit"] is None else money(project["limit"])
+    return row(project["billing_project"], project["status"], money(project["accrued_cost"]), limit)
 
 
 def login(asked: PageAsked, trouble: Child = None, status: int = 200) -> Answer:
     """The page that asks for a token."""
     wanted = _wanted(asked.query.get("next", ""))
+    if asked.request.session:
+        return moved(wanted)
     fields = tag(
         "form",
         tag("label", "Token", for_="token"),
@@ -36,7 +61,8 @@ def login(asked: PageAsked, trouble: Child = None, status: int = 200) -> Answer:
     )
     about = tag("p", "The service wrote it into the file ", tag("code", "token"), " of its data folder, which it named when it started.", id="about")
     alert = tag("p", trouble, role="alert", class_="alert") if trouble else None
-    return page(asked.request._replace(session=""), "Log in", alert, fields, about, status=status)
+    made = page(asked.request._replace(session=""), "Log in", alert, fields, about, status=status)
+    return made._replace(headers=[*made.headers, _FORGET])  # one that is over would be asked for its word
 
 
 def begin(asked: PageAsked, words: dict[str, str]) -> Answer:
@@ -52,7 +78,7 @@ def begin(asked: PageAsked, words: dict[str, str]) -> Answer:
 def end(asked: PageAsked) -> Answer:
     """End the session."""
     asked.service.people.log_out(asked.request.session)
-    return moved("/login", ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"))
+    return moved("/login", _FORGET)
 
 
 def _wanted(place: str) -> str:

@@ -6,14 +6,13 @@ Source: the Batch Service's protocol, chapter 16, whose addresses clients print.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
+from importlib.resources import files as packaged
 from typing import Any
 from urllib.parse import parse_qs
 
-from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.shapes import parsed
-from hail_batch_jupyter.service.ui import batch, batches, billing, job, person
+from hail_batch_jupyter.service.ui import batch, batches, billing, files, job, logs, person, resources, users
 from hail_batch_jupyter.service.ui.graph import asker
 from hail_batch_jupyter.service.ui.layout import moved
 from hail_batch_jupyter.service.ui.pages import PageAsked, Pages
@@ -42,20 +41,10 @@ def _static(asked: PageAsked) -> Answer:
     if name not in _STATIC:
         raise not_found(f"there is no file {name!r}")
     package, kind = _STATIC[name]
-    path = files(package) / "static" / name
+    path = packaged(package) / "static" / name
     if not path.is_file():
         raise not_found(f"the file {name!r} was not built with this installation")
     return Answer(path.read_bytes(), f"{kind}; charset=utf-8", headers=[("Cache-Control", "max-age=60")])
-
-
-def _log(asked: PageAsked) -> Answer:
-    names = asked.names
-    path = asked.service.rules.reading.log(asked.user, names["b"], names["j"], names["c"], asked.query.get("attempt_id"))
-    found = file_answer(path, asked.request.headers.get("range"))
-    if "download" in asked.query:
-        name = f"batch-{names['b']}-job-{names['j']}-{names['c']}.log"
-        return found._replace(headers=[*found.headers, ("Content-Disposition", f'attachment; filename="{name}"')])
-    return found._replace(content_type="text/plain; charset=utf-8")
 
 
 def _feed(asked: PageAsked) -> Any:
@@ -75,7 +64,8 @@ def _is_turn(page: object, messages: object) -> bool:
 
 
 def _cancel(asked: PageAsked) -> Answer:
-    asked.service.rules.reading.cancel(asked.user, asked.names["b"], 0)
+    why = " ".join(words_of(asked.request.body).get("why", "").split())[: batches.MOST_WHY]
+    asked.service.rules.reading.cancel(asked.user, asked.names["b"], 0, why or "asked for")
     return moved(f"/batches/{asked.names['b']}")
 
 
@@ -125,13 +115,23 @@ PAGES: list[Route[Pages]] = [
     Route("POST", "/login", lambda a: person.begin(a, words_of(a.request.body)), "Begins a session.", open_to_all=True),
     Route("POST", "/logout", person.end, "Ends the session."),
     Route("GET", "/user", person.show, "Who is logged in."),
+    Route("GET", "/users", users.show, "Who may use the service."),
+    Route("POST", "/users/create", lambda a: users.make(a, words_of(a.request.body)), "Makes a user and shows the token."),
+    Route("POST", "/users/{U}/role", lambda a: users.set_role(a, words_of(a.request.body)), "Changes a role."),
+    Route("POST", "/users/{U}/token", users.new_token, "Changes a token and shows it."),
+    Route("POST", "/users/{U}/remove", users.remove, "Lets a user in no more."),
+    Route("GET", "/files", files.show, "A folder of one's own files."),
+    Route("GET", "/files/content", files.send, "A file."),
+    Route("POST", "/files/remove", lambda a: files.remove(a, words_of(a.request.body)), "Removes a file or a folder."),
     Route("GET", "/batches", batches.show, "Batches."),
     Route("GET", "/batches/{b}", batch.show, "A batch."),
     Route("POST", "/batches/{b}/cancel", _cancel, "Cancels a batch."),
     Route("POST", "/batches/{b}/delete", _delete, "Deletes a batch."),
     Route("POST", "/batches/{b}/feed", _feed, "What the graph is told."),
     Route("GET", "/batches/{b}/jobs/{j}", job.show, "A job."),
-    Route("GET", "/batches/{b}/jobs/{j}/log/{c}", _log, "A log."),
+    Route("GET", "/batches/{b}/resources", resources.show, "What the stages of a batch used."),
+    Route("GET", "/batches/{b}/jobs/{j}/log/{c}", logs.send, "A log."),
+    Route("GET", "/batches/{b}/jobs/{j}/log/{c}/part", logs.show_part, "A part of a log."),
     Route("GET", "/billing", billing.show, "What was spent."),
     Route("GET", "/billing.csv", billing.table_file, "The same as CSV."),
     Route("POST", "/billing_projects/create", _create_project, "Makes a project."),

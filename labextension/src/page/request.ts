@@ -28,11 +28,19 @@ export async function waitFor(batch: string, seen: string): Promise<string | nul
   }
 }
 
-/** What a log has from this byte on; "" when it has nothing more. */
-export async function fetchLog(address: string, from: number): Promise<ArrayBuffer | null> {
+/** Bytes of a log, and how many it has. */
+export interface LogPart {
+  bytes: ArrayBuffer;
+  size: number;
+}
+
+/** What a log has from this byte on, up to so many; null when it has nothing more. */
+export async function fetchLog(address: string, from: number, most: number): Promise<LogPart | null> {
   try {
-    const response = await fetch(address, { headers: { Range: `bytes=${from}-` } });
-    return response.status === 206 ? await response.arrayBuffer() : null;
+    const response = await fetch(address, { headers: { Range: `bytes=${from}-${from + most - 1}` } });
+    if (response.status !== 206) return null;
+    const size = Number(response.headers.get("Content-Range")?.split("/")[1]);
+    return { bytes: await response.arrayBuffer(), size };
   } catch {
     return null;
   }
