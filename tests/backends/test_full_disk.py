@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from hail_batch_jupyter.errors import SubmitError
 from hail_batch_jupyter.observe import rundir
 from tests.conftest import wait_until
 from tests.engine.jobs import LONG_S, Gate, bash, states, submit
-from tests.slurm_cluster import SlurmCluster
+from tests.slurm_cluster import SBIN, SlurmCluster, started, stop
 from tests.small_disks import fill, mounted
 from tests.ssh_server import SshServer
 
@@ -39,7 +41,21 @@ def backend(small: Path, slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytes
     return SlurmBackend(LocalProtocol(), small, runner="login", login_setup=slurm.login)
 
 
-@pytest.mark.parametrize("left_bytes", [0, 8192, 16384])
+@pytest.fixture
+def late_slurm(small: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
+    """A Slurm whose node was started after the small disk was mounted, and so sees it."""
+    root = Path(tempfile.mkdtemp(prefix="hbj-slurm-"))
+    root.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{SBIN}")
+    monkeypatch.setenv("SLURM_CONF", str(root / "etc" / "slurm.conf"))
+    try:
+        yield started(root, 1)
+    finally:
+        stop(root)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.parametrize("left_bytes", [0, 16384])
 def test_a_batch_for_a_full_work_directory_starts_nothing_and_names_place_and_remedy(backend: SlurmBackend, small: Path, left_bytes: int) -> None:
     backend._site()
     fill(small, left_bytes)
@@ -72,11 +88,16 @@ def test_an_upload_for_which_there_is_no_room_starts_nothing_and_leaves_nothing(
     assert rundir.list_runs() == []
 
 
-def test_a_run_whose_work_directory_fills_pauses_with_the_remedy_and_runs_nothing_twice(backend: SlurmBackend, small: Path, tmp_path: Path) -> None:
+def test_a_run_whose_work_directory_fills_pauses_with_the_remedy_and_runs_nothing_twice(
+    small: Path, late_slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    backend = SlurmBackend(LocalProtocol(), small, runner="login", login_setup=late_slurm.login)
     gate = Gate(tmp_path / "gate")
     jobs = [bash(number, f"echo {number} >> {tmp_path}/ran", [number - 1]) for number in range(3, 120)]
     running = submit(bash(1, f"echo 1 >> {tmp_path}/ran"), bash(2, gate.shell, [1]), *jobs, backend=backend)
     gate.reached()
+    wait_until(lambda: running.get_job(2)["state"] == "Running")
     filler = fill(small)
     gate.let_through()
 
