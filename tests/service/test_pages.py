@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from html import unescape
+from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.ui.files import shown_name
 from hail_batch_jupyter.service.ui.html import tag
+from hail_batch_jupyter.service.ui.job import command_shown
 from hail_batch_jupyter.service.ui.routes import PAGES
 from hail_batch_jupyter.service.ui.terminal import painted
 from tests.service.servers import Server, job
@@ -202,6 +203,17 @@ def test_a_log_is_shown_as_a_terminal_would_show_it(data: bytes, shown: str | li
         assert [(colour, bool(bold), text) for colour, bold, text in found] == shown
     else:
         assert painted(data) == shown
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["/bin/bash", "-c", "set -e\necho 'a  b'"], ["/bin/bash -c", "set -e\necho 'a  b'"]),
+        (["python3", "-m", "this", "a b"], ["python3 -m this 'a b'"]),
+    ],
+)
+def test_a_script_is_shown_as_it_was_written(command: list[str], shown: list[str]) -> None:
+    assert re.findall(r"<(?:code|pre)[^>]*>(.*?)</", "".join(map(str, command_shown(command))), re.DOTALL) == [escape(text) for text in shown]
 
 
 def test_names_of_files_are_shown_with_all_their_signs() -> None:

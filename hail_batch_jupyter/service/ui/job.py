@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from hail_batch_jupyter.core.units import format_duration
@@ -36,11 +37,18 @@ def show(asked: PageAsked) -> Answer:
         resources.of_job(job, reading.hint(asked.user, batch_id, job_id)),
         tag("div", tag("h2", "Attempts"), _attempts(asked, path, names), id="attempts", data_part=True),
         tag("h2", "What it runs"),
-        tag("pre", shlex.join(job["spec"]["process"]["command"]), tabindex=0, role="region", aria_label="Command"),
+        *command_shown(job["spec"]["process"]["command"]),
         tag("details", tag("summary", "The whole of what was posted and granted"), _json(job["spec"], "Specification")),
         tag("details", tag("summary", "The status as programs get it"), _json(job["status"], "Status")),
         live=str(batch_id) if goes_on else None,
     )
+
+
+def command_shown(words: Sequence[str]) -> list[Html]:
+    """A script as it was written, below the shell that runs it; any other command as one would type it."""
+    *shell, script = words if len(words) == 3 and words[1] == "-c" else [shlex.join(words)]
+    above = [tag("p", "By ", tag("code", shlex.join(shell)))] if shell else []
+    return [*above, tag("pre", script, tabindex=0, role="region", aria_label="Command")]
 
 
 def _facts(job: dict[str, Any]) -> Html:
