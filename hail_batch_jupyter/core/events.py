@@ -10,7 +10,10 @@ from hail_batch_jupyter.core.state import BatchState, JobState, may_follow, roll
 
 
 class Usage(NamedTuple):
-    """What an attempt used: peak resident memory of its largest process, and processor time of all of them."""
+    """What an attempt used: peak resident memory of its largest process, and processor time of all of them.
+
+    On Linux the memory is never less than what the process that started the attempt had itself: exec(2) keeps it in ru_maxrss.
+    """
 
     max_rss_bytes: int
     cpu_s: float
