@@ -35,15 +35,11 @@ def sweep(directory: Path) -> int:
     def members() -> Iterable[int]:
         return _members(directory.name, sessions)
 
-    first = set(members())
-    for pid in first:
-        _send(pid, signal.SIGTERM)
-        _send(pid, signal.SIGCONT)  # a stopped process hears nothing else
-    _gone(members, TERM_S)
+    asked = _ask(members, TERM_S)
     remove_containers(directory)
     _kill(members)
     cancel_jobs(directory)
-    return len(first)
+    return asked
 
 
 def _kill(members: Callable[[], Iterable[int]]) -> None:
@@ -57,12 +53,19 @@ def _kill(members: Callable[[], Iterable[int]]) -> None:
         time.sleep(_PAUSE_S)
 
 
-def _gone(members: Callable[[], Iterable[int]], within_s: float) -> None:
+def _ask(members: Callable[[], Iterable[int]], within_s: float) -> int:
+    """Ask each once to end, also one that is seen late, as a process that has just begun is; gives how many there were."""
+    asked: set[int] = set()
     deadline = time.monotonic() + within_s
-    while list(members()):
+    while left := set(members()):
+        for pid in left - asked:
+            _send(pid, signal.SIGTERM)
+            _send(pid, signal.SIGCONT)  # a stopped process hears nothing else
+        asked |= left
         if time.monotonic() >= deadline:
-            return
+            break
         time.sleep(_PAUSE_S)
+    return len(asked)
 
 
 def open_sessions(directory: Path) -> dict[int, int]:
