@@ -120,9 +120,9 @@ def test_a_waiting_job_is_queued_until_it_is_cancelled(here: Through, tmp_path: 
 
 
 def test_a_running_job_is_cancelled_with_its_signal(here: Through, tmp_path: Path) -> None:
-    job = job_of(here, tmp_path, "sleep", "600")
+    job = job_of(here, tmp_path, "bash", "-c", f": > '{tmp_path}/begun'; exec sleep 600")
     job.submit()
-    wait_until(lambda: job.state() == "RUNNING")
+    wait_until(lambda: job.state() == "RUNNING" and (tmp_path / "begun").exists())  # Slurm says so before the script has begun
     assert job.exit_code() is None
     with pytest.raises(PybatchException, match="has not ended"):
         job.submit()
