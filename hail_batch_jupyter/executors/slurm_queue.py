@@ -168,7 +168,7 @@ class Watch:
     """When Slurm is asked about the jobs next: soon after something happened, more and more seldom while nothing does."""
 
     def __init__(self) -> None:
-        self._gap_s = self._first_s = 2.0
+        self._gap_s = 2.0
         self._most_s = _LAST_PAUSE_S
         self.due: Optional[float] = None
 

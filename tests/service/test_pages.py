@@ -205,6 +205,13 @@ def test_a_log_is_shown_as_a_terminal_would_show_it(data: bytes, shown: str | li
         assert painted(data) == shown
 
 
+def test_the_owner_is_told_whose_credentials_reach_stores(served: Server) -> None:
+    session = session_of(served)
+
+    assert "reached by the credentials of the service" in get(served, session, "/user").text
+    session.close()
+
+
 @pytest.mark.parametrize(
     ("command", "shown"),
     [

@@ -12,6 +12,8 @@ from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer
 
 _FORGET = ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+_OWNERS_ACCOUNT = "none: gs:// addresses are reached by the credentials of the service"
+_NO_ACCOUNT = "none: ask an administrator for one to reach gs:// addresses"
 _HEADS = ("Project", "State", "Spent", "Limit")
 
 
@@ -28,7 +30,7 @@ def show(asked: PageAsked) -> Answer:
         ("Files", [link("/files", place["remote_tmpdir"].rpartition("/")[0]), ": ", used_of(place["used_bytes"], place["quota_bytes"])]),
         ("Jobs run", rules.where.words),
         ("Cores", f"{has['used_cores']:g} now, {most}"),
-        ("Service account", has["hail_identity"] or "none: gs:// addresses are reached by those only whom an administrator gave one"),
+        ("Service account", has["hail_identity"] or (_OWNERS_ACCOUNT if told.owner else _NO_ACCOUNT)),
     ]
     rows = [_project(project) for project in rules.billing.projects(asked.user, {})]
     shown = (
