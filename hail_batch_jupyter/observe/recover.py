@@ -13,7 +13,7 @@ from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent, JobView
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import RunLostError
-from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe import owner, rundir, slurm_jobs
 from hail_batch_jupyter.observe.journal import JournalWriter, read_events
 from hail_batch_jupyter.observe.totals import Tally
 
@@ -51,15 +51,15 @@ def write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
     priced = _pricing(spec, events)
     now_ms = int(time.time() * 1000)
     succeeded = _last_attempts(finished(directory))
-    unwritten = started(directory).unwritten
+    begun = _unheard(directory, now_ms)
     journal = JournalWriter(path)
     try:
         journal.write(JobEvent(0, now_ms, 0, phase="lost", reason=why_lost(directory)))
         for job, view in zip(spec.jobs, snapshot.jobs):
             if not view.state.complete:
-                begun = _begun(unwritten, view, now_ms)
-                known = reduce(JobView.after, begun, view)
-                for event in (*begun, *_ending(succeeded.get(job.job_id, 0), scratch, job, known, now_ms)):
+                missing = _begun(begun.get(job.job_id), view, now_ms)
+                known = reduce(JobView.after, missing, view)
+                for event in (*missing, *_ending(succeeded.get(job.job_id, 0), scratch, job, known, now_ms)):
                     journal.write(priced(event))
         journal.write(JobEvent(0, now_ms, 0, phase="end"))
     finally:
@@ -100,13 +100,33 @@ def _last_attempts(attempts: set[str]) -> dict[int, int]:
     return last
 
 
-def _begun(unwritten: str, view: JobView, now_ms: int) -> list[JobEvent]:
-    """What is missing to an attempt whose process may have been started, if it is one of this job: it counts, so that no job is tried too often."""
-    job_id, _, attempt = unwritten.partition(".")
-    if int(job_id or 0) != view.job_id:
+class _Begun(NamedTuple):
+    """An attempt that has begun, as the runner or the job itself noted."""
+
+    attempt: int
+    time_ms: int
+    node: str = ""
+
+
+def _unheard(directory: Path, now_ms: int) -> dict[int, _Begun]:
+    """The newest attempt of each job of which there is a note beside the journal, whether or not that has its start."""
+    notes = [(started(directory).unwritten, now_ms, "")]
+    notes += [(attempt_id, min(word.time_ms, now_ms), word.node) for attempt_id, word in slurm_jobs.began(directory)]
+    found: dict[int, _Begun] = {}
+    for attempt_id, time_ms, node in notes:
+        job_id, _, number = attempt_id.partition(".")
+        if number and (int(job_id) not in found or found[int(job_id)].attempt < int(number)):
+            found[int(job_id)] = _Begun(int(number), time_ms, node)
+    return found
+
+
+def _begun(begun: _Begun | None, view: JobView, now_ms: int) -> list[JobEvent]:
+    """What is missing to the start of an attempt of this job: it counts, so that no job is tried too often, and none that succeeded again."""
+    known = view.attempt - 1 if view.state is JobState.CREATING else view.attempt
+    if begun is None or begun.attempt <= known:
         return []
     ready = [JobEvent(0, now_ms, view.job_id, JobState.READY)] if view.state is JobState.PENDING else []
-    return [*ready, JobEvent(0, now_ms, view.job_id, JobState.RUNNING, int(attempt), phase="main")]
+    return [*ready, JobEvent(0, max(begun.time_ms, view.ready_ms or 0), view.job_id, JobState.RUNNING, begun.attempt, phase="main", node=begun.node)]
 
 
 def _ending(succeeded: int, scratch: Path, job: JobSpec, view: JobView, now_ms: int) -> list[JobEvent]:

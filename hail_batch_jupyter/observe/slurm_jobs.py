@@ -156,6 +156,16 @@ def words(folder: Path) -> Iterator[tuple[str, Word]]:
             yield attempt_id, word
 
 
+def began(directory: Path) -> Iterator[tuple[str, Began]]:
+    """The attempts of a run that have begun, as far as the words of their jobs are still there; none of a run without Slurm."""
+    folder = directory / FOLDER
+    for name in os.listdir(folder / WORDS) if (folder / WORDS).is_dir() else ():
+        attempt_id, _, kind = name.rpartition(".")
+        word = read_began(folder, attempt_id) if kind == "began" else None
+        if word is not None:
+            yield attempt_id, word
+
+
 def read_word(folder: Path, attempt_id: str) -> Word | None:
     """What the job of an attempt said at its end, None while it has said nothing."""
     try:

@@ -13,7 +13,7 @@ import pytest
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, to_json
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.observe import owner, procfs, rundir
+from hail_batch_jupyter.observe import owner, procfs, rundir, slurm_jobs
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.journal import JournalWriter, read_events
 from hail_batch_jupyter.observe.recover import BEGINNING, LOST, close_dead_run
@@ -87,6 +87,36 @@ def test_an_attempt_that_was_begun_and_not_written_down_counts_as_one() -> None:
         (directory / BEGINNING).write_text(f"{begun:32}")
 
         assert [len(view.attempts) for view in closed(directory).jobs] == counted
+
+
+C = JobEvent(0, 4, 1, JobState.CREATING, attempt=1, reason="Slurm job 7_0")
+FAILED_ONCE = [*events(1, R, X), JobEvent(0, 5, 1, R, attempt=1, exit_code=1, next_ms=5)]
+BEGAN = {"1.1.began": "0 3000 n2"}
+
+
+@pytest.mark.parametrize(
+    ("history", "words", "kept", "starts_ms"),
+    [
+        ([*events(1, R), C], {}, "KKKK", []),
+        ([*events(1, R), C], BEGAN, "KKKK", [3000]),
+        ([*events(1, R), C], {"1.1.began": "0 4 n2"}, "KKKK", [5]),  # by a clock that is behind
+        ([*events(1, R), C], {**BEGAN, "1.1.ended": "0 0 0 3000 4000 9 0.5 0 n2"}, "SKKK", [3000]),
+        ([*events(1, R)], BEGAN, "KKKK", [3000]),
+        ([*events(1, R, X)], BEGAN, "KKKK", [5]),
+        (FAILED_ONCE, BEGAN, "KKKK", [5]),
+        (FAILED_ONCE, {**BEGAN, "1.2.began": "0 4000 n2"}, "KKKK", [5, 4000]),
+    ],
+)
+def test_what_a_job_of_a_cluster_said_and_nobody_heard_counts(history: list[JobEvent], words: dict[str, str], kept: str, starts_ms: list[int]) -> None:
+    directory = dead_run(START, *history)
+    folder = slurm_jobs.prepare(directory, {}) / slurm_jobs.WORDS
+    for name, text in words.items():
+        (folder / name).write_text(f"{text}\n")
+    slurm_jobs.close_queue(directory)
+
+    snapshot = closed(directory)
+
+    assert (letters(snapshot), [attempt.started_ms for attempt in snapshot.jobs[0].attempts]) == (kept, starts_ms)
 
 
 @pytest.mark.parametrize(
