@@ -50,6 +50,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort={port}
 AccountingStoragePass={root}/munge/munge.socket
 AccountingStorageEnforce=associations,limits,qos
+AccountingStoreFlags=job_comment,job_env,job_script
 """
 CGROUP = """\
 CgroupPlugin=cgroup/v1

@@ -55,6 +55,21 @@ def test_what_the_controller_has_forgotten_is_asked_of_the_accounting(tmp_path: 
     wait_until(lambda: calls.look(frozenset(ended)).lines == ended, story=lambda: calls.look(frozenset(ended)))
 
 
+def test_values_of_env_do_not_stand_in_the_accounting_that_keeps_scripts_and_variables(slurm_accounting: SlurmCluster) -> None:  # noqa: F811 - the fixture
+    secret = "hush-31415926"
+
+    running = run(bash(1, 'test "$TOKEN"', env={"TOKEN": secret}), backend=SlurmBackend())
+    named = ["sacct", "--noheader", "--allocations", f"--name=hbj-{running.id}", "--starttime=now-1hour", "--state=COMPLETED", "--endtime=now"]
+    array = wait_until(lambda: slurm_accounting.run(*named, "--format=JobIDRaw").strip())
+    script, variables, facts = (
+        slurm_accounting.run("sacct", "--parsable2", f"--jobs={array}", words) for words in ("--batch-script", "--env-vars", "--format=ALL")
+    )
+
+    assert states(running) == "S"
+    assert ("task.py" in script, "PATH=" in variables, f"hbj-{running.id}" in facts) == (True, True, True)
+    assert secret not in script + variables + facts
+
+
 @pytest.mark.requires("memory control group")
 def test_a_job_that_ran_out_of_memory_is_tried_again_with_more() -> None:
     retry = Retry(attempts=2, on=("out of memory",), memory_factor=6)
