@@ -156,11 +156,12 @@ soak: setup ## kill kernels and runners at KILL_MOMENTS (50) random moments
 
 .PHONY: screenshots
 screenshots: setup ## run the browser tests, which leave their pictures in screenshots/
-	UPDATE_IMAGES=1 REQUIRE_ALL=1 python -m pytest -m browser $(PYTEST_ARGS)
+	REQUIRE_ALL=1 python -m pytest -m browser $(PYTEST_ARGS)
 	@ls -l screenshots
 
 .PHONY: pictures
-pictures: setup ## make the pictures of the guide again: views at 3, 300 and 30 000 jobs, the panel, a failure, the service's pages, in both themes
+pictures: setup ## make the pictures of the README and the guide again: views at 3, 300 and 30 000 jobs, the panel, a failure, the service's pages, in both themes
+	UPDATE_IMAGES=1 REQUIRE_ALL=1 python -m pytest -m browser tests/ui/test_panel.py tests/ui/test_quickstart.py tests/ui/test_sheet.py tests/ui/test_states.py
 	python docs/pictures.py
 	python docs/service_pictures.py
 

@@ -171,11 +171,12 @@ def test_the_id_is_copied_and_the_notebook_opened_at_the_cell_that_made_the_run(
 
     press(row_of(page, ended), "Copy the run id of here")
     wait_until(lambda: page.evaluate("navigator.clipboard.readText()") == ended.id)
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})  # the notebook draws cell after cell
     press(row_of(page, ended), "Open the notebook made-here.ipynb")
 
     expect(page.locator(".jp-NotebookPanel")).to_be_visible()
     wait_until(lambda: page.evaluate(_PLACE) == ["made-here.ipynb", 60], story=lambda: page.evaluate(_PLACE))
-    expect(page.locator(".jp-NotebookPanel .jp-Cell.jp-mod-active")).to_be_in_viewport()
+    expect(page.locator(".jp-NotebookPanel .jp-Cell.jp-mod-active")).to_be_in_viewport(timeout=90_000)
 
 
 def test_the_filter_keeps_what_has_the_words(submit: Submit, page: Page) -> None:
@@ -293,6 +294,7 @@ def test_the_launcher_makes_a_starter_notebook_and_the_defaults_are_those_of_the
 
     expect(page.locator(".jp-Dialog")).to_have_count(0)
     config = lab.root.parent / "config-home" / "hail" / "config.ini"
+    wait_until(config.exists)  # the dialog is gone before the server has answered
     wait_until(lambda: config.read_text().split() == ["[batch]", "backend", "=", "local", "rate_card", "=", "hail"], story=config.read_text)
     config.unlink()
 
