@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
 from hail_batch_jupyter.core.dag import Frontier, Verdict, heights
 from hail_batch_jupyter.core.events import Granted, JobEvent
-from hail_batch_jupyter.core.ports import VISIBLE_GPUS, Attempt, CancelRequest, Executor, Gpu, Outcome
+from hail_batch_jupyter.core.ports import Attempt, CancelRequest, Executor, Gpu, Outcome
 from hail_batch_jupyter.core.retry import cause_of
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import BROKEN, BatchState, JobState
 from hail_batch_jupyter.engine.again import Again, with_more_memory
+from hail_batch_jupyter.engine.attempts import Attempts, Trying
 from hail_batch_jupyter.engine.cancels import Cancels
 from hail_batch_jupyter.engine.capacity import DEFAULT_CPU_MCPU, Ledger
 from hail_batch_jupyter.engine.clock import Clock
 from hail_batch_jupyter.engine.finish import Ending, Finisher
 from hail_batch_jupyter.engine.gates import Gates
 from hail_batch_jupyter.engine.localize import Localizer
+from hail_batch_jupyter.engine.prepare import Preparer
 from hail_batch_jupyter.engine.ready import Grant, ReadyQueue
 from hail_batch_jupyter.observe.blame import NEEDED
 from hail_batch_jupyter.observe.journal import JournalWriter
@@ -27,20 +28,6 @@ from hail_batch_jupyter.observe.totals import Totals, totals_of
 
 TICK_S = 0.1
 """How often the loop looks at the world beside its jobs: the word to cancel, finished copies, the heartbeat."""
-TERM_S = 2.0
-"""Between asking a job to end and making it end."""
-TIMED_OUT = "timed out"
-
-
-class Trying:
-    """One attempt that was handed to the executor; `stopped` is why it was asked to end."""
-
-    __slots__ = ("attempt", "grant", "stopped")
-
-    def __init__(self, attempt: Attempt, grant: Grant) -> None:
-        self.attempt = attempt
-        self.grant = grant
-        self.stopped = ""
 
 
 class Engine:
@@ -70,8 +57,6 @@ class Engine:
         self._journal = journal
         self._localizer = localizer
         self._finisher = finisher
-        self._logs = logs
-        self._env = env
         self._watch = watch
         self._requests = requests
         self._ledger = ledger
@@ -85,11 +70,9 @@ class Engine:
         self._again = Again()
         self._cancels = Cancels(spec)
         self._left_out = frozenset(spec.left_out)
-        self._prepared: dict[int, Attempt | str] = {}
-        self._trying: dict[str, Trying] = {}
+        self._preparer = Preparer(localizer, logs, env, self._devices)
+        self._attempts = Attempts(executor, self._clock)
         self._ended: deque[tuple[Trying, Outcome]] = deque()
-        self._attempts: dict[int, int] = {}
-        self._deadlines: list[tuple[float, str, bool]] = []
         self._failures = 0
         self._reused: Mapping[int, JobEvent] = {}
         self._open = len(spec.jobs)
@@ -98,8 +81,7 @@ class Engine:
         """Run all jobs; `reused` holds the success of those that are taken over from an earlier run, `unwritten` why outputs of such jobs cannot be written."""
         self._record(0, phase="start", reason=note)
         self._reused = reused or {}
-        self._prepared.update(unwritten or {})
-        self._attempts.update(dict.fromkeys(unwritten or {}, 1))
+        self._preparer.refuse(unwritten or {})
         self._settle(self._frontier.begin())
         next_look = 0.0
         while self._open:
@@ -114,7 +96,7 @@ class Engine:
             for outcome in self._executor.wait(self._pause_s(next_look)):
                 self._take(outcome)
             now = self._clock.monotonic()
-            self._stop_overdue(now)
+            self._attempts.stop_overdue(now)
             for job_id in self._again.due(now):
                 self._offer(job_id)
             if now >= next_look:
@@ -134,9 +116,8 @@ class Engine:
         self._journal.write(JobEvent(0, self._clock.now_ms() - ago_ms, job_id, state, **facts))
 
     def _pause_s(self, next_look: float) -> float:
-        until = min(next_look, self._deadlines[0][0]) if self._deadlines else next_look
-        due = self._again.next_due()
-        return max(0.0, (until if due is None else min(until, due)) - self._clock.monotonic())
+        times = (next_look, self._attempts.next_deadline(), self._again.next_due())
+        return max(0.0, min(time for time in times if time is not None) - self._clock.monotonic())
 
     # what becomes of a job that waits for nobody any more
 
@@ -181,42 +162,27 @@ class Engine:
     def _prepare_next(self) -> None:
         """Make the folder and the log of the job that is likely to come next while others run."""
         job = self._ready.next()
-        if job is not None and job.job_id not in self._prepared:
-            self._prepared[job.job_id] = self._prepare(job)
-
-    def _prepare(self, job: JobSpec) -> Attempt | str:
-        """The next attempt of a job, or why there cannot be one."""
-        number = self._attempts[job.job_id] = self._attempts.get(job.job_id, 0) + 1
-        log = f"{self._logs}/{job.job_id}.{number}.main.log"
-        try:
-            self._localizer.stage(job.inputs)
-            directory = self._localizer.make_directory(job, number)
-            self._localizer.recycler.log(log)
-        except OSError as error:
-            return f"input copy failed: {f'{error.strerror}: {error.filename}' if error.strerror else error}"
-        env = {"BATCH_TMPDIR": self._localizer.scratch, **self._env.get(job.job_id, {})}
-        if self._gates is not None and (devices := self._gates.gpus_of(job.job_id)):
-            env[VISIBLE_GPUS] = ",".join(devices)
-        return Attempt(job, number, 0, job.command, env, directory, log)
+        if job is not None:
+            self._preparer.ahead(job)
 
     def _start_granted(self) -> None:
         chosen: list[Attempt] = []
         for grant in self._ready.grant():
-            prepared = self._prepared.pop(grant.job.job_id, None) or self._prepare(grant.job)
+            prepared = self._preparer.take(grant.job)
             if isinstance(prepared, str):
                 self._ready.release(grant)
                 self._leave(grant.job.job_id)
                 self._refuse(grant.job, prepared)
                 continue
             attempt = prepared._replace(slot=grant.slot)
-            self._trying[attempt.attempt_id] = Trying(attempt, grant)
+            self._attempts.add(attempt, grant)
             chosen.append(attempt)
-        for outcome in self._executor.start(chosen) if chosen else ():
+        for outcome in self._attempts.start(chosen):
             self._take(outcome)
             self._journal.flush()  # at once: only what is written down is known as finished if this process is killed
 
     def _refuse(self, job: JobSpec, reason: str) -> None:
-        number = self._attempts[job.job_id]
+        number = self._preparer.number(job.job_id)
         self._finisher.say(job.job_id, number, "input", reason)
         self._record(job.job_id, JobState.RUNNING, attempt=number, phase="input")
         self._close(Ending(job.job_id, number, JobState.FAILED, 1, reason))
@@ -224,7 +190,7 @@ class Engine:
     # what the executor says
 
     def _take(self, outcome: Outcome) -> None:
-        trying = self._trying.get(outcome.attempt_id)
+        trying = self._attempts.get(outcome.attempt_id)
         if trying is None:
             return
         if outcome.kind == "started":
@@ -235,7 +201,7 @@ class Engine:
             return
         if not outcome.pid and outcome.kind == "ended":
             self._note_start(trying, outcome)
-        del self._trying[outcome.attempt_id]
+        self._attempts.remove(outcome.attempt_id)
         self._ready.release(trying.grant)
         self._leave(trying.grant.job.job_id)
         self._ended.append((trying, outcome))
@@ -244,10 +210,7 @@ class Engine:
         job_id, attempt = trying.attempt.job.job_id, trying.attempt
         facts: dict[str, Any] = {"attempt": attempt.number, "phase": "main", "slot": attempt.slot, "pid": outcome.pid, "node": outcome.node}
         self._record(job_id, JobState.RUNNING, granted=self._granted(trying.grant), ago_ms=outcome.ago_ms, **facts)
-        if trying.stopped:
-            self._executor.stop(outcome.attempt_id, force=False)
-        elif attempt.job.timeout_s is not None:
-            heapq.heappush(self._deadlines, (self._clock.monotonic() + attempt.job.timeout_s, outcome.attempt_id, False))
+        self._attempts.began(trying)
 
     def _granted(self, grant: Grant) -> Granted | None:
         """What the attempt was given, None where that is what was asked for."""
@@ -256,7 +219,11 @@ class Engine:
             asked = (request.cpu_mcpu or DEFAULT_CPU_MCPU, request.memory_bytes or 0)
             if asked == (grant.mcpu, grant.memory):
                 return None
-        return Granted(grant.mcpu, grant.memory, self._gates.gpus_of(job_id) if self._gates else ())
+        return Granted(grant.mcpu, grant.memory, self._devices(job_id))
+
+    def _devices(self, job_id: int) -> tuple[str, ...]:
+        """Numbers of the GPUs that a job holds."""
+        return self._gates.gpus_of(job_id) if self._gates is not None else ()
 
     def _files_to_see(self) -> bool:
         """Whether an ended attempt has files to look for or to copy, which takes longer than to start the next."""
@@ -375,26 +342,5 @@ class Engine:
             if job_id not in doomed:
                 self._offer(job_id)
         for job_id, why in sorted(doomed.items()):
-            self._final(Ending(job_id, self._attempts.get(job_id, 0), JobState.CANCELLED, None, why))
-        for attempt_id, trying in self._trying.items():
-            why = self._cancels.why(trying.attempt.job)
-            if why:
-                self._stop(attempt_id, trying, why)
-
-    def _stop(self, attempt_id: str, trying: Trying, reason: str) -> None:
-        if not trying.stopped:
-            trying.stopped = reason
-            self._executor.stop(attempt_id, force=False)
-            heapq.heappush(self._deadlines, (self._clock.monotonic() + TERM_S, attempt_id, True))
-
-    def _stop_overdue(self, now: float) -> None:
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, attempt_id, force = heapq.heappop(self._deadlines)
-            trying = self._trying.get(attempt_id)
-            if trying is None:
-                continue
-            if force:
-                self._executor.stop(attempt_id, force=True)
-                heapq.heappush(self._deadlines, (now + TERM_S, attempt_id, True))
-            else:
-                self._stop(attempt_id, trying, TIMED_OUT)
+            self._final(Ending(job_id, self._preparer.number(job_id), JobState.CANCELLED, None, why))
+        self._attempts.stop_those(self._cancels.why)
