@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.engine.localize import Localizer
-from hail_batch_jupyter.observe import owner
+from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.attach import read_spec
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.sweep import sweep
 from hail_batch_jupyter.service.closing import silence_slurm
 from hail_batch_jupyter.service.known import is_lost
 
+_log = logging.getLogger(__name__)
+
 
 def never_began(directory: Path) -> bool:
     """Whether no runner has the run: who gives the orders writes down to whom, before."""
     return not (directory / "owner").exists() and not any(directory.glob("owner.dead.*")) and not (directory / "ended").exists()
+
+
+def remove_unknown(known: Collection[str], backend: str) -> set[str]:
+    """Remove runs that were written down and got no orders, noted or not: nothing of them has started, and nobody will start it.
+
+    What cannot be read is the rest of a run that was not yet written or already being removed; one that is `known` is left to be looked at, as lost.
+    Gives the lineages of the runs that go on.
+    """
+    runs = [run for run in rundir.list_runs() if run.backend == backend]
+    for run in runs:
+        if run.run_id not in known or never_began(run.directory):
+            rundir.remove(run.directory)
+    for run_id in set(rundir.run_ids()) - {run.run_id for run in runs}:
+        directory = rundir.runs_folder() / run_id
+        if run_id in known:
+            _log.warning("run %s cannot be read and is taken for lost; what is left of it is in %s", run_id, directory)
+        elif not owner.owner_alive(directory):
+            rundir.remove_rest(directory)
+    return {run.lineage for run in runs if run.run_id in known and run.state != "ended"}
 
 
 def silenced(directory: Path) -> bool:

@@ -67,7 +67,7 @@ class BillingRules:
 
     def _told(self, project: Project) -> dict[str, Any]:
         limit = None if project.limit_usd is None else float(project.limit_usd)
-        accrued = float(self._runs.accrued(project.name))
+        accrued = float(self._runs.spending.accrued(project.name))
         users = self._billing.members(project.name)
         return {"billing_project": project.name, "status": project.status, "users": users, "limit": limit, "accrued_cost": accrued}
 
@@ -199,7 +199,7 @@ class BillingRules:
         days = ((start - _FIRST_DAY).days, (end - _FIRST_DAY).days)
         charges = self._billing.charged(days=days)
         if start <= datetime.now(UTC).date() <= end:
-            charges = [*charges, *self._runs.going_on()]
+            charges = [*charges, *self._runs.spending.going_on()]
         seen = None if self._sees_all(user) else {project.name for project in self._billing.projects(user)}
         return self._summed([charge for charge in charges if seen is None or charge.project in seen])
 

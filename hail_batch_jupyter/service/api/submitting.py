@@ -138,7 +138,7 @@ class Submitting:
     def _check_budget(self, user: str, name: str) -> None:
         """Before the transaction: what goes on is looked at."""
         limit_usd = self._open_project(user, name).limit_usd
-        accrued = self._runs.accrued(name) if limit_usd is not None else Fraction(0)
+        accrued = self._runs.spending.accrued(name) if limit_usd is not None else Fraction(0)
         if limit_usd is not None and accrued >= limit_usd:
             sums = f"accrued=${amount_text(accrued)} limit=${amount_text(limit_usd)}"
             raise Refusal(403, f"billing project {name} has exceeded the budget; {sums}")

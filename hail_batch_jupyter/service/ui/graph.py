@@ -70,7 +70,7 @@ class WholeBatch(RunningBatch):
 
     def cost_text(self) -> str:
         """What it cost until now."""
-        return dollars(float(self._runs.cost(self.id)))
+        return dollars(float(self._runs.spending.cost(self.id)))
 
 
 class _Port:
