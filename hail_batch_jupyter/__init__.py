@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
-    from hail_batch_jupyter.backends.service import ServiceBackend
+    from hail_batch_jupyter.backends.service.backend import ServiceBackend
     from hail_batch_jupyter.backends.slurm import SlurmBackend
     from hail_batch_jupyter.batch.base_job import Job
     from hail_batch_jupyter.batch.bash_job import BashJob
@@ -50,7 +50,7 @@ _PUBLIC = {
     "LocalBackend": "hail_batch_jupyter.backends.local",
     "PythonJob": "hail_batch_jupyter.batch.python_job",
     "RunningBatch": "hail_batch_jupyter.observe.running",
-    "ServiceBackend": "hail_batch_jupyter.backends.service",
+    "ServiceBackend": "hail_batch_jupyter.backends.service.backend",
     "SlurmBackend": "hail_batch_jupyter.backends.slurm",
     "attach": "hail_batch_jupyter.observe.attach",
     "list_runs": "hail_batch_jupyter.observe.rundir",
@@ -92,4 +92,4 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    return [{"module": "hail_batch_jupyter.jupyter.server"}]
+    return [{"module": "hail_batch_jupyter.jupyter.server.routes"}]

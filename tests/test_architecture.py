@@ -318,7 +318,7 @@ def test_the_front_end_fetches_in_request_ts_only() -> None:
 
 def test_states_have_the_same_codes_in_python_and_in_the_browser() -> None:
     from hail_batch_jupyter.core.state import JobState
-    from hail_batch_jupyter.jupyter.graph import REUSED, STATE_CODES
+    from hail_batch_jupyter.jupyter.live.graph import REUSED, STATE_CODES
 
     text = (LABEXTENSION / "states.ts").read_text(encoding="utf-8")
     names = re.search(r"STATE_NAMES[^=]*=\s*\[([^\]]*)\]", text)
@@ -332,7 +332,7 @@ def test_states_have_the_same_codes_in_python_and_in_the_browser() -> None:
 
 
 def test_the_version_of_the_wire_is_the_same_in_python_and_in_the_browser() -> None:
-    from hail_batch_jupyter.jupyter.graph import VERSION
+    from hail_batch_jupyter.jupyter.live.graph import VERSION
 
     found = re.search(r"export const VERSION = (\d+);", (LABEXTENSION / "contract.ts").read_text(encoding="utf-8"))
 

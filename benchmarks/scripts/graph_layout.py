@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec
-from hail_batch_jupyter.jupyter.graph import graph_of
+from hail_batch_jupyter.jupyter.live.graph import graph_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

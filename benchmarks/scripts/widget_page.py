@@ -19,8 +19,8 @@ from typing import Any
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.jupyter.feed import Feed
-from hail_batch_jupyter.jupyter.widget import WIDGET_CSS, WIDGET_JS
+from hail_batch_jupyter.jupyter.live.feed import Feed
+from hail_batch_jupyter.jupyter.live.widget import WIDGET_CSS, WIDGET_JS
 from hail_batch_jupyter.observe.running import RunningBatch
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

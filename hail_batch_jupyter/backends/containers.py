@@ -8,12 +8,12 @@ from typing import Any
 
 from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.errors import SubmitError
-from hail_batch_jupyter.executors.container_command import Containers
-from hail_batch_jupyter.executors.container_engine import find_engine
+from hail_batch_jupyter.executors.container.command import Containers
+from hail_batch_jupyter.executors.container.engine import find_engine
 
 
 def local_containers(job: JobSpec, flags: str | None, key_file: str | None) -> dict[str, Any]:
-    """How the containers of a run are started, as `executors.container_command.Containers` takes it; `job` is the first with an image.
+    """How the containers of a run are started, as `executors.container.command.Containers` takes it; `job` is the first with an image.
 
     Raises CapabilityError when no engine answers, SubmitError for flags that cannot be read or a key that is not there.
     """

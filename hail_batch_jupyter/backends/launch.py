@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hail_batch_jupyter.errors import SubmitError
-from hail_batch_jupyter.executors.spawn import encode, spawn
+from hail_batch_jupyter.executors.process.spawn import encode, spawn
 from hail_batch_jupyter.observe import owner
 from hail_batch_jupyter.observe.environment import environment_at_start, job_environment
 

@@ -12,8 +12,8 @@ from hail_batch_jupyter.core.ports import Capacity, PoolRequest
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.engine.capacity import DEFAULT_CPU_MCPU, too_large
 from hail_batch_jupyter.errors import SubmitError
-from hail_batch_jupyter.executors.pool import WorkerPool
-from hail_batch_jupyter.executors.pool_client import PoolClient
+from hail_batch_jupyter.executors.pool.client import PoolClient
+from hail_batch_jupyter.executors.pool.pool import WorkerPool
 from hail_batch_jupyter.observe.environment import environment_at_start, job_environment
 from hail_batch_jupyter.observe.procfs import RUN_VARIABLE
 

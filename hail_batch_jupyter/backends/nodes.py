@@ -14,8 +14,8 @@ from hail_batch_jupyter.config import configured
 from hail_batch_jupyter.core.ports import Capacity
 from hail_batch_jupyter.core.spec import BatchSpec
 from hail_batch_jupyter.errors import CapabilityError
-from hail_batch_jupyter.executors.slurm_container import ENGINES
-from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+from hail_batch_jupyter.executors.slurm.container import ENGINES
+from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 
 _ALL = 1 << 60
 """Of cores and memory there is as much as Slurm gives."""

@@ -20,8 +20,8 @@ from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.observe.running import RunningBatch
 
 if TYPE_CHECKING:
-    from hail_batch_jupyter.backends.elsewhere import Protocol
-    from hail_batch_jupyter.backends.site import Site
+    from hail_batch_jupyter.backends.far.elsewhere import Protocol
+    from hail_batch_jupyter.backends.far.site import Site
     from hail_batch_jupyter.cluster.parameter import ConnectionParameters
 
 _POOL_WORKERS = 8
@@ -108,7 +108,7 @@ class SlurmBackend(Backend[RunningBatch]):
         }
 
     def _choose_runner(self, protocol: Protocol | ConnectionParameters | None, runner: str | None, options: Sequence[str], login_setup: str) -> None:
-        from hail_batch_jupyter.backends.elsewhere import protocol_of
+        from hail_batch_jupyter.backends.far.elsewhere import protocol_of
         from hail_batch_jupyter.cluster.parameter import ConnectionParameters
         from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
         from hail_batch_jupyter.cluster.protocols.ssh import SshProtocol
@@ -159,7 +159,7 @@ class SlurmBackend(Backend[RunningBatch]):
         return begin(spec, options, self.nodes, Made(self.name, self._settings), Facts(env_of(spec), versions_of(spec)))
 
     def _submit_there(self, spec: BatchSpec, options: SubmitOptions) -> RunningBatch:
-        from hail_batch_jupyter.backends.elsewhere import Orders, begin, fitting_python
+        from hail_batch_jupyter.backends.far.elsewhere import Orders, begin, fitting_python
 
         site = self._site()
         if self.settings.python is None and any(job.kind == "python" and job.image is None for job in spec.jobs):
@@ -171,7 +171,7 @@ class SlurmBackend(Backend[RunningBatch]):
 
     def _nodes_of(self, site: Site) -> Nodes:
         """As `nodes`, with what runs images there rather than what is here."""
-        from hail_batch_jupyter.backends.site import host_of
+        from hail_batch_jupyter.backends.far.site import host_of
 
         return self.nodes._replace(host=host_of(site.protocol), found=site.engine)
 
@@ -180,13 +180,13 @@ class SlurmBackend(Backend[RunningBatch]):
 
         Raises RunLostError when there is no such run, SubmitError when the cluster cannot be reached.
         """
-        from hail_batch_jupyter.backends.elsewhere import attach_there
+        from hail_batch_jupyter.backends.far.elsewhere import attach_there
         from hail_batch_jupyter.observe.attach import attach
 
         return attach(str(batch_id)) if self.runner == "here" else attach_there(self._site(), str(batch_id))
 
     def _site(self) -> Site:
-        from hail_batch_jupyter.backends.elsewhere import opened
+        from hail_batch_jupyter.backends.far.elsewhere import opened
         from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
 
         place = "" if self.work_directory is None else str(self.work_directory)
@@ -205,7 +205,7 @@ class SlurmBackend(Backend[RunningBatch]):
         from hail_batch_jupyter.backends.slurm_pool import open_far_pool, open_pool
 
         if self.runner != "here":
-            from hail_batch_jupyter.backends.elsewhere import fitting_python
+            from hail_batch_jupyter.backends.far.elsewhere import fitting_python
 
             site = self._site()
             python = fitting_python(site, "\n".join([self.login_setup, *self.settings.setup]), self.settings.python)

@@ -8,15 +8,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hail_batch_jupyter.backends.site import Site
+from hail_batch_jupyter.backends.far.site import Site
 from hail_batch_jupyter.cluster.protocols.record import protocol_record
 from hail_batch_jupyter.core.ports import PoolRequest
 from hail_batch_jupyter.errors import SubmitError
-from hail_batch_jupyter.executors.far_pool_client import FarPoolClient
-from hail_batch_jupyter.executors.pool import WorkerPool
-from hail_batch_jupyter.executors.pool_client import PoolClient
-from hail_batch_jupyter.executors.slurm_pool_client import SlurmPoolClient, reached_at
-from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+from hail_batch_jupyter.executors.pool.client import PoolClient
+from hail_batch_jupyter.executors.pool.far_client import FarPoolClient
+from hail_batch_jupyter.executors.pool.pool import WorkerPool
+from hail_batch_jupyter.executors.pool.slurm_client import SlurmPoolClient, reached_at
+from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.environment import environment_at_start, job_environment
 from hail_batch_jupyter.observe.procfs import RUN_VARIABLE

@@ -18,7 +18,7 @@ from hail_batch_jupyter.batch.utils import concatenate, plink_merge
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
-    from hail_batch_jupyter.backends.service import ServiceBackend
+    from hail_batch_jupyter.backends.service.backend import ServiceBackend
     from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
 
 __all__ = [

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hail_batch_jupyter.backends.local import LocalBackend
-    from hail_batch_jupyter.backends.service import ServiceBackend
+    from hail_batch_jupyter.backends.service.backend import ServiceBackend
     from hail_batch_jupyter.batch.batch import Batch
     from hail_batch_jupyter.core.ports import Pool, PoolRequest, SubmitOptions
     from hail_batch_jupyter.core.spec import BatchSpec

@@ -13,19 +13,19 @@ BACKEND_GROUP = "hail_batch_jupyter.backends"
 BACKENDS = {
     "local": "hail_batch_jupyter.backends.local:LocalBackend",
     "slurm": "hail_batch_jupyter.backends.slurm:SlurmBackend",
-    "service": "hail_batch_jupyter.backends.service:ServiceBackend",
+    "service": "hail_batch_jupyter.backends.service.backend:ServiceBackend",
 }
 HOOKS = {
-    "open_mirror": "hail_batch_jupyter.backends.mirror:open_mirror",
+    "open_mirror": "hail_batch_jupyter.backends.far.mirror:open_mirror",
     "show_run": "hail_batch_jupyter.jupyter.display:show_run",
-    "cost_frame": "hail_batch_jupyter.jupyter.costframe:cost_frame",
-    "estimate_html": "hail_batch_jupyter.jupyter.costtable:estimate_html",
-    "show_pool": "hail_batch_jupyter.jupyter.pool_view:show_pool",
-    "pool_teller": "hail_batch_jupyter.jupyter.pool_widget:PoolTeller",
-    "jobs_frame": "hail_batch_jupyter.jupyter.tables:jobs_frame",
-    "attempts_frame": "hail_batch_jupyter.jupyter.tables:attempts_frame",
+    "cost_frame": "hail_batch_jupyter.jupyter.tables.costframe:cost_frame",
+    "estimate_html": "hail_batch_jupyter.jupyter.tables.costtable:estimate_html",
+    "show_pool": "hail_batch_jupyter.jupyter.live.pool_view:show_pool",
+    "pool_teller": "hail_batch_jupyter.jupyter.live.pool_widget:PoolTeller",
+    "jobs_frame": "hail_batch_jupyter.jupyter.tables.tables:jobs_frame",
+    "attempts_frame": "hail_batch_jupyter.jupyter.tables.tables:attempts_frame",
     "run_view": "hail_batch_jupyter.jupyter.display:run_view",
-    "plot_run": "hail_batch_jupyter.jupyter.plots:plot_run",
+    "plot_run": "hail_batch_jupyter.jupyter.tables.plots:plot_run",
 }
 
 

@@ -32,9 +32,9 @@ from hail_batch_jupyter.engine.ready import ReadyQueue
 from hail_batch_jupyter.engine.share import Share
 from hail_batch_jupyter.engine.stores import Stores
 from hail_batch_jupyter.errors import BatchException
-from hail_batch_jupyter.executors.guard import guard
-from hail_batch_jupyter.executors.process import ProcessExecutor
-from hail_batch_jupyter.executors.subreaper import become_subreaper
+from hail_batch_jupyter.executors.process.executor import ProcessExecutor
+from hail_batch_jupyter.executors.process.guard import guard
+from hail_batch_jupyter.executors.process.subreaper import become_subreaper
 from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.cancelling import PartsReader
 from hail_batch_jupyter.observe.journal import JournalWriter
@@ -125,15 +125,15 @@ def _journal(directory: Path, spec: BatchSpec, outside: Outside) -> tuple[Journa
 
 def _executor(directory: Path, scratch: str, orders: dict[str, Any]) -> Executor:
     if "slurm" in orders:
-        from hail_batch_jupyter.executors.slurm import SlurmExecutor
-        from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+        from hail_batch_jupyter.executors.slurm.executor import SlurmExecutor
+        from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 
         return SlurmExecutor(directory, scratch, SlurmSettings(**orders["slurm"]), os.environ)
     processes = ProcessExecutor(str(directory), scratch, os.environ, sys.executable, orders["sys_path"])
     if orders["containers"] is None:
         return processes
-    from hail_batch_jupyter.executors.container import ContainerExecutor
-    from hail_batch_jupyter.executors.container_command import Containers
+    from hail_batch_jupyter.executors.container.command import Containers
+    from hail_batch_jupyter.executors.container.executor import ContainerExecutor
 
     return ContainerExecutor(processes, Containers(**orders["containers"]), directory, scratch)
 

@@ -55,10 +55,10 @@ def main() -> None:
     _FOR_JOBS.append(os.umask(_FOR_US))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a connection that is cut must not leave half of it
     if command == "pool":
-        from hail_batch_jupyter.executors import pool_hub
+        from hail_batch_jupyter.executors.pool import hub
 
         os.umask(_FOR_JOBS[-1])  # what others may not see lies in a folder of its own
-        pool_hub.main()
+        hub.main()
         return
     try:
         answer = _COMMANDS[command](_parcel(argument) if command in _WITH_PARCEL else Path(argument))

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from hail_batch_jupyter.jupyter.cells.namespace import jobs_named
+from hail_batch_jupyter.jupyter.cells.settings import default_settings
 from hail_batch_jupyter.jupyter.desk import Desk
-from hail_batch_jupyter.jupyter.jobsettings import default_settings
-from hail_batch_jupyter.jupyter.namespace import jobs_named
 from hail_batch_jupyter.jupyter.words import plural
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
-    from hail_batch_jupyter.jupyter.options import Parsed
+    from hail_batch_jupyter.jupyter.cells.options import Parsed
 
 
 def select_batch(desk: Desk, parsed: Parsed) -> Batch:

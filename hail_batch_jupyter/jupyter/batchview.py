@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from hail_batch_jupyter.compile.compiler import link, ordered
 from hail_batch_jupyter.core.stems import stem
 from hail_batch_jupyter.errors import BatchException
-from hail_batch_jupyter.jupyter.graph import stages_of
-from hail_batch_jupyter.jupyter.htmltable import cut, row_html, table_html
-from hail_batch_jupyter.jupyter.since import last_words, since_text
+from hail_batch_jupyter.jupyter.cells.since import last_words, since_text
+from hail_batch_jupyter.jupyter.live.graph import stages_of
+from hail_batch_jupyter.jupyter.tables.htmltable import cut, row_html, table_html
 from hail_batch_jupyter.jupyter.words import counts_text, plural, state_html, urgent_word
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from IPython.core.error import UsageError
 
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter import run
+from hail_batch_jupyter.jupyter.cells.namespace import cell_names, indexed, part_of, unknown_job
+from hail_batch_jupyter.jupyter.cells.since import older_line
 from hail_batch_jupyter.jupyter.desk import Desk, place_of
-from hail_batch_jupyter.jupyter.namespace import cell_names, indexed, part_of, unknown_job
-from hail_batch_jupyter.jupyter.since import older_line
 from hail_batch_jupyter.jupyter.words import STATE_WORDS
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-")
@@ -63,7 +63,7 @@ def _one_of(running: RunningBatch, asked: object, batch: Batch | None) -> int:
 
 def cancel(desk: Desk, names: Sequence[object]) -> str:
     """Ask for the end of the last run, or of the jobs and stages named; a run's id may stand before them. Gives a sentence about it."""
-    from hail_batch_jupyter.jupyter.deeds import cancel as cancel_parts
+    from hail_batch_jupyter.jupyter.live.deeds import cancel as cancel_parts
 
     running, job_ids = _run_and_jobs(desk, names)
     if running.snapshot().ended_ms is not None:
@@ -124,7 +124,7 @@ def jobs_table(desk: Desk, q: str | None, *, attempts: bool = False) -> pd.DataF
     Raises UsageError naming close words when no job can ever be found by `q`.
     """
     from hail_batch_jupyter.core.events import BatchSnapshot
-    from hail_batch_jupyter.jupyter.tables import attempts_frame, frame_of, jobs_frame
+    from hail_batch_jupyter.jupyter.tables.tables import attempts_frame, frame_of, jobs_frame
 
     try:
         running, batch = desk.last_run(), desk.current()
@@ -144,7 +144,7 @@ def jobs_table(desk: Desk, q: str | None, *, attempts: bool = False) -> pd.DataF
 
 def _check_filter(q: str | None, spec: BatchSpec, where: str) -> None:
     """Raise UsageError for a filter that is neither a state nor in any name; none in a state that there is, is an answer."""
-    from hail_batch_jupyter.jupyter.tables import known_words
+    from hail_batch_jupyter.jupyter.tables.tables import known_words
 
     words, names = known_words(), [job.name or "" for job in spec.jobs]
     asked = (q or "").lower()
@@ -158,7 +158,7 @@ def _check_filter(q: str | None, spec: BatchSpec, where: str) -> None:
 
 def runs_table(desk: Desk, *, everywhere: bool) -> pd.DataFrame:
     """The runs of this notebook, or of every notebook on this machine."""
-    from hail_batch_jupyter.jupyter.tables import runs_frame
+    from hail_batch_jupyter.jupyter.tables.tables import runs_frame
     from hail_batch_jupyter.observe import rundir
 
     return runs_frame([one for one in rundir.list_runs() if everywhere or _is_of(desk, one)])

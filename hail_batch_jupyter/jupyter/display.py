@@ -10,8 +10,8 @@ from typing import Any  # IPython carries no types
 
 from hail_batch_jupyter.backends.origin import cell_id
 from hail_batch_jupyter.errors import BatchException
-from hail_batch_jupyter.jupyter.feed import Feed
-from hail_batch_jupyter.jupyter.publisher import PUBLISHER
+from hail_batch_jupyter.jupyter.live.feed import Feed
+from hail_batch_jupyter.jupyter.live.publisher import PUBLISHER
 from hail_batch_jupyter.jupyter.words import progress_text
 from hail_batch_jupyter.observe.running import RunningBatch
 
@@ -56,7 +56,7 @@ def show_run(running: RunningBatch) -> None:
         return
     shown = _shown(running)
     if shown.widget is None and can_live():
-        from hail_batch_jupyter.jupyter.widget import widget_class
+        from hail_batch_jupyter.jupyter.live.widget import widget_class
 
         shown.widget = widget_class()(shown.feed, show_widget)
     _show(shown, shown.widget)
@@ -69,7 +69,7 @@ def run_view(running: RunningBatch, method: str) -> Any:
 
     Raises BatchException where anywidget is not installed or the browser's part of this package was not built.
     """
-    from hail_batch_jupyter.jupyter.widget import VIEWS, widget_class
+    from hail_batch_jupyter.jupyter.live.widget import VIEWS, widget_class
 
     if not can_live():
         raise BatchException(
@@ -115,7 +115,7 @@ def _watch(shown: Shown) -> None:
 
 def can_live() -> bool:
     """Whether the browser's part was built, and anywidget is there to send it; else a run is shown as plain HTML."""
-    from hail_batch_jupyter.jupyter import widget
+    from hail_batch_jupyter.jupyter.live import widget
 
     return widget.WIDGET_JS.exists() and importlib.util.find_spec("anywidget") is not None
 
@@ -158,7 +158,7 @@ def current_shell() -> Any:
 
 
 def _bundle(shown: Shown, widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    from hail_batch_jupyter.jupyter.widget import still_bundle
+    from hail_batch_jupyter.jupyter.live.widget import still_bundle
 
     if widget is None:
         return still_bundle(shown.feed), {}

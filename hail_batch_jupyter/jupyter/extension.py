@@ -15,11 +15,11 @@ def load_ipython_extension(shell: Any) -> None:
     """
     if getattr(shell, _LOADED, None) is not None:
         return
-    from hail_batch_jupyter.jupyter.completion import Completer, ipython_matcher
+    from hail_batch_jupyter.jupyter.cells.completion import Completer, ipython_matcher
+    from hail_batch_jupyter.jupyter.cells.offers import Offers
     from hail_batch_jupyter.jupyter.desk import place_of
     from hail_batch_jupyter.jupyter.magics import BatchMagics
     from hail_batch_jupyter.jupyter.news import news
-    from hail_batch_jupyter.jupyter.offers import Offers
     from hail_batch_jupyter.jupyter.plainwords import show_user_frames
 
     magics = BatchMagics(shell)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics
 
-from hail_batch_jupyter.jupyter import options
+from hail_batch_jupyter.jupyter.cells import options
+from hail_batch_jupyter.jupyter.cells.settings import batch_defaults, job_settings
 from hail_batch_jupyter.jupyter.declare import argument, cell_magic, line_magic, magics_class
 from hail_batch_jupyter.jupyter.desk import Desk, Shell
-from hail_batch_jupyter.jupyter.jobsettings import batch_defaults, job_settings
 from hail_batch_jupyter.jupyter.plainwords import plain_words
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class BatchMagics(Magics):
         """
         parsed = self._read(BatchMagics.batch_job, line)
         with plain_words():
-            from hail_batch_jupyter.jupyter.define import bash_cell
+            from hail_batch_jupyter.jupyter.cells.define import bash_cell
 
             bash_cell(self.desk, parsed, cell)
 
@@ -80,7 +80,7 @@ class BatchMagics(Magics):
         """
         parsed = self._read(BatchMagics.batch_python, line)
         with plain_words():
-            from hail_batch_jupyter.jupyter.define import python_cell
+            from hail_batch_jupyter.jupyter.cells.define import python_cell
 
             python_cell(self.desk, parsed, cell)
 
@@ -99,7 +99,7 @@ class BatchMagics(Magics):
         """
         parsed = self._read(BatchMagics.batch_run, line)
         with plain_words():
-            from hail_batch_jupyter.jupyter.define import run_command
+            from hail_batch_jupyter.jupyter.cells.define import run_command
 
             run_command(self.desk, parsed)
 
@@ -119,7 +119,7 @@ class BatchMagics(Magics):
     def batch_output(self, line: str) -> None:
         """Write a job's file to DEST at every run from now on."""
         with plain_words():
-            from hail_batch_jupyter.jupyter.outputs import add_output, output_words
+            from hail_batch_jupyter.jupyter.cells.outputs import add_output, output_words
 
             print(add_output(self.desk, *output_words(BatchMagics.batch_output, line, self.shell.user_ns)))
 
@@ -155,7 +155,7 @@ class BatchMagics(Magics):
         """What the last run has cost, and what its rest will probably cost, as a pandas DataFrame; before the first run an estimate."""
         parsed = self._read(BatchMagics.batch_cost, line)
         with plain_words():
-            from hail_batch_jupyter.jupyter.costtable import cost_of
+            from hail_batch_jupyter.jupyter.tables.costtable import cost_of
 
             return cost_of(self.desk, jobs=parsed.jobs, before=parsed.estimate, card=parsed.card)
 

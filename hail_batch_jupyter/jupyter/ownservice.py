@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from hail_batch_jupyter.backends import own_service
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 
 if TYPE_CHECKING:
+    from hail_batch_jupyter.jupyter.cells.options import Parsed
     from hail_batch_jupyter.jupyter.desk import Desk
-    from hail_batch_jupyter.jupyter.options import Parsed
 
 _MOST_PORT = 65535
 

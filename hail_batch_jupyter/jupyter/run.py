@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.errors import RunLiveError, RunLostError
 from hail_batch_jupyter.jupyter import display
+from hail_batch_jupyter.jupyter.cells.subset import same_work, with_ancestors
 from hail_batch_jupyter.jupyter.desk import place_of
 from hail_batch_jupyter.jupyter.news import mark_seen
-from hail_batch_jupyter.jupyter.subset import same_work, with_ancestors
 from hail_batch_jupyter.jupyter.waiting import ended_within
 from hail_batch_jupyter.jupyter.words import plural, progress_text
 
@@ -215,8 +215,8 @@ def attach_batch(number: int) -> RunningBatch:
 
     Raises ServiceError for one that the user may not see, CapabilityError for one with more jobs than are shown here.
     """
-    from hail_batch_jupyter.backends.service import connect
-    from hail_batch_jupyter.backends.service_open import open_batch
+    from hail_batch_jupyter.backends.service.backend import connect
+    from hail_batch_jupyter.backends.service.open import open_batch
     from hail_batch_jupyter.config.deploy import deployment
 
     return open_batch(connect(None), number, deployment().page_url())

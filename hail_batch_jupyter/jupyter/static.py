@@ -8,7 +8,7 @@ from html import escape
 
 from hail_batch_jupyter.core.events import BatchSnapshot, JobView
 from hail_batch_jupyter.core.state import BROKEN
-from hail_batch_jupyter.jupyter.graph import Graph
+from hail_batch_jupyter.jupyter.live.graph import Graph
 from hail_batch_jupyter.jupyter.words import (
     COLORS,
     GLYPHS,

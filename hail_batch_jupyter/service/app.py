@@ -41,16 +41,16 @@ from hail_batch_jupyter.service.journal import note, open_log
 from hail_batch_jupyter.service.people import People
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.routes import Service
-from hail_batch_jupyter.service.runs import Runs
-from hail_batch_jupyter.service.shares import Shares
+from hail_batch_jupyter.service.running.runs import Runs
+from hail_batch_jupyter.service.running.shares import Shares
+from hail_batch_jupyter.service.running.where import Where, chosen
+from hail_batch_jupyter.service.running.worker import Worker
 from hail_batch_jupyter.service.shelf import Shelf
 from hail_batch_jupyter.service.site import Site
 from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.ui.graph import Graphs
 from hail_batch_jupyter.service.ui.pages import Pages
-from hail_batch_jupyter.service.where import Where, chosen
-from hail_batch_jupyter.service.worker import Worker
 
 DEFAULT_CARD = "this-machine"
 _TOKEN = "token"

@@ -20,8 +20,8 @@ from hail_batch_jupyter.service.api.resources import CLOUD, REGION
 from hail_batch_jupyter.service.api.roles import Roles
 from hail_batch_jupyter.service.api.shapes import parsed, parsed_items
 from hail_batch_jupyter.service.api.submitting import Submitting
+from hail_batch_jupyter.service.running.where import Where
 from hail_batch_jupyter.service.web import Answer, Asked, Route, text
-from hail_batch_jupyter.service.where import Where
 
 _TEXT, _BYTES = "text/plain", "application/octet-stream"
 _Q = {"q": "what has to hold, in the query language of the version"}

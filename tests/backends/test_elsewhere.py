@@ -15,7 +15,7 @@ import pytest
 
 import hail_batch_jupyter as hb
 from hail_batch_jupyter import SlurmBackend
-from hail_batch_jupyter.backends import mirror
+from hail_batch_jupyter.backends.far import mirror
 from hail_batch_jupyter.cluster import ConnectionParameters
 from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol

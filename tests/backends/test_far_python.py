@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hail_batch_jupyter import SlurmBackend
-from hail_batch_jupyter.backends import mirror
+from hail_batch_jupyter.backends.far import mirror
 from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
 from hail_batch_jupyter.errors import SubmitError
 from tests.engine.jobs import bash, run, states, submit

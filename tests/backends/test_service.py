@@ -11,8 +11,8 @@ import pytest
 
 import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.backends.local import LocalBackend
-from hail_batch_jupyter.backends.service import ServiceBackend
-from hail_batch_jupyter.backends.service_run import ServiceRun
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
+from hail_batch_jupyter.backends.service.run import ServiceRun
 from hail_batch_jupyter.errors import BatchException, CapabilityError, ConfigError, ServiceError, SubmitError
 from tests.conftest import wait_until
 from tests.recorder import Recorder, run_posted

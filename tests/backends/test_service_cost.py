@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hail_batch_jupyter.backends.service_cost import job_costs_told, told_by_service
+from hail_batch_jupyter.backends.service.cost import job_costs_told, told_by_service
 from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec, Request
 from hail_batch_jupyter.core.state import JobState

@@ -17,7 +17,7 @@ from hail_batch_jupyter import SlurmBackend
 from hail_batch_jupyter.core.registry import backend_class
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
-from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch

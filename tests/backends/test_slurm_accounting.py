@@ -8,8 +8,8 @@ import pytest
 from hail_batch_jupyter import SlurmBackend
 from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.spec import Request
-from hail_batch_jupyter.executors.slurm_calls import Calls
-from hail_batch_jupyter.executors.slurm_words import Line, SlurmSettings
+from hail_batch_jupyter.executors.slurm.calls import Calls
+from hail_batch_jupyter.executors.slurm.words import Line, SlurmSettings
 from hail_batch_jupyter.observe.slurm_jobs import Client
 from tests.conftest import wait_until
 from tests.engine.jobs import bash, batch, run, states

@@ -9,7 +9,7 @@ import pytest
 
 from hail_batch_jupyter import SlurmBackend
 from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
-from hail_batch_jupyter.executors.pilot_link import connected, proved
+from hail_batch_jupyter.executors.pool.pilot_link import connected, proved
 from tests.conftest import wait_until
 from tests.engine.jobs import gone
 from tests.executors import pools

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import hail_batch_jupyter.batch as hb
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.errors import BatchException, JobFailedError
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD

@@ -11,7 +11,7 @@ from zlib import crc32
 import pytest
 
 from hail_batch_jupyter.backends.local import LocalBackend
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.backends.slurm import SlurmBackend
 from hail_batch_jupyter.core.ports import Backend
 from hail_batch_jupyter.storage import cold, router

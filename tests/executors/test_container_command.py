@@ -8,7 +8,7 @@ import pytest
 
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import SCRATCH, Request
-from hail_batch_jupyter.executors.container_command import Client, Containers, run_client
+from hail_batch_jupyter.executors.container.command import Client, Containers, run_client
 from tests.engine.jobs import bash
 
 PLAIN = Containers("/usr/bin/engine", ("--init",), (), None, None, 4000, False)

@@ -11,7 +11,7 @@ import pytest
 
 from hail_batch_jupyter.backends.local import LocalBackend
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
-from hail_batch_jupyter.executors.container_engine import find_engine
+from hail_batch_jupyter.executors.container.engine import find_engine
 from tests.engine.jobs import bash, submit
 
 DOCKER: dict[str, Any] = {"ServerVersion": "20.10.24", "NCPU": 2, "SecurityOptions": ["name=seccomp,profile=default"]}
@@ -75,7 +75,7 @@ def test_the_variable_chooses_by_name_or_path(bin_folder: Path, monkeypatch: pyt
 def test_containers_run_as_the_user(
     bin_folder: Path, name: str, facts: dict[str, Any], flags: tuple[str, ...], n_cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hail_batch_jupyter.executors.container_engine._INIT", ("/none",))
+    monkeypatch.setattr("hail_batch_jupyter.executors.container.engine._INIT", ("/none",))
     program(bin_folder, name, facts)
 
     engine = find_engine("x")

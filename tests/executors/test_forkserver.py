@@ -10,7 +10,7 @@ import pytest
 
 from hail_batch_jupyter.backends.local import LocalBackend
 from hail_batch_jupyter.core.spec import Request
-from hail_batch_jupyter.executors.forkserver import ONE_THREAD
+from hail_batch_jupyter.executors.process.forkserver import ONE_THREAD
 from hail_batch_jupyter.observe.attach import attach
 from tests.conftest import wait_until
 from tests.engine.jobs import LONG_S, bash, events_per_state, exists, gone, main_log, pid_in, processes, run, states, submit

@@ -14,9 +14,9 @@ import os, signal, sys
 from pathlib import Path
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import JobSpec
-from hail_batch_jupyter.executors.guard import guard
-from hail_batch_jupyter.executors.process import ProcessExecutor
-from hail_batch_jupyter.executors.subreaper import become_subreaper
+from hail_batch_jupyter.executors.process.guard import guard
+from hail_batch_jupyter.executors.process.executor import ProcessExecutor
+from hail_batch_jupyter.executors.process.subreaper import become_subreaper
 
 directory, script, then = sys.argv[1:]
 become_subreaper()

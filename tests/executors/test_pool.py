@@ -14,8 +14,8 @@ import pytest
 
 from hail_batch_jupyter.backends.local import LocalBackend
 from hail_batch_jupyter.core.ports import Pool, PoolFunction, PoolOutcome, PoolRequest
-from hail_batch_jupyter.executors.pool import WorkerPool
-from hail_batch_jupyter.executors.pool_worker import remember
+from hail_batch_jupyter.executors.pool.pool import WorkerPool
+from hail_batch_jupyter.executors.pool.worker import remember
 from tests.conftest import wait_until
 from tests.executors.pools import alive, facts, hold, increment, kill_self, pids_in, wait_for
 

@@ -8,9 +8,9 @@ import pytest
 
 from hail_batch_jupyter.core.ports import Attempt, Outcome
 from hail_batch_jupyter.core.spec import JobSpec
-from hail_batch_jupyter.executors import slurm as module
-from hail_batch_jupyter.executors.slurm import SlurmExecutor
-from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+from hail_batch_jupyter.executors.slurm import executor as module
+from hail_batch_jupyter.executors.slurm.executor import SlurmExecutor
+from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 from hail_batch_jupyter.observe import slurm_jobs
 from hail_batch_jupyter.observe.slurm_jobs import Word
 from tests.conftest import wait_until

@@ -11,8 +11,8 @@ from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Request
 from hail_batch_jupyter.errors import CapabilityError
-from hail_batch_jupyter.executors.slurm_container import contained
-from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+from hail_batch_jupyter.executors.slurm.container import contained
+from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 from tests.conftest import wait_until
 from tests.engine.jobs import LONG_S, bash, batch, main_log, states, submit
 from tests.executors.engines import IMAGE, RealEngine

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hail_batch_jupyter.executors.slurm_nodes import Nodes
+from hail_batch_jupyter.executors.slurm.nodes import Nodes
 from hail_batch_jupyter.observe.slurm_jobs import Word
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import JobSpec
-from hail_batch_jupyter.executors.slurm_script import JOB, task_program, task_text
-from hail_batch_jupyter.executors.slurm_words import SlurmSettings
+from hail_batch_jupyter.executors.slurm.script import JOB, task_program, task_text
+from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 from hail_batch_jupyter.observe import slurm_jobs
 from hail_batch_jupyter.observe.slurm_jobs import Word
 from tests.conftest import wait_until

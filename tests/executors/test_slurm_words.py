@@ -7,9 +7,9 @@ import pytest
 
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Request
-from hail_batch_jupyter.executors.slurm_queue import BackOff, SubmitQueue, Watch
-from hail_batch_jupyter.executors.slurm_script import task_text
-from hail_batch_jupyter.executors.slurm_words import (
+from hail_batch_jupyter.executors.slurm.queue import BackOff, SubmitQueue, Watch
+from hail_batch_jupyter.executors.slurm.script import task_text
+from hail_batch_jupyter.executors.slurm.words import (
     End,
     Line,
     Order,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hail_batch_jupyter.core.events import Usage
-from hail_batch_jupyter.executors.reaper import Reaper, readable
-from hail_batch_jupyter.executors.spawn import encode, find_program, spawn
+from hail_batch_jupyter.executors.process.reaper import Reaper, readable
+from hail_batch_jupyter.executors.process.spawn import encode, find_program, spawn
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.spec import GroupSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.cost.card import card_data, load_card
-from hail_batch_jupyter.jupyter import answers, deeds
-from hail_batch_jupyter.jupyter.feed import Feed
+from hail_batch_jupyter.jupyter.live import answers, deeds
+from hail_batch_jupyter.jupyter.live.feed import Feed
 from tests.conftest import wait_until
 
 READY, RUNNING, SUCCESS = JobState.READY, JobState.RUNNING, JobState.SUCCESS

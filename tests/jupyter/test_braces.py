@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hail_batch_jupyter.core.files import FileKind, FileRef
 from hail_batch_jupyter.core.template import Files, Piece, Value, Values
 from hail_batch_jupyter.errors import TemplateError
-from hail_batch_jupyter.jupyter.braces import Insert, fill, to_piece
+from hail_batch_jupyter.jupyter.cells.braces import Insert, fill, to_piece
 
 
 class Job:

@@ -12,7 +12,7 @@ import pytest
 
 from hail_batch_jupyter.compile.shelltext import render
 from hail_batch_jupyter.core.files import FileKind, FileRef
-from hail_batch_jupyter.jupyter.braces import Insert, fill, to_piece
+from hail_batch_jupyter.jupyter.cells.braces import Insert, fill, to_piece
 
 
 class Snippet(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hail_batch_jupyter.errors import TemplateError
-from hail_batch_jupyter.jupyter.cells import Call, build_call, read_cell
-from hail_batch_jupyter.jupyter.chains import Surroundings
+from hail_batch_jupyter.jupyter.cells.chains import Surroundings
+from hail_batch_jupyter.jupyter.cells.functions import Call, build_call, read_cell
 
 
 class Handle:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hail_batch_jupyter.jupyter.completion import Completer
+from hail_batch_jupyter.jupyter.cells.completion import Completer
 from hail_batch_jupyter.jupyter.magics import BatchMagics
 from tests.conftest import wait_until
 from tests.recorder import Recorder

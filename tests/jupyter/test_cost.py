@@ -10,7 +10,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from hail_batch_jupyter.errors import BatchException, CapabilityError, ConfigError, UnitError
-from hail_batch_jupyter.jupyter.costframe import JOB_COLUMNS, STAGE_COLUMNS, cost_frame
+from hail_batch_jupyter.jupyter.tables.costframe import JOB_COLUMNS, STAGE_COLUMNS, cost_frame
 
 
 @pytest.fixture

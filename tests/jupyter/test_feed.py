@@ -10,9 +10,9 @@ import pytest
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import RunLostError
-from hail_batch_jupyter.jupyter.feed import Feed, applied
-from hail_batch_jupyter.jupyter.graph import STATE_CODES
-from hail_batch_jupyter.jupyter.publisher import Publisher
+from hail_batch_jupyter.jupyter.live.feed import Feed, applied
+from hail_batch_jupyter.jupyter.live.graph import STATE_CODES
+from hail_batch_jupyter.jupyter.live.publisher import Publisher
 from tests.conftest import wait_until
 
 READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUCCESS, JobState.FAILED
@@ -108,7 +108,7 @@ def test_the_end_is_told_once_and_the_feed_ends(told_run: Told) -> None:
 
 def test_a_hidden_page_is_told_once_a_second_but_of_the_end_at_once(told_run: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("hail_batch_jupyter.jupyter.feed.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hail_batch_jupyter.jupyter.live.feed.time.monotonic", lambda: now[0])
     run, port = told_run(("a", ()), ("b", ()), ("c", ()))
     feed, page = feed_of(run)
     feed.tell_all()
@@ -228,7 +228,7 @@ def test_the_publisher_ticks_until_the_end_and_says_so_once(told_run: Told) -> N
 
 
 def test_an_ended_run_is_told_before_the_cell_ends(told_run: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hail_batch_jupyter.jupyter.publisher.INTERVAL_S", 600)
+    monkeypatch.setattr("hail_batch_jupyter.jupyter.live.publisher.INTERVAL_S", 600)
     run, port = told_run(("a", ()))
     feed, page = feed_of(run)
     feed.tell_all()

@@ -14,7 +14,7 @@ from hail_batch_jupyter.core.events import BatchSnapshot, JobView
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.stems import stem
-from hail_batch_jupyter.jupyter.graph import MAX_STAGES, REUSED, STATE_CODES, changes_messages, graph_of, snapshot_message, states_of
+from hail_batch_jupyter.jupyter.live.graph import MAX_STAGES, REUSED, STATE_CODES, changes_messages, graph_of, snapshot_message, states_of
 
 
 def spec_of(*jobs: tuple[str | None, Sequence[int]]) -> BatchSpec:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.jupyter import joblog
+from hail_batch_jupyter.jupyter.live import joblog
 
 Told = Callable[..., tuple[Any, Any]]
 STEP = 4 << 20

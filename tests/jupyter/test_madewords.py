@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hail_batch_jupyter.jupyter.madewords import made_line
+from hail_batch_jupyter.jupyter.cells.madewords import made_line
 
 FITS = [(f"fit-{number}", "model") for number in range(1, 25)]
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from hail_batch_jupyter.jupyter.names import names_of
+from hail_batch_jupyter.jupyter.cells.names import names_of
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from IPython.core.error import UsageError
 
 from hail_batch_jupyter.errors import TemplateError, UnitError
-from hail_batch_jupyter.jupyter.jobsettings import settings_of
+from hail_batch_jupyter.jupyter.cells.options import read_line, split
+from hail_batch_jupyter.jupyter.cells.settings import settings_of
 from hail_batch_jupyter.jupyter.magics import BatchMagics
-from hail_batch_jupyter.jupyter.options import read_line, split
 
 JOB: Any = BatchMagics.batch_job
 PYTHON: Any = BatchMagics.batch_python

@@ -10,7 +10,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from hail_batch_jupyter.backends import own_service
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.errors import ConfigError
 from tests.engine.jobs import LONG_S
 

@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 from hail_batch_jupyter.batch.pool_book import PoolCounts
-from hail_batch_jupyter.jupyter.pool_view import pool_html, pool_text
+from hail_batch_jupyter.jupyter.live.pool_view import pool_html, pool_text
 from tests.conftest import wait_until
 from tests.executors.pools import alive
 from tests.jupyter.test_kernel import Kernel, displays

@@ -15,8 +15,8 @@ from IPython.core.error import UsageError
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, JobFailedError, RunLiveError, RunLostError, SubmitError
 from hail_batch_jupyter.jupyter.desk import place_of
-from hail_batch_jupyter.jupyter.jobdetail import job_detail
-from hail_batch_jupyter.jupyter.joblog import part
+from hail_batch_jupyter.jupyter.live.jobdetail import job_detail
+from hail_batch_jupyter.jupyter.live.joblog import part
 from hail_batch_jupyter.jupyter.news import news
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach

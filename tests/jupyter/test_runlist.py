@@ -12,7 +12,7 @@ import pytest
 from hail_batch_jupyter.core.events import JobEvent
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import RunLostError
-from hail_batch_jupyter.jupyter.runlist import RunList, contents_path, own_run
+from hail_batch_jupyter.jupyter.server.runlist import RunList, contents_path, own_run
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.journal import JournalWriter
 from hail_batch_jupyter.observe.owner import write_owner
@@ -115,7 +115,7 @@ def test_within_the_budget_the_newest_come_first(runs: Path, monkeypatch: pytest
         tell(directory, event(1, JobState.SUCCESS))
         rundir.mark_ended(directory, "success")
     times = iter([0.0, 0.0, 5.0, 5.0])
-    monkeypatch.setattr("hail_batch_jupyter.jupyter.runlist.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("hail_batch_jupyter.jupyter.server.runlist.time.monotonic", lambda: next(times))
 
     rows = {row["name"]: row["counts"] is not None for row in RunList().rows(budget_s=1.0)}
 
@@ -192,15 +192,15 @@ def test_a_run_in_the_work_folder_of_a_cluster_is_listed(runs: Path, tmp_path: P
 _AS_SOMEBODY_ELSE = """
 import json, os, sys
 from hail_batch_jupyter.errors import RunLostError
-from hail_batch_jupyter.jupyter import runlist, server
-from hail_batch_jupyter.jupyter.remote import Remote
+from hail_batch_jupyter.jupyter.server import routes, runlist
+from hail_batch_jupyter.jupyter.live.remote import Remote
 from hail_batch_jupyter.observe import rundir
 os.setgroups([]), os.setgid(12345), os.setuid(12345)
 made = rundir.create("theirs", {"name": "theirs", "n_jobs": 1, "notebook": "", "scratch": "", "kept": True, "lineage": "", "previous": None})
 asked = (
-    lambda run_id: server.deed(run_id, "cancel", {}),
-    server.delete_run,
-    lambda run_id: server.log_end(run_id, 1, "main", 9),
+    lambda run_id: routes.deed(run_id, "cancel", {}),
+    routes.delete_run,
+    lambda run_id: routes.log_end(run_id, 1, "main", 9),
     lambda run_id: Remote().tell(run_id, "p", []),
 )
 refused = []

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hail_batch_jupyter.jupyter.servicelist import ServiceList
+from hail_batch_jupyter.jupyter.server.servicelist import ServiceList
 from tests.conftest import RUNS, wait_until
 from tests.jupyter.jupyter_server import Server
 from tests.service.servers import Server as BatchService

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from hail_batch_jupyter.jupyter.starter_routes import TEMPLATE
+from hail_batch_jupyter.jupyter.server.starter_routes import TEMPLATE
 from tests.conftest import RUNS
 from tests.jupyter.jupyter_server import Server
 from tests.jupyter.test_notebooks import execute

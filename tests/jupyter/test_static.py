@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.jupyter.graph import graph_of
+from hail_batch_jupyter.jupyter.live.graph import graph_of
 from hail_batch_jupyter.jupyter.static import LIMIT_BYTES, run_html
 
 READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUCCESS, JobState.FAILED

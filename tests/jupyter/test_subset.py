@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
-from hail_batch_jupyter.jupyter.subset import same_work, with_ancestors
+from hail_batch_jupyter.jupyter.cells.subset import same_work, with_ancestors
 
 
 def job(number: int, name: str, *parents: int, key: str = "") -> JobSpec:

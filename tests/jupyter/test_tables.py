@@ -11,8 +11,8 @@ from IPython.lib.pretty import pretty
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.jupyter.jobsframe import LIMIT_BYTES
-from hail_batch_jupyter.jupyter.tables import attempts_frame, jobs_frame, runs_frame
+from hail_batch_jupyter.jupyter.tables.jobsframe import LIMIT_BYTES
+from hail_batch_jupyter.jupyter.tables.tables import attempts_frame, jobs_frame, runs_frame
 from hail_batch_jupyter.observe.rundir import RunInfo
 
 READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUCCESS, JobState.FAILED

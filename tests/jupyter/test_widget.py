@@ -8,7 +8,7 @@ import pytest
 
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter import display
-from hail_batch_jupyter.jupyter.publisher import Publisher
+from hail_batch_jupyter.jupyter.live.publisher import Publisher
 from tests.conftest import wait_until
 
 READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUCCESS, JobState.FAILED
@@ -142,7 +142,7 @@ def test_without_the_browsers_part_a_view_says_how_to_have_it(told_run: Told, mo
 
 def test_an_executor_has_its_progress_as_a_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     from hail_batch_jupyter.batch import BatchPoolExecutor
-    from hail_batch_jupyter.jupyter import pool_widget
+    from hail_batch_jupyter.jupyter.live import pool_widget
 
     publisher = Publisher()
     monkeypatch.setattr(pool_widget, "PUBLISHER", publisher)

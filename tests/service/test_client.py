@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import hail_batch_jupyter.batch as hb
-from hail_batch_jupyter.backends.service import ServiceBackend, connect
-from hail_batch_jupyter.backends.service_open import open_batch
+from hail_batch_jupyter.backends.service.backend import ServiceBackend, connect
+from hail_batch_jupyter.backends.service.open import open_batch
 from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
 from hail_batch_jupyter.client.calls import Call
 from hail_batch_jupyter.client.transport import Transport

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hail_batch_jupyter.observe.sharing import Amount
-from hail_batch_jupyter.service.division import Caps, Claim, Owed, divide, fair, level
+from hail_batch_jupyter.service.running.division import Caps, Claim, Owed, divide, fair, level
 
 GIB = 1 << 30
 MACHINE = Amount(8000, 32 * GIB)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hail_batch_jupyter.backends import own_service
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.storage.router import forget
 from tests.service.test_images import start
 

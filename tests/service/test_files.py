@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 import hail_batch_jupyter.batch as hb
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.client.session import Service
 from hail_batch_jupyter.errors import CapabilityError, MissingFileError, ServiceError, StorageError
 from hail_batch_jupyter.storage.files import Files

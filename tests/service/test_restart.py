@@ -8,7 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.batch import Batch
 from hail_batch_jupyter.observe import owner, rundir
 from tests.conftest import wait_until

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.batch import Batch
 from hail_batch_jupyter.cli import main
 from hail_batch_jupyter.observe import owner
 from hail_batch_jupyter.service.backup import back_up
-from hail_batch_jupyter.service.where import file_system, warning
+from hail_batch_jupyter.service.running.where import file_system, warning
 from tests.conftest import RUNS, wait_until
 from tests.engine.jobs import HOLD, Gate
 from tests.service.conftest import point_at

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from hail_batch_jupyter.backends.service import ServiceBackend
+from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.batch import Batch
 from tests.conftest import wait_until
 from tests.engine.jobs import LONG_S, Gate

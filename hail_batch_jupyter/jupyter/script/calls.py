@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hail_batch_jupyter.jupyter.cells import RECIPES
+from hail_batch_jupyter.jupyter.cells.functions import RECIPES
 from hail_batch_jupyter.jupyter.script.functions import function_text, needs_path, parameter_names
 from hail_batch_jupyter.jupyter.script.references import References
 from hail_batch_jupyter.jupyter.script.values import Names, Values

@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from hail_batch_jupyter.jupyter.cells import Recipe
+from hail_batch_jupyter.jupyter.cells.functions import Recipe
 
 _INDENT = "    "
 

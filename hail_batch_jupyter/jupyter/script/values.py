@@ -19,7 +19,7 @@ from typing import Any
 from hail_batch_jupyter.batch.resource import Resource
 from hail_batch_jupyter.batch.stage import StageFiles
 from hail_batch_jupyter.core.files import FileRef
-from hail_batch_jupyter.jupyter.names import names_of
+from hail_batch_jupyter.jupyter.cells.names import names_of
 
 _LONGEST = 4000
 """Characters of a literal; longer ones would hide what the script does."""

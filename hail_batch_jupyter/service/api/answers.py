@@ -15,8 +15,8 @@ from typing import Any
 from hail_batch_jupyter.core.events import AttemptView, JobView
 from hail_batch_jupyter.core.state import BROKEN, JobState, roll_up
 from hail_batch_jupyter.service.api.resources import REGION
-from hail_batch_jupyter.service.known import Attempt, Known
 from hail_batch_jupyter.service.pricing import Pricing, granted_of
+from hail_batch_jupyter.service.running.known import Attempt, Known
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 
 CONTAINERS = ("input", "main", "output")

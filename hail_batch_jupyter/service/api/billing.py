@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from hail_batch_jupyter.cost.money import amount_text
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.pricing import Pricing
-from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.running.runs import Runs
 from hail_batch_jupyter.service.store.billing import Charge, Project
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.users import ADMIN, check_admin

@@ -9,7 +9,7 @@ from hail_batch_jupyter.service.accounts import Accounts
 from hail_batch_jupyter.service.api.posts import account_key, quota
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.journal import note
-from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.running.runs import Runs
 from hail_batch_jupyter.service.store.quotas import PROJECT, USER
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.users import ADMIN, check_admin, cores

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hail_batch_jupyter.service.api.refusal import Refusal
-from hail_batch_jupyter.service.known import chain_of
+from hail_batch_jupyter.service.running.known import chain_of
 from hail_batch_jupyter.service.store.rows import ROOT, GroupRow
 
 DEEPEST = 2

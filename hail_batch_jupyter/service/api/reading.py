@@ -29,9 +29,9 @@ from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.api.stages import Stage, stages_of
-from hail_batch_jupyter.service.known import Attempt, Known
 from hail_batch_jupyter.service.pricing import Pricing
-from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.running.known import Attempt, Known
+from hail_batch_jupyter.service.running.runs import Runs
 from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, JobRow
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.web import Later

@@ -21,7 +21,7 @@ from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.api.shapes import is_a
 from hail_batch_jupyter.service.pricing import Pricing
-from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.running.runs import Runs
 from hail_batch_jupyter.service.shelf import Shelf
 from hail_batch_jupyter.service.store.billing import Project
 from hail_batch_jupyter.service.store.rows import BatchRow, UpdateRow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hail_batch_jupyter.service.division import Caps
+from hail_batch_jupyter.service.running.division import Caps
 from hail_batch_jupyter.service.store.database import Database
 
 USER, PROJECT = "user", "project"

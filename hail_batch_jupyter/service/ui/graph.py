@@ -10,13 +10,13 @@ from hail_batch_jupyter.core.events import BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, GroupSpec, JobSpec
 from hail_batch_jupyter.cost.money import dollars
 from hail_batch_jupyter.errors import CapabilityError
-from hail_batch_jupyter.jupyter.graph import Message
-from hail_batch_jupyter.jupyter.remote import Lines
+from hail_batch_jupyter.jupyter.live.graph import Message
+from hail_batch_jupyter.jupyter.live.remote import Lines
 from hail_batch_jupyter.observe.running import RunningBatch
-from hail_batch_jupyter.service.known import Attempt, Known
-from hail_batch_jupyter.service.runs import Runs
+from hail_batch_jupyter.service.running.known import Attempt, Known
+from hail_batch_jupyter.service.running.runs import Runs
+from hail_batch_jupyter.service.running.worker import Worker
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
-from hail_batch_jupyter.service.worker import Worker
 
 asker: ContextVar[str] = ContextVar("asker", default="")
 """Whose request a page's graph is answered for: one graph serves all who look at a batch."""

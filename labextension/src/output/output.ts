@@ -5,7 +5,7 @@ import { Panel } from "@lumino/widgets";
 import { SHOWN_EVENT } from "../contract";
 import { findWidget, hasWidget, type SessionContext } from "./kernel";
 
-/** Stands beside the two others in the output's data; the kernel's side of it is in jupyter/widget.py. */
+/** Stands beside the two others in the output's data; the kernel's side of it is in jupyter/live/widget.py. */
 export const RUN_TYPE = "application/vnd.hail-batch-jupyter.run+json";
 export const WIDGET_TYPE = "application/vnd.jupyter.widget-view+json";
 export const STILL_TYPE = "text/html";

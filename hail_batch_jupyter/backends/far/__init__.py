@@ -1,0 +1,1 @@
+"""Runs whose runner lives on another machine, behind ssh."""

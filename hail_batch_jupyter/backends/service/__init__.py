@@ -1,0 +1,1 @@
+"""ServiceBackend, and the handle on a batch of a service."""

@@ -1,0 +1,1 @@
+"""Attempts with an image, in containers of docker or podman."""

@@ -1,0 +1,1 @@
+"""Attempts as processes of this machine: started, watched and ended with all that they started."""

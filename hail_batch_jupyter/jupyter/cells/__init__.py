@@ -1,0 +1,1 @@
+"""From the text of a cell to jobs of the current batch."""

@@ -1,0 +1,1 @@
+"""DataFrames, tables and pictures of runs."""

@@ -1,0 +1,1 @@
+"""Batches of the service as runs of the engine: what begins when, and what became of it."""
