@@ -88,3 +88,21 @@ def test_what_the_reference_lists_of_these_classes_has_an_example(cls: type) -> 
     without = [name for name in described_members(cls) if name not in FORMER_NAMES and not has_example(inspect.getattr_static(cls, name))]
 
     assert without == []
+
+
+PATH = re.compile(r"`((?:[\w-]+/)+[\w-]+\.(?:py|ts|md|mjs|ipynb|css))[`:]")
+"""A file of the repository, or of a part of the package."""
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", *(f"docs/adr/{path.name}" for path in sorted((ROOT / "docs/adr").glob("0*.md")))])
+def test_files_that_are_named_are_there(page: str) -> None:
+    named = PATH.findall((ROOT / page).read_text())
+    known = (ROOT, ROOT / "hail_batch_jupyter", ROOT / "labextension" / "src")
+
+    assert [path for path in named if not any((place / path).exists() for place in known)] == []
+
+
+def test_all_decisions_are_listed_in_their_order() -> None:
+    listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", (ROOT / "docs/adr/README.md").read_text())
+
+    assert listed == sorted(path.name for path in (ROOT / "docs/adr").glob("0*.md"))

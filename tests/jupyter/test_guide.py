@@ -15,7 +15,7 @@ CELL = re.compile(r"^```(?:python)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 @pytest.mark.parametrize(
     ("page", "first", "last", "result"),
     [
-        pytest.param("README.md", "## The smallest example", "## What else there is", "be", id="readme"),
+        pytest.param("README.md", "## The smallest example", "## Where to start", "be", id="readme"),
         pytest.param("docs/guide/notebook.md", "# In a notebook", "## Changing a cell", "apple", id="guide"),
     ],
 )

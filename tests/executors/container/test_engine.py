@@ -1,4 +1,4 @@
-"""Finding an engine, with small programs that answer as the engines do; the engines themselves are in test_container.py."""
+"""Finding an engine, with small programs that answer as the engines do; the engines themselves are in test_executor.py."""
 
 from __future__ import annotations
 
