@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from hail_batch_jupyter.config.variables import VARIABLES, shown, variable
 from hail_batch_jupyter.errors import BatchException, ConfigError
 from hail_batch_jupyter.runscli import add_runs
 
+_PIPE_CLOSED = 141
+"""The status of a command whose reader had read enough, as `head` does: 128 and the number of SIGPIPE."""
 _PROFILES: dict[str, tuple[Callable[[str], None], str]] = {
     "load": (load_profile, "make a profile the active one"),
     "create": (create_profile, "make an empty profile"),
@@ -42,9 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        status = command(arguments)
+        sys.stdout.flush()
+        return status
     except BatchException as error:
         print(f"hail-batch-jupyter: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says at its end that it cannot write the rest
+        return _PIPE_CLOSED
     except OSError as error:
         print(f"hail-batch-jupyter: {error.filename or 'the file'}: {error.strerror}; free space, or change who may write there", file=sys.stderr)
     return 1
@@ -136,7 +144,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     for name, metavar, words in _SLURM:
         slurm.add_argument(f"--{name}", metavar=metavar, type=int if metavar == "N" else str, help=words)
     parser.set_defaults(command=_serve)
-    _add_users(parser.add_subparsers(title="commands", metavar="user").add_parser("user", help="who may use the service"))
+    parser.usage = "%(prog)s [OPTION …]\n       %(prog)s user COMMAND …"
+    _add_users(parser.add_subparsers(title="commands", metavar="user", prog=parser.prog).add_parser("user", help="who may use the service"))
 
 
 def _add_users(parser: argparse.ArgumentParser) -> None:

@@ -36,6 +36,16 @@ def test_settings_are_written_listed_and_forgotten(tmp_path: Path) -> None:
     assert "domain has no value; give it one with: hail-batch-jupyter config set domain VALUE" in errors
 
 
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    argv = [sys.executable, "-m", "hail_batch_jupyter", "config", "config-location"]
+    with open(write, "wb") as pipe:
+        done = subprocess.run(argv, stdout=pipe, stderr=subprocess.PIPE, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_profiles_are_made_loaded_and_listed(tmp_path: Path) -> None:
     assert command(tmp_path, "config", "profile", "create", "work")[0] == 0
     assert command(tmp_path, "config", "profile", "load", "work")[0] == 0
