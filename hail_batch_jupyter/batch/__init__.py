@@ -19,6 +19,7 @@ from hail_batch_jupyter.batch.utils import concatenate, plink_merge
 if TYPE_CHECKING:
     from hail_batch_jupyter.backends.local import LocalBackend
     from hail_batch_jupyter.backends.service.backend import ServiceBackend
+    from hail_batch_jupyter.backends.slurm import SlurmBackend
     from hail_batch_jupyter.batch.batch_pool_executor import BatchPoolExecutor
 
 __all__ = [
@@ -33,12 +34,13 @@ __all__ = [
     "ResourceFile",
     "ResourceGroup",
     "ServiceBackend",
+    "SlurmBackend",
     "build_python_image",
     "concatenate",
     "plink_merge",
 ]
 
-_HOMES = {"BatchPoolExecutor": "batch_pool_executor", "LocalBackend": "backend", "ServiceBackend": "backend"}
+_HOMES = {"BatchPoolExecutor": "batch_pool_executor", "LocalBackend": "backend", "ServiceBackend": "backend", "SlurmBackend": "backend"}
 """Name -> module of this package that has it; imported when first used."""
 
 _MODULES = frozenset({"globals", "hail_genetics_images", "job"})

@@ -24,7 +24,7 @@ __all__ = ["Backend", "LocalBackend", "RunningBatchType", "ServiceBackend"]
 
 RunningBatchType = TypeVar("RunningBatchType")
 
-_LAZY = {"LocalBackend": "local", "ServiceBackend": "service"}
+_LAZY = {"LocalBackend": "local", "ServiceBackend": "service", "SlurmBackend": "slurm"}
 _IMAGES = {"HAIL_GENETICS_HAIL_IMAGE": "hail_image", "HAIL_GENETICS_HAILTOP_IMAGE": "hailtop_image"}
 """Constant -> function that gives it: found only when asked for, because not every Python has an image."""
 
