@@ -110,7 +110,8 @@ class _Begun(NamedTuple):
 
 def _unheard(directory: Path, now_ms: int) -> dict[int, _Begun]:
     """The newest attempt of each job of which there is a note beside the journal, whether or not that has its start."""
-    notes = [(started(directory).unwritten, now_ms, "")]
+    unwritten = started(directory).unwritten
+    notes = [(unwritten, min(int((directory / BEGINNING).stat().st_mtime * 1000), now_ms), "")] if unwritten else []
     notes += [(attempt_id, min(word.time_ms, now_ms), word.node) for attempt_id, word in slurm_jobs.began(directory)]
     found: dict[int, _Begun] = {}
     for attempt_id, time_ms, node in notes:

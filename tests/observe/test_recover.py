@@ -85,8 +85,12 @@ def test_an_attempt_that_was_begun_and_not_written_down_counts_as_one() -> None:
     ]:
         directory = dead_run(START, *history)
         (directory / BEGINNING).write_text(f"{begun:32}")
+        os.utime(directory / BEGINNING, (3, 3))
 
-        assert [len(view.attempts) for view in closed(directory).jobs] == counted
+        jobs = closed(directory).jobs
+
+        assert [len(view.attempts) for view in jobs] == counted
+        assert begun == "1.1" or {view.attempts[-1].started_ms for view in jobs if view.attempts} == {3000}
 
 
 C = JobEvent(0, 4, 1, JobState.CREATING, attempt=1, reason="Slurm job 7_0")
