@@ -23,8 +23,13 @@ def resuming_spec(batch: Batch, verbose: bool) -> BatchSpec:
 
     Raises RunLiveError while that run goes on.
     """
-    lineage = batch.lineage or script_lineage(batch.name)
+    lineage = lineage_of(batch)
     return compile_batch(batch.draft, only_new=False, verbose=verbose)._replace(lineage=lineage, previous_run=_previous(batch, lineage))
+
+
+def lineage_of(batch: Batch) -> str:
+    """What all runs of the batch share that go on from one another."""
+    return batch.lineage or script_lineage(batch.name)
 
 
 def script_lineage(name: str | None) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hail_batch_jupyter.batch.resume import began_words, resuming_spec
+from hail_batch_jupyter.batch.resume import began_words, lineage_of, resuming_spec
 from hail_batch_jupyter.batch.runs import Run, settle
 from hail_batch_jupyter.compile.compiler import compile_batch
 from hail_batch_jupyter.core.collecting import nothing_collected
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from hail_batch_jupyter.observe.running import RunningBatch
 
 _DEFAULTS: dict[str, Any] = {"wait": True, "resume": False, "open": False, "disable_progress_bar": False, "callback": None, "token": None, "max_cost_usd": None}
+
+WAITING = "another process is just starting this batch; waiting until it has\n"
 
 
 class _Begun(NamedTuple):
@@ -63,10 +66,28 @@ async def async_run_batch(batch: Batch, dry_run: bool, verbose: bool, delete_scr
 
 def _begin(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, launch: Any = None) -> _Begun | None:
     """Compile and submit; None where there is nothing to wait for."""
-    remote = batch.backend.remote
-    if not remote:
+    if not batch.backend.remote:
         settle(batch)
-    resume = asked["resume"]
+    with _alone(batch, asked["resume"], dry_run):
+        begun = _submitted(batch, asked, dry_run, verbose, delete_scratch_on_exit, launch)
+    if begun is not None and begun.fresh:
+        _tell_begun(batch, begun.running, asked)
+    return begun
+
+
+def _alone(batch: Batch, resume: bool, dry_run: bool) -> AbstractContextManager[None]:
+    """Between the look at the runs of the batch and the start of another one no other process starts one."""
+    lineage = lineage_of(batch) if resume else batch.lineage
+    if not lineage or dry_run or batch.backend.remote:
+        return nullcontext()
+    from hail_batch_jupyter.observe.starting import one_start
+
+    return one_start(lineage, lambda: say(WAITING))
+
+
+def _submitted(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, delete_scratch_on_exit: bool, launch: Any) -> _Begun | None:
+    """What was submitted; the run before where there was nothing to submit."""
+    remote, resume = batch.backend.remote, asked["resume"]
     with nothing_collected():
         spec = resuming_spec(batch, verbose) if resume else compile_batch(batch.draft, verbose=verbose, appended=remote)
     if dry_run:
@@ -82,20 +103,23 @@ def _begin(batch: Batch, asked: dict[str, Any], dry_run: bool, verbose: bool, de
         from hail_batch_jupyter.batch.estimate import with_budget
 
         spec = with_budget(batch, spec, asked["max_cost_usd"], takes_over=resume)
-    notebook = in_notebook()
     spec = spec._replace(callback=asked["callback"], token=asked["token"])
     follows = last if remote else None
-    options = SubmitOptions(resume or not delete_scratch_on_exit, detach=notebook or not asked["wait"], begun=launch, follows=follows)
-    running: RunningBatch = batch.backend.submit(spec, options)
-    if resume:
+    options = SubmitOptions(resume or not delete_scratch_on_exit, detach=in_notebook() or not asked["wait"], begun=launch, follows=follows)
+    return _Begun(batch.backend.submit(spec, options), True)
+
+
+def _tell_begun(batch: Batch, running: RunningBatch, asked: dict[str, Any]) -> None:
+    """Note the new run with the batch, and show it."""
+    notebook, quiet = in_notebook(), asked["disable_progress_bar"]
+    if asked["resume"]:
         _forget_runs(batch)
     _note_submitted(batch, running)
-    if resume and not notebook:
+    if asked["resume"] and not notebook:
         say(began_words(running))
-    if remote and not asked["disable_progress_bar"]:
+    if batch.backend.remote and not quiet:
         say(f"Submitted batch {running.id}, see {running.url}\n")
-    _show(running, notebook and not asked["disable_progress_bar"], asked["open"])
-    return _Begun(running, True)
+    _show(running, notebook and not quiet, asked["open"])
 
 
 def _say_nothing_to_do(remote: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hail_batch_jupyter.batch.run import WAITING
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.errors import RunLiveError, RunLostError
 from hail_batch_jupyter.jupyter import display
@@ -45,29 +46,37 @@ def run_batch(desk: Desk, order: RunOrder) -> RunningBatch:
 
     Raises RunLiveError beside a live run of the same batch that does something else.
     """
-    from hail_batch_jupyter.observe import rundir
-    from hail_batch_jupyter.observe.attach import attach, read_spec
+    from hail_batch_jupyter.observe.starting import one_start
 
     batch = desk.batch()
     spec = spec_of(batch, order)
+    with one_start("" if batch.backend.remote else batch.lineage, lambda: print(WAITING, end="", flush=True)):
+        running = _started_or_found(batch, spec, order)
+    keep(desk, batch, running)
+    display.show_run(running)
+    return running
+
+
+def _started_or_found(batch: Batch, spec: BatchSpec, order: RunOrder) -> RunningBatch:
+    """The new run, or the live one that does just that; no other process starts one meanwhile."""
+    from hail_batch_jupyter.observe import rundir
+    from hail_batch_jupyter.observe.attach import attach, read_spec
+
     last = rundir.last_run(batch.lineage)
     if last is not None and last.state == "live" and not order.again:
         if not same_work(spec, read_spec(last.directory)):
             raise RunLiveError(_live_words(batch, last.run_id))
-        running = attach(last.run_id)
         print(f"the same jobs are running already; this is that run (%batch_run --again starts another): {last.run_id}")
-    else:
-        if last is not None and last.state == "dead":
-            attach(last.run_id)
-        previous = None if order.fresh or last is None else last.run_id
-        spec = spec._replace(previous_run=previous)
-        if order.max_cost is not None:
-            from hail_batch_jupyter.batch.estimate import with_budget
+        return attach(last.run_id)
+    if last is not None and last.state == "dead":
+        attach(last.run_id)
+    previous = None if order.fresh or last is None else last.run_id
+    spec = spec._replace(previous_run=previous)
+    if order.max_cost is not None:
+        from hail_batch_jupyter.batch.estimate import with_budget
 
-            spec = with_budget(batch, spec, order.max_cost, takes_over=not order.fresh)
-        running = batch.backend.submit(spec, SubmitOptions(keep_files=True, detach=True))
-    keep(desk, batch, running)
-    display.show_run(running)
+        spec = with_budget(batch, spec, order.max_cost, takes_over=not order.fresh)
+    running: RunningBatch = batch.backend.submit(spec, SubmitOptions(keep_files=True, detach=True))
     return running
 
 

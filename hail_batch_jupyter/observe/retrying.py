@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
 from hail_batch_jupyter.core.events import BatchSnapshot
-from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, Upload
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec, Upload, from_json
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, RunLiveError, RunLostError
+from hail_batch_jupyter.observe import rundir
 
 _UPLOADED = ("code", "functions", "args")
 _INSTEAD = "run the batch again with run(resume=True)"
@@ -44,6 +46,24 @@ def spec_to_retry(run: _Run, job_ids: Sequence[int] | None = None) -> BatchSpec:
         return again
     _check_known(run, left_out)
     return again._replace(uploads=tuple(_kept_uploads(run)))
+
+
+def check_not_retried(run: _Run, again: BatchSpec) -> None:
+    """Raises RunLiveError while another run that follows this one does any of the same jobs."""
+    left_out = frozenset(again.left_out)
+    undone = {view.job_id for view in run.snapshot().jobs if view.state is not JobState.SUCCESS} - left_out
+    keys = {job.key for job in again.jobs if job.job_id in undone}
+    for other in rundir.list_runs():
+        if other.state == "live" and other.previous == str(run.id) and keys & _keys(other.directory):
+            words = f"run {other.run_id} does the same jobs again already, and is still going on"
+            raise RunLiveError(f"{words}; attach({other.run_id!r}) comes back to it, wait for its end, or cancel it, then retry()")
+
+
+def _keys(directory: Path) -> set[str]:
+    """What the jobs of a run do."""
+    spec = from_json(json.loads((directory / "spec.json").read_text()))
+    left_out = frozenset(spec.left_out)
+    return {job.key for job in spec.jobs if job.job_id not in left_out}
 
 
 def _others(run: _Run, states: dict[int, JobState], job_ids: Sequence[int]) -> tuple[int, ...]:

@@ -212,7 +212,8 @@ def _directories() -> Iterator[Path]:
     except FileNotFoundError:
         return
     for name in sorted(names, reverse=True):
-        yield runs_folder() / name
+        if not name.startswith("."):  # what runs share
+            yield runs_folder() / name
 
 
 def run_ids() -> list[str]:

@@ -17,7 +17,8 @@ from hail_batch_jupyter.observe.awaiting import Awaiting
 from hail_batch_jupyter.observe.failure import job_failed_error
 from hail_batch_jupyter.observe.group import RunningGroup, find_group
 from hail_batch_jupyter.observe.looking import Looking
-from hail_batch_jupyter.observe.retrying import spec_to_retry
+from hail_batch_jupyter.observe.retrying import check_not_retried, spec_to_retry
+from hail_batch_jupyter.observe.starting import one_start
 from hail_batch_jupyter.observe.status import batch_status, job_status
 from hail_batch_jupyter.observe.watch import watch
 
@@ -254,13 +255,17 @@ class RunningBatch(Awaiting, Looking):
 
         With `job_ids` only these jobs, what they need and what depends on them; the others stay as they are, and end as cancelled in the new run.
         What succeeded is taken over where its files are still there: run with delete_scratch_on_exit=False or resume=True to keep them.
-        Raises RunLiveError while this run goes on, BatchException when there is nothing to do again, CapabilityError on a batch service.
+        Raises RunLiveError while this run, or another one that does the same again, goes on, BatchException when there is nothing to do again,
+        CapabilityError on a batch service.
         """
         if self.resubmit is None:
             raise CapabilityError(f"run {self.id} cannot be retried: {self.runs_on} does not do a part of a batch again; run the batch again")
         for job_id in job_ids or ():
             self._check_number(job_id)
-        return self.resubmit(spec_to_retry(self, job_ids))
+        spec = spec_to_retry(self, job_ids)
+        with one_start(spec.lineage or str(self.id)):
+            check_not_retried(self, spec)
+            return self.resubmit(spec)
 
     def attempts(self, job_id: int) -> tuple[AttemptView, ...]:
         """What is known of each attempt of a job, the first one first; `log` takes their numbers."""

@@ -21,6 +21,7 @@ from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 from hail_batch_jupyter.observe import owner, rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
+from tests.at_once import assert_started_once
 from tests.backends import slurm_dag
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, files_holding, main_log, run, states, submit
@@ -450,3 +451,7 @@ def test_a_job_that_nobody_saw_running_took_its_time_all_the_same(slurm: SlurmCl
     assert attempt.started_ms is not None
     assert attempt.ended_ms is not None
     assert attempt.ended_ms - attempt.started_ms >= 200
+
+
+def test_two_processes_that_start_a_batch_at_the_same_moment_start_it_once(tmp_path: Path) -> None:
+    assert_started_once(tmp_path, 2, f"hb.SlurmBackend(work_directory={str(tmp_path / 'work')!r})")

@@ -12,6 +12,7 @@ import pytest
 from hail_batch_jupyter.batch import Batch, LocalBackend
 from hail_batch_jupyter.errors import JobFailedError, RunLiveError
 from hail_batch_jupyter.observe import rundir
+from tests.at_once import assert_started_once
 from tests.engine.jobs import LONG_S, Gate
 from tests.requirements import ROOT
 
@@ -176,3 +177,7 @@ def test_a_live_run_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     gate.let_through()
     running.wait(LONG_S)
+
+
+def test_two_processes_that_start_a_batch_at_the_same_moment_start_it_once(tmp_path: Path) -> None:
+    assert_started_once(tmp_path, rounds=10)

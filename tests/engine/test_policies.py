@@ -11,11 +11,13 @@ from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.spec import Edge, GroupSpec, Request
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, RunLiveError
+from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
+from tests.at_once import two
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, exists, main_log, run, states, submit
-from tests.engine.killing import again, kill_runner, lines
+from tests.engine.killing import again, kill_runner, lines, maker
 
 LITTLE = Request(cpu_mcpu=50)
 FAR_S = 3_000.0
@@ -368,3 +370,48 @@ def test_there_is_nothing_to_retry_in_a_success_or_in_a_live_run(tmp_path: Path)
     live.wait(LONG_S)
     with pytest.raises(BatchException, match="nothing to retry: all of its 1 jobs succeeded"):
         live.retry()
+
+
+RETRIES = """
+from hail_batch_jupyter.errors import RunLiveError
+from hail_batch_jupyter.observe import rundir
+from hail_batch_jupyter.observe.attach import attach
+def act(run_id):
+    try:
+        return attach(run_id, detach=True).retry().id
+    except RunLiveError as error:
+        return str(error)
+"""
+
+
+def test_two_processes_that_retry_a_run_at_the_same_moment_retry_it_once(tmp_path: Path) -> None:
+    script = f"[ -e {tmp_path}/again ] || exit 1; until [ -e {tmp_path}/gate ]; do sleep 0.02; done"
+    with maker(f"batch(bash(1, {script!r}))", detach=True) as (_, first):
+        first.wait(LONG_S)
+    (tmp_path / "again").touch()
+
+    with two(RETRIES) as both:
+        words = both.act(str(first.id))
+    (made,) = [one.run_id for one in rundir.list_runs() if one.previous == first.id]
+    (tmp_path / "gate").touch()
+
+    words = [line.partition("; ")[0] for line in words]
+    live = f"run {made} does the same jobs again already, and is still going on"
+    assert sorted(words) == sorted([made, live])
+    assert attach(made).wait(LONG_S)["state"] == "success"
+
+
+def test_two_jobs_of_a_run_are_retried_beside_one_another(tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    first = run(bash(1, f"[ -e {tmp_path}/again ] || exit 1; {gate.shell}"), bash(2, "exit 2"), keep_files=True)
+    (tmp_path / "again").touch()
+    one = first.retry([1])
+    gate.reached()
+
+    other = first.retry([2])
+    other.wait(LONG_S)
+    with pytest.raises(RunLiveError, match=rf"run {one.id} does the same jobs again already"):
+        first.retry()
+
+    gate.let_through()
+    assert [running.wait(LONG_S)["n_succeeded"] for running in (one, other)] == [1, 0]

@@ -21,7 +21,9 @@ from hail_batch_jupyter.jupyter.news import news
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.local_port import LocalPort
+from tests.at_once import two as two_processes
 from tests.conftest import wait_until
+from tests.engine.jobs import LONG_S
 
 
 @pytest.fixture
@@ -483,3 +485,39 @@ def test_values_of_the_environment_reach_the_job_and_nothing_else(two: Any, runs
     assert two.run("b.last_run.get_job_log(3)['main'].strip()") == "9"
     assert not [text for text in shown if "hush" in text]
     assert written == []
+
+
+MAGICS = """
+from pathlib import Path
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+from hail_batch_jupyter.jupyter.extension import load_ipython_extension
+config = Config()
+config.HistoryManager.enabled = False
+shell = InteractiveShell.instance(config=config)
+load_ipython_extension(shell)
+def cell(text):
+    result = shell.run_cell(text)
+    result.raise_error()
+    return result.result
+def act(line):
+    name, gate = line.split()
+    shell.user_ns["gate"] = gate
+    cell(f"b = %batch {name}")
+    cell("%%batch_job held\\nuntil [ -e {gate} ]; do sleep 0.02; done")
+    cell("%batch_run")
+    return shell.user_ns["b"].last_run.id
+"""
+
+
+def test_two_kernels_that_run_a_batch_at_the_same_moment_have_the_same_run(work: Path) -> None:
+    with two_processes(MAGICS) as both:
+        for number in range(3):
+            gate = work / f"gate{number}"
+            ids = both.act(f"batch{number} {gate}")
+            made = [run.run_id for run in rundir.list_runs() if run.name == f"batch{number}"]
+            gate.touch()
+
+            assert ids == [made[0], made[0]]
+            assert len(made) == 1
+            attach(made[0]).wait(LONG_S)

@@ -26,6 +26,7 @@ from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.owner import read_owner
 from hail_batch_jupyter.observe.running import RunningBatch
+from tests.at_once import assert_started_once
 from tests.cluster.connections import connected
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, LONG_S, Gate, bash, gone, main_log, output, run, states, submit
@@ -411,3 +412,10 @@ def test_a_runner_here_needs_slurm_here() -> None:
         SlurmBackend(runner="there")
     with pytest.raises(TypeError, match="is none; use SshProtocol"):
         SlurmBackend("node")  # type: ignore[arg-type]
+
+
+def test_two_processes_that_start_a_batch_at_the_same_moment_start_it_once(sshd: SshServer, slurm: SlurmCluster, tmp_path: Path) -> None:
+    setup = f"from tests.cluster.connections import connected\nprotocol = connected('ssh', {str(sshd.config)!r})"
+    backend = f"hb.SlurmBackend(protocol, {str(tmp_path / 'work')!r}, login_setup={slurm.login!r})"
+
+    assert_started_once(tmp_path, 1, backend, setup)
