@@ -31,6 +31,7 @@ _SLURM = (
     ("account", "A", "account of the jobs"),
     ("qos", "Q", "quality of service of the jobs"),
     ("options", "WORDS", "more options of sbatch, as one word: --options='--constraint=avx2 --nice'"),
+    ("spot-options", "WORDS", "options of sbatch, as one word, for jobs that may be preempted: --spot-options=--partition=spare"),
     ("work-directory", "DIR", "folder that every node sees, for logs and scratch; the data folder if left out"),
     ("max-jobs", "N", "no more jobs of a batch than this are queued or running at once"),
     ("setup", "LINE", "line of shell before the command of each job, such as 'module load samtools'"),
@@ -238,15 +239,15 @@ def _slurm_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
         return None
     options = {name.replace("-", "_"): value for name, value in given.items() if value is not None}
     engine = {"engine": options.pop("container_engine")} if "container_engine" in options else {}
-    words = {"options": _words(options.pop("options"))} if "options" in options else {}
+    words = {name: _words(name, options.pop(name)) for name in ("options", "spot_options") if name in options}
     return {**options, **engine, **words}
 
 
-def _words(text: str) -> list[str]:
+def _words(name: str, text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise ConfigError(f"--options {text!r} cannot be split into words ({error}); close the quotes as in a shell") from error
+        raise ConfigError(f"--{name.replace('_', '-')} {text!r} cannot be split into words ({error}); close the quotes as in a shell") from error
 
 
 def _add_backup(parser: argparse.ArgumentParser) -> None:

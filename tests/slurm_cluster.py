@@ -55,6 +55,8 @@ SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=100
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 MinJobAge={min_job_age}
@@ -70,6 +72,7 @@ JobCompLoc={root}/log/jobcomp.txt
 NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports} CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=second Nodes=n1 Default=NO MaxTime=60 State=UP
+PartitionName=spare Nodes=ALL Default=NO MaxTime=INFINITE State=UP PriorityTier=0
 """
 
 

@@ -49,6 +49,7 @@ class Nodes(NamedTuple):
         account: str | None = None,
         qos: str | None = None,
         options: Sequence[str] | None = None,
+        spot_options: Sequence[str] | None = None,
         max_jobs: int | None = None,
         python: str | None = None,
         setup: Sequence[str] | None = None,
@@ -58,17 +59,17 @@ class Nodes(NamedTuple):
         """With what is not given from the settings; raises ValueError for what sbatch or a node would misunderstand."""
         place = configured("slurm", "work_directory") if work_directory is None else work_directory
         setup = configured("slurm", "setup", fallback="") if setup is None else setup
-        options = shlex.split(configured("slurm", "options", fallback="")) if options is None else options
+        options, spot_options = (_options(*one) for one in (("options", options), ("spot_options", spot_options)))
         partition, account, qos = (configured("slurm", name, value) for name, value in (("partition", partition), ("account", account), ("qos", qos)))
-        settings = SlurmSettings(partition, account, qos, words(options), configured("slurm", "python", python), words(setup), pack)
+        settings = SlurmSettings(partition, account, qos, options, configured("slurm", "python", python), words(setup), pack, spot_options=spot_options)
         if pack is not None and pack < 1:
             raise ValueError(f"pack {pack} is not a number of jobs; use 1 for a task each, or None for as many as their time allows")
         if max_jobs is not None and max_jobs < 0:
             raise ValueError(f"max_jobs {max_jobs} is not a number of jobs; use 1 or more, or None for as many as the site takes")
         if engine is not None and engine not in ENGINES:
             raise ValueError(f"container_engine {engine!r} is none that nodes run; use one of {', '.join(ENGINES)}")
-        _check_words([*settings.options, *filter(None, (partition, account, qos, settings.python, str(place or "")))])
-        check_options(settings.options)
+        _check_words([*options, *spot_options, *filter(None, (partition, account, qos, settings.python, str(place or "")))])
+        check_options([*options, *spot_options])
         return cls(settings, None if place is None else Path(place), max_jobs or configured_number("max_jobs"), engine or "")
 
     def capacity(self) -> Capacity:
@@ -116,6 +117,11 @@ def missing_command() -> str | None:
 def words(given: Sequence[str]) -> tuple[str, ...]:
     """Several words, or one."""
     return tuple(filter(None, [given]) if isinstance(given, str) else given)
+
+
+def _options(name: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    """Options of sbatch, from the setting where they are not given."""
+    return words(shlex.split(configured("slurm", name, fallback="")) if given is None else given)
 
 
 def configured_number(name: str) -> int | None:

@@ -39,6 +39,7 @@ class SlurmBackend(Backend[RunningBatch]):
     work_directory          folder that every node sees under the same path, for logs and intermediate files; default: the folder of all runs
     partition, account, qos as of `sbatch`; default: those of the site
     options                 more options of `sbatch` for every job, such as ("--constraint=avx2",); they win over what jobs ask for
+    spot_options            more options for jobs with spot(True), such as ("--partition=spare",), whose nodes other jobs may take; they win over `options`
     max_jobs                no more jobs than this are queued or running at once; limits of the site hold besides
     python                  interpreter of Python jobs on the nodes; default: the `python3` of this one's environment
     setup                   lines of shell before the command of each job, such as ("module load samtools",)
@@ -67,6 +68,7 @@ class SlurmBackend(Backend[RunningBatch]):
         account: str | None = None,
         qos: str | None = None,
         options: Sequence[str] | None = None,
+        spot_options: Sequence[str] | None = None,
         max_jobs: int | None = None,
         python: str | None = None,
         setup: Sequence[str] | None = None,
@@ -81,6 +83,7 @@ class SlurmBackend(Backend[RunningBatch]):
             account=account,
             qos=qos,
             options=options,
+            spot_options=spot_options,
             max_jobs=max_jobs,
             python=python,
             setup=setup,
@@ -102,7 +105,7 @@ class SlurmBackend(Backend[RunningBatch]):
     def _given(self) -> dict[str, Any]:
         return {
             "work_directory": self.work_directory and str(self.work_directory),
-            **{name: getattr(self.settings, name) for name in ("partition", "account", "qos", "options", "setup", "python", "pack")},
+            **{name: getattr(self.settings, name) for name in ("partition", "account", "qos", "options", "spot_options", "setup", "python", "pack")},
             **{name: getattr(self, name) for name in ("max_jobs", "pool_workers", "pool_by_files", "container_engine")},
             **{name: getattr(self, name) for name in ("runner", "runner_options", "login_setup")},
         }

@@ -9,8 +9,16 @@ from hail_batch_jupyter.core.units import Quantity, parse_duration
 from hail_batch_jupyter.errors import UnitError
 
 
-def retry_policy(attempts: int, on: str | int | Iterable[str | int], delay: Quantity, growth: float, max_delay: Quantity, memory_factor: float) -> Retry | None:
-    """The policy, None for one attempt only.
+def retry_policy(
+    attempts: int,
+    on: str | int | Iterable[str | int],
+    delay: Quantity,
+    growth: float,
+    max_delay: Quantity,
+    memory_factor: float,
+    no_spot_after: int | None = None,
+) -> Retry | None:
+    """The policy, None for one attempt only wherever that is.
 
     Raises UnitError naming the valid causes, or what is no number or no duration.
     """
@@ -20,10 +28,14 @@ def retry_policy(attempts: int, on: str | int | Iterable[str | int], delay: Quan
     for name, factor in (("growth", growth), ("memory_factor", memory_factor)):
         if not isinstance(factor, (int, float)) or not 1 <= factor <= 1000:
             raise UnitError(f"retry: {name} {factor!r} is not a factor; use a number from 1, which changes nothing, to 1000")
+    if no_spot_after is not None and not _whole(no_spot_after, 1):
+        raise UnitError(
+            f"retry: no_spot_after {no_spot_after!r} is not a number of lost machines; use 1 or more, or None to go on with machines of the same kind"
+        )
     first_s = _seconds("delay", delay)
     longest_s = max(first_s, _seconds("max_delay", max_delay))
-    policy = Retry(attempts, causes, codes, first_s, float(growth), longest_s, float(memory_factor))
-    return None if attempts == 1 else policy
+    policy = Retry(attempts, causes, codes, first_s, float(growth), longest_s, float(memory_factor), no_spot_after)
+    return None if attempts == 1 and no_spot_after is None else policy
 
 
 def _causes(on: str | int | Iterable[str | int]) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -151,23 +151,26 @@ class Settings:
         growth: float = 2,
         max_delay: Quantity = "1h",
         memory_factor: float = 2,
+        no_spot_after: int | None = None,
     ) -> Self:
         """Try the job again when it did not succeed.
 
-        attempts       tries in all, the first included; 1 to try once only
+        attempts       tries in all that end by one of these causes, the first included; 1 to try once only
         on             which ends count: 'exit' (any exit code but 0), 'out of memory', 'timeout', 'lost' (its worker), or exit codes
         delay, growth  the second try waits `delay`, each later one `growth` times as long as the one before, `max_delay` at most
         memory_factor  after running out of memory the next try asks for so many times the memory, at most what the machine has
+        no_spot_after  after so many tries whose machine was taken away or failed, the next ones ask for a machine that stays, as `spot(False)` does
 
         Each try starts in an empty directory and has a log of its own. A lost worker is made up for without this, as often as `n_max_attempts` says.
 
         >>> from hail_batch_jupyter.batch import Batch
         >>> j = Batch().new_job().command('curl -sf https://example.org/data')
         >>> j = j.retry(5, on=('timeout', 7, 28), delay='10s').timeout('2m')
+        >>> j = j.spot(True).retry(1, no_spot_after=2)
 
-        Raises UnitError for an unknown cause, a number of attempts below 1, or a malformed duration.
+        Raises UnitError for an unknown cause, a number of attempts or machines below 1, or a malformed duration.
         """
-        self.job_draft.retry = retry_policy(attempts, on, delay, growth, max_delay, memory_factor)
+        self.job_draft.retry = retry_policy(attempts, on, delay, growth, max_delay, memory_factor, no_spot_after)
         return self
 
     def gpu(self, n: int = 1, kind: str | None = None) -> Self:

@@ -81,6 +81,12 @@ VARIABLES = {
         Variable("slurm/account", "account of Slurm jobs", *_SLURM_NAME),
         Variable("slurm/qos", "quality of service of Slurm jobs", *_SLURM_NAME),
         Variable("slurm/options", "more options of sbatch, as in a shell", "words that begin with '-', such as --constraint=avx2 --nice", _matches(r"-.*")),
+        Variable(
+            "slurm/spot_options",
+            "options of sbatch for jobs that may be on nodes that other jobs take",
+            "words that begin with '-', such as --partition=spare",
+            _matches(r"-.*"),
+        ),
         Variable("slurm/setup", "a line of shell before the command of each Slurm job", "a line such as module load samtools", _printable),
         Variable("slurm/python", "interpreter of Python jobs on the nodes", "a path", _printable),
         Variable(

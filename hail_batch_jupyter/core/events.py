@@ -20,11 +20,15 @@ class Usage(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """What an attempt was given where that differs from what its job asked for: millicores, bytes (0: not counted), GPUs by their numbers."""
+    """What an attempt was given where that differs from what its job asked for: millicores, bytes (0: not counted), GPUs by their numbers.
+
+    spot  whether its machine may be taken away, where that is another answer than the job's
+    """
 
     cpu_mcpu: int
     memory_bytes: int
     gpus: tuple[str, ...] = ()
+    spot: Optional[bool] = None
 
 
 class JobEvent(NamedTuple):
@@ -80,8 +84,8 @@ def event_from_json(data: dict[str, Any]) -> JobEvent:
     if "usage" in data:
         data["usage"] = Usage(*data["usage"])
     if "granted" in data:
-        cpu_mcpu, memory_bytes, gpus = data["granted"]
-        data["granted"] = Granted(cpu_mcpu, memory_bytes, tuple(gpus))
+        cpu_mcpu, memory_bytes, gpus, *spot = data["granted"]  # runs of earlier versions say nothing of the last
+        data["granted"] = Granted(cpu_mcpu, memory_bytes, tuple(gpus), *spot)
     if "files" in data:
         data["files"] = tuple((path, size, mtime) for path, size, mtime in data["files"])
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 CAUSES = ("exit", "out of memory", "timeout", "lost")
 """What may end an attempt: its own exit status, want of memory, its time limit, the loss of its worker."""
@@ -16,6 +16,7 @@ class Retry(NamedTuple):
     on             words of CAUSES          exit_codes     exit statuses beside them
     delay_s        before the second try; each later one waits `growth` times as long, `max_delay_s` at most
     memory_factor  an attempt after one that ran out of memory gets so many times its memory
+    no_spot_after  after so many attempts whose worker was lost the job asks for one that stays; None never
     """
 
     attempts: int = 3
@@ -25,6 +26,7 @@ class Retry(NamedTuple):
     growth: float = 1.0
     max_delay_s: float = DEFAULT_MAX_DELAY_S
     memory_factor: float = 1.0
+    no_spot_after: Optional[int] = None
 
 
 def cause_of(exit_code: int | None, reason: str) -> str:

@@ -35,6 +35,8 @@ class Allotments:
     def _find(self, request: Request, granted: Granted | None) -> Allotment | None:
         if granted is not None and (granted.cpu_mcpu, granted.memory_bytes) != (request.cpu_mcpu, request.memory_bytes or 0):
             request = request._replace(cpu_mcpu=granted.cpu_mcpu, memory_bytes=granted.memory_bytes or None, asked=())
+        if granted is not None and granted.spot is not None:
+            request = request._replace(spot=granted.spot)
         try:
             return self.card.grant(request)
         except GrantError:

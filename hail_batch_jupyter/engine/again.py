@@ -16,6 +16,7 @@ class Again:
 
     def __init__(self) -> None:
         self._tried: Counter[int] = Counter()
+        self._losses: Counter[int] = Counter()
         self._waiting: list[tuple[float, int]] = []
         self._held: dict[int, Callable[[], bool]] = {}
 
@@ -29,6 +30,21 @@ class Again:
         if attempt >= job.n_max_attempts or not tries_again(retry, cause, exit_code, tried):
             return None
         return delay_s(retry, tried)
+
+    def delay_after_loss_s(self, job: JobSpec, attempt: int) -> float | None:
+        """As `delay_s`, after its worker was lost; at once where the policy does not speak of that."""
+        ruled = job.retry is not None and "lost" in job.retry.on
+        return self.delay_s(job, attempt, "lost", None) if ruled else 0.0
+
+    def after_loss(self, job: JobSpec, reason: str) -> tuple[JobSpec, str]:
+        """The job as it is tried after its worker was lost, and why that was."""
+        limit = job.retry.no_spot_after if job.retry is not None else None
+        if limit is None or job.request.spot is False:
+            return job, reason
+        self._losses[job.job_id] += 1
+        if self._losses[job.job_id] < limit:
+            return job, reason
+        return job._replace(request=job.request._replace(spot=False)), f"{reason}; the next attempt is on a machine that stays"
 
     def wait(self, job_id: int, due: float) -> None:
         """Keep the job until then."""

@@ -215,11 +215,11 @@ class Engine:
     def _granted(self, grant: Grant) -> Granted | None:
         """What the attempt was given, None where that is what was asked for."""
         job_id, request = grant.job.job_id, grant.job.request
-        if request is self._spec.job(job_id).request and not request.gpus:
-            asked = (request.cpu_mcpu or DEFAULT_CPU_MCPU, request.memory_bytes or 0)
-            if asked == (grant.mcpu, grant.memory):
-                return None
-        return Granted(grant.mcpu, grant.memory, self._devices(job_id))
+        said = self._spec.job(job_id).request
+        if request is said and not request.gpus and (request.cpu_mcpu or DEFAULT_CPU_MCPU, request.memory_bytes or 0) == (grant.mcpu, grant.memory):
+            return None
+        spot = request.spot if request.spot is not said.spot else None
+        return Granted(grant.mcpu, grant.memory, self._devices(job_id), spot)
 
     def _devices(self, job_id: int) -> tuple[str, ...]:
         """Numbers of the GPUs that a job holds."""
@@ -247,8 +247,7 @@ class Engine:
     def _lost(self, attempt: Attempt, outcome: Outcome) -> None:
         """Tried again up to `n_max_attempts`, and no more often than its policy says if that speaks of lost workers."""
         job, doomed = self._jobs[attempt.job.job_id], self._cancels.why(attempt.job)
-        ruled = job.retry is not None and "lost" in job.retry.on
-        delay_s = self._again.delay_s(job, attempt.number, "lost", None) if ruled else 0.0
+        delay_s = self._again.delay_after_loss_s(job, attempt.number)
         ending = Ending(job.job_id, attempt.number, JobState.ERROR, None, outcome.reason, outcome.usage)
         if attempt.number >= job.n_max_attempts or delay_s is None:
             self._ended_attempt(ending)
@@ -257,7 +256,8 @@ class Engine:
             self._ended_attempt(ending)
             self._final(ending._replace(state=JobState.CANCELLED, reason=doomed))
         else:
-            self._try_again(ending, delay_s)
+            self._jobs[job.job_id], reason = self._again.after_loss(job, outcome.reason)
+            self._try_again(ending._replace(reason=reason), delay_s)
 
     def _close(self, ending: Ending) -> bool:
         """Record the end of an attempt; whether that is the end of the job."""

@@ -15,6 +15,7 @@ import pytest
 import hail_batch_jupyter as hb
 from hail_batch_jupyter import SlurmBackend
 from hail_batch_jupyter.core.registry import backend_class
+from hail_batch_jupyter.core.retry import Retry
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.errors import CapabilityError, SubmitError
 from hail_batch_jupyter.executors.slurm.words import SlurmSettings
@@ -209,6 +210,25 @@ def test_a_job_whose_node_fails_is_tried_again(slurm: SlurmCluster, tmp_path: Pa
 
     assert states(running) == "S"
     assert [view.reason for view in running.snapshot().jobs[0].attempts] == ["its node failed", ""]
+
+
+def test_a_job_that_was_preempted_goes_on_where_nobody_takes_its_place(slurm: SlurmCluster, tmp_path: Path) -> None:
+    script = f"echo $SLURM_JOB_PARTITION >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) = 2 ] || {{ echo $SLURMD_NODENAME; {HOLD}; }}"
+    spot, other = bash(1, script, request=Request(spot=True), retry=Retry(1, no_spot_after=1)), bash(2, "echo $SLURM_JOB_PARTITION")
+    running = submit(spot, other, backend=SlurmBackend(spot_options=("--partition=spare",)))
+    node = wait_until(lambda: main_log(running).strip())
+    taken = slurm.run("sbatch", "--parsable", "--partition=main", f"--nodelist={node}", "--exclusive", "--output=/dev/null", "--wrap=sleep 600").strip()
+    try:
+        running.wait(LONG_S)
+    finally:
+        slurm.run("scancel", taken)
+
+    assert states(running) == "SS"
+    assert (tmp_path / "tries").read_text().split() == ["spare", "main"]
+    assert main_log(running, 2) == "main\n"
+    first, second = running.attempts(1)
+    assert first.reason == "other jobs took its place (preempted); the next attempt is on a machine that stays"
+    assert (first.granted and first.granted.spot, second.granted and second.granted.spot) == (None, False)
 
 
 def test_a_job_that_is_put_back_into_the_queue_begins_anew_in_an_empty_folder(slurm: SlurmCluster, tmp_path: Path) -> None:

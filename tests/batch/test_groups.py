@@ -91,6 +91,12 @@ def test_one_attempt_is_no_policy_and_the_default_of_the_batch_is_for_jobs_that_
     assert Batch(default_retry=4).new_job().job_draft.retry == Retry(4, growth=2, memory_factor=2)
 
 
+def test_to_fall_back_from_spot_is_a_policy_of_its_own(b: Batch) -> None:
+    job = b.new_job().spot(True).retry(1, no_spot_after=2)
+
+    assert job.job_draft.retry == Retry(1, growth=2, memory_factor=2, no_spot_after=2)
+
+
 def test_a_delay_longer_than_the_longest_counts(b: Batch) -> None:
     retry = b.new_job().retry(delay="2h").job_draft.retry
 
@@ -112,6 +118,7 @@ def test_a_delay_longer_than_the_longest_counts(b: Batch) -> None:
         pytest.param({"delay": "soon"}, "retry: delay 'soon' is not a duration", id="delay"),
         pytest.param({"growth": 0.5}, "growth 0.5 is not a factor", id="growth"),
         pytest.param({"memory_factor": "2"}, "memory_factor '2' is not a factor", id="factor"),
+        pytest.param({"no_spot_after": 0}, "no_spot_after 0 is not a number of lost machines; use 1 or more, or None", id="spot"),
     ],
 )
 def test_a_wrong_policy_is_refused_at_the_call(b: Batch, settings: dict[str, Any], words: str) -> None:

@@ -51,7 +51,15 @@ jobs = st.builds(
     user_code=words,
     uid=st.integers(0, 99),
     retry=st.none()
-    | st.builds(Retry, st.integers(2, 9), delay_s=st.floats(0, 60), growth=st.floats(1, 4), max_delay_s=st.floats(60, 3600), memory_factor=st.floats(1, 4)),
+    | st.builds(
+        Retry,
+        st.integers(2, 9),
+        delay_s=st.floats(0, 60),
+        growth=st.floats(1, 4),
+        max_delay_s=st.floats(60, 3600),
+        memory_factor=st.floats(1, 4),
+        no_spot_after=st.none() | st.integers(1, 9),
+    ),
 )
 specs = st.builds(
     BatchSpec,

@@ -50,6 +50,20 @@ def test_every_attempt_is_charged_until_it_ended() -> None:
     assert (cost.whole.finished.total, cost.whole.so_far.total, cost.whole.core_hours) == (7, 7, 7)
 
 
+def test_an_attempt_on_a_machine_that_stays_costs_what_that_costs() -> None:
+    spec = batch(Request(cpu_mcpu=1000, memory_bytes=1 << 30, spot=True), card="hail")
+    events = happened((0, 1, READY, ""), (1, 1, RUNNING, "main"), (2, 1, READY, ""), (2, 1, RUNNING, "main"), (3, 1, SUCCESS, ""))
+    events = [event._replace(attempt=2, granted=Granted(1000, 1 << 30, spot=False)) if event.seq > 3 else event for event in events]
+    meter = Meter(spec)
+
+    first, second = (event.cost_usd for event in map(meter.priced, events) if event.cost_usd)
+
+    staying = Meter(batch(Request(cpu_mcpu=1000, memory_bytes=1 << 30, spot=False), card="hail"))
+    assert first < second
+    assert second in [staying.priced(event._replace(granted=None)).cost_usd for event in events[3:]]
+    assert account_of(spec, events).cost(4 * HOUR_MS).whole.finished.total == pytest.approx(first + second)
+
+
 def test_running_attempts_count_until_now_and_only_in_what_is_so_far() -> None:
     spec = batch(ANY, Request(cpu_mcpu=2000))
     events = happened((0, 1, READY, ""), (0, 2, READY, ""), (0, 1, RUNNING, "main"), (0, 2, RUNNING, "main"), (4, 1, SUCCESS, ""))

@@ -214,6 +214,33 @@ def test_a_policy_that_speaks_of_lost_workers_limits_them() -> None:
     assert [len(view.attempts) for view in snapshot.jobs] == [2, 6]
 
 
+def test_after_so_many_lost_workers_a_job_asks_for_one_that_stays() -> None:
+    spot = Request(spot=True)
+    moving = node(1)._replace(retry=Retry(1, no_spot_after=2), request=spot)
+    spec = BatchSpec(None, (moving, node(2)._replace(retry=Retry(1, no_spot_after=9), request=spot), node(3)._replace(request=spot)))
+    stage = Stage(random.Random(1).randrange, losses={1: 3, 2: 3, 3: 3})
+
+    snapshot = fold(spec, play(spec, stage))
+
+    stays = "lost; the next attempt is on a machine that stays"
+    assert [[attempt.granted and attempt.granted.spot for attempt in view.attempts] for view in snapshot.jobs] == [
+        [None, None, False, False],
+        [None] * 4,
+        [None] * 4,
+    ]
+    assert [attempt.reason for attempt in snapshot.jobs[0].attempts] == ["lost", stays, "lost", ""]
+    assert [attempt.reason for attempt in snapshot.jobs[1].attempts] == ["lost", "lost", "lost", ""]
+
+
+def test_a_job_that_fails_is_not_tried_again_because_it_falls_back_from_spot() -> None:
+    spec = BatchSpec(None, (node(1)._replace(retry=Retry(1, no_spot_after=1)),))
+    stage = Stage(random.Random(1).randrange, {1}, losses={1: 1})
+
+    snapshot = fold(spec, play(spec, stage))
+
+    assert (snapshot.jobs[0].state, len(snapshot.jobs[0].attempts)) == (F, 2)
+
+
 def test_inputs_that_could_not_be_copied_are_tried_again_too() -> None:
     missing = Transfer("/nowhere/to/be/found", f"{SCRATCH}/inputs/x")
     spec = BatchSpec(None, (node(1)._replace(retry=Retry(3), inputs=(missing,)),))

@@ -35,7 +35,7 @@ STUDY = [
         "echo {alpha} ${#TOKEN} | awk '{print $1, \"{}\"}' > {fit.model}; wc -l < {data} >> {fit.model}"
     ),
     "%%batch_job said --each w=words --output out=w/{w}.txt\nprintf '%s\\n' {w} \"{w}\" '{w}' > {said.out}",
-    "%%batch_job gather --retry 3 --retry-on 3 timeout --timeout 2m\ncat {fit.model} {said[1].out} > {gather.all}\n# it's a remark {{zz}}\n",
+    "%%batch_job gather --retry 3 --retry-on 3 timeout --no-spot-after 2 --timeout 2m\ncat {fit.model} {said[1].out} > {gather.all}\n# it's a remark {{zz}}\n",
     (
         "%%batch_python evaluate -o loss counts\nwith data.open() as file:\n    loss = squares(list(csv.DictReader(file)))  # a remark\n"
         "text = '''two\nlines'''\ncounts = Counter(open(gather.all).read().split() + text.split('\\n'))"

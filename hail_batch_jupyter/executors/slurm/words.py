@@ -47,6 +47,7 @@ class SlurmSettings(NamedTuple):
     setup    lines of shell before the command of each job, such as 'module load samtools'
     pack     at most so many jobs, one after the other, in a task of an array; None: several where they are short
     engine   of the containers on the nodes, see `slurm_container`; None where no job has an image
+    spot_options  more words for jobs that may be on nodes that other jobs take; they win over `options`
     own, folders  what these have beside scratch and inputs, see `executors.container.command.Containers`
     """
 
@@ -60,6 +61,7 @@ class SlurmSettings(NamedTuple):
     engine: Optional[str] = None
     own: Optional[str] = None
     folders: Sequence[str] = ()
+    spot_options: Sequence[str] = ()
 
 
 class Shape(NamedTuple):
@@ -70,6 +72,7 @@ class Shape(NamedTuple):
     minutes: int
     gpus: str
     storage_mib: int = 0
+    spot: bool = False
 
 
 class Line(NamedTuple):
@@ -96,7 +99,8 @@ def shape_of(attempt: Attempt) -> Shape:
     minutes = 0 if timeout_s is None else _up(int(timeout_s) + 1, 60) + 1
     kind = f"{request.gpu_kind.lower()}:" if request.gpu_kind else ""
     gpus = f"gpu:{kind}{request.gpus}" if request.gpus else ""
-    return Shape(max(1, _up(request.cpu_mcpu or 0, 1000)), _up(request.memory_bytes or 0, 1 << 20), minutes, gpus, _up(request.storage_bytes or 0, 1 << 20))
+    cpus, memory_mib, storage_mib = _up(request.cpu_mcpu or 0, 1000), _up(request.memory_bytes or 0, 1 << 20), _up(request.storage_bytes or 0, 1 << 20)
+    return Shape(max(1, cpus), memory_mib, minutes, gpus, storage_mib, bool(request.spot))
 
 
 def _up(amount: int, unit: int) -> int:
@@ -136,6 +140,8 @@ def sbatch_command(settings: SlurmSettings, order: Order, words: Sequence[str]) 
         if value is not None:
             argv.append(f"--{option}={value}")
     argv += settings.options
+    if shape.spot:
+        argv += settings.spot_options
     fixed = ["--parsable", "--chdir=/", "--output=/dev/null", "--error=/dev/null"]
     return [*argv, *fixed, f"--job-name={order.name}", f"--comment={order.comment}", f"--array=0-{order.n_tasks - 1}", *words]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.core.units import format_bytes, format_duration
 from hail_batch_jupyter.jupyter.cells.scatter import short_name
+from hail_batch_jupyter.jupyter.words import plural
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.batch.batch import Batch
@@ -71,7 +72,8 @@ def _granted(batch: Batch, request: Request) -> tuple[str, str]:
 def _retry_words(retry: Retry) -> str:
     causes = ", ".join([*retry.on, *[f"exit code {code}" for code in retry.exit_codes]])
     delay = f", {format_duration(retry.delay_s)} before the second" if retry.delay_s else ""
-    return f"{retry.attempts} tries in all, after {causes}{delay}"
+    tries = [f"{retry.attempts} tries in all, after {causes}{delay}"] if retry.attempts > 1 else []
+    return "; ".join([*tries, *([f"no spot after {plural(retry.no_spot_after, 'lost machine')}"] if retry.no_spot_after else [])])
 
 
 def _destinations(outputs: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,7 @@ SETTINGS = (
     argument("--retry-on", action="extend", nargs="+", default=[], metavar="CAUSE", help=f"which ends are tried again: {_CAUSES}; without it all but lost"),
     argument("--retry-delay", metavar="TIME", help="wait so long before the second try, and twice as long before each later one"),
     argument("--retry-memory", type=float, metavar="FACTOR", help="after running out of memory ask for so many times as much (2)"),
+    argument("--no-spot-after", type=int, metavar="N", help="when so many machines were lost: one that stays"),
     argument("--attempts", type=int, metavar="N", help="tries in all, when a machine is lost"),
     argument("--group", metavar="GROUP", help="put the job into this group, which is made if there is none: counted, limited and cancelled together"),
     argument("--at-most", type=int, metavar="N", help="with --group: no more of its jobs than this at once"),
@@ -161,11 +162,14 @@ def _retry(parsed: Parsed) -> dict[str, Any]:
         "on": [_cause(str(word)) for word in parsed.retry_on] or None,
         "delay": parsed.retry_delay,
         "memory_factor": parsed.retry_memory,
+        "no_spot_after": parsed.no_spot_after,
     }
     asked = {name: value for name, value in given.items() if value is not None}
+    if asked.keys() == {"no_spot_after"}:
+        asked["attempts"] = 1  # nothing else is to be tried again
     if asked:
-        complete = {"attempts": 3, "on": CAUSES[:3], "delay": 0, "memory_factor": 2, **asked}
-        retry_policy(complete["attempts"], complete["on"], complete["delay"], 2, "1h", complete["memory_factor"])
+        complete = {"attempts": 3, "on": CAUSES[:3], "delay": 0, "memory_factor": 2, "no_spot_after": None, **asked}
+        retry_policy(complete["attempts"], complete["on"], complete["delay"], 2, "1h", complete["memory_factor"], complete["no_spot_after"])
     return asked
 
 

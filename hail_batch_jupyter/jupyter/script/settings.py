@@ -63,4 +63,6 @@ def _retry(retry: Retry) -> str:
     words = [str(retry.attempts), f"on={(*retry.on, *retry.exit_codes)!r}"]
     words += [f"delay={_short(retry.delay_s)!r}", f"growth={_short(retry.growth)!r}"] if retry.delay_s else []
     words += [f"max_delay={_short(retry.max_delay_s)!r}"] if retry.max_delay_s != DEFAULT_MAX_DELAY_S else []
-    return f"retry({', '.join([*words, f'memory_factor={_short(retry.memory_factor)!r}'])})"
+    words += [f"memory_factor={_short(retry.memory_factor)!r}"]
+    words += [f"no_spot_after={retry.no_spot_after}"] if retry.no_spot_after is not None else []
+    return f"retry({', '.join(words)})"

@@ -112,8 +112,9 @@ def request_of(resources: Mapping[str, Any]) -> Request:
 
 
 def reservation_of(resources: Mapping[str, Any]) -> Request:
-    """What a cluster is asked for: the cores and the memory that were granted, whatever the words for them, and the storage that was asked for."""
-    return Request(resources["cores_mcpu"], resources["memory_bytes"], parse_bytes(resources["req_storage"], "storage"))
+    """What a cluster is asked for: cores and memory as they were granted, whatever the words for them, storage and spot as asked for."""
+    storage_bytes = parse_bytes(resources["req_storage"], "storage")
+    return Request(resources["cores_mcpu"], resources["memory_bytes"], storage_bytes, spot=resources["preemptible"])
 
 
 def _power_of_two(mcpu: int) -> bool:

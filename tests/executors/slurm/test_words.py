@@ -62,6 +62,17 @@ def test_options_of_the_user_win_over_those_of_jobs_but_not_over_the_array() -> 
     assert argv[-3:] == ["/x/job.sh", "/x", "1"]
 
 
+def test_only_jobs_that_may_be_preempted_get_the_options_for_those() -> None:
+    settings = SlurmSettings("long", spot_options=("--partition=spare", "--qos=low"))
+    spot, stays, silent = (shape_of(attempt(request=Request(spot=spot))) for spot in (True, False, None))
+
+    argv = sbatch_command(settings, Order(spot, 1, 1, "name", "comment"), [])
+
+    assert argv.index("--partition=spare") > argv.index("--partition=long")
+    assert spot != stays == silent
+    assert "--qos=low" not in sbatch_command(settings, Order(stays, 1, 1, "name", "comment"), [])
+
+
 def test_a_task_has_the_time_of_all_its_jobs() -> None:
     assert "--time=40" in sbatch_command(SlurmSettings(), Order(Shape(1, 0, 4, ""), 3, 10, "name", "comment"), [])
 

@@ -42,6 +42,7 @@ def test_a_line_says_when_a_job_is_tried_again_where_it_runs_and_with_whom() -> 
     settings = settings_of(read(line))
 
     assert settings.retry == {"attempts": 4, "on": ["out of memory", "timeout", 137], "delay": "10s", "memory_factor": 3.0}
+    assert settings_of(read("fit --spot --no-spot-after 2")).retry == {"attempts": 1, "no_spot_after": 2}
     assert settings.group == ("loads", 2)
     assert settings.values == {"regions": ["a", "b"]}
 
