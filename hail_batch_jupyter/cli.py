@@ -239,7 +239,7 @@ def _slurm_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
         return None
     options = {name.replace("-", "_"): value for name, value in given.items() if value is not None}
     engine = {"engine": options.pop("container_engine")} if "container_engine" in options else {}
-    words = {name: _words(name, options.pop(name)) for name in ("options", "spot_options") if name in options}
+    words: dict[str, Any] = {name: _words(name, options.pop(name)) for name in ("options", "spot_options") if name in options}
     return {**options, **engine, **words}
 
 

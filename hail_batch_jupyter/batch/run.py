@@ -207,7 +207,8 @@ def _interrupted(batch: Batch, running: RunningBatch) -> None:
 def _ended(batch: Batch, running: RunningBatch) -> None:
     """Note the end of a run and tell it; raises JobFailedError if a job failed on this machine."""
     if batch.backend.remote:
-        say(f"batch {running.id} complete: {running.last_known_status()['state']}\n")
+        note = running.snapshot().note
+        say(f"batch {running.id} complete: {running.last_known_status()['state']}\n" + (f"{note}\n" if note else ""))
         return
     settle(batch)
     failure = running.error()

@@ -46,11 +46,13 @@ class ServicePort:
         self._pause_s = _SHORTEST_S
         self._due = 0.0
         self._mark: str | None = None
+        self._budget = ""
 
     def begin(self, status: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:
         """Take what was listed after the batch had this status as the first look, so that the list is not asked for again before the counters move."""
         now_ms = int(time.time() * 1000)
         self._note([JobEvent(0, milliseconds(status.get("time_created")) or now_ms, 0, phase="start")])
+        self._note_budget(status, now_ms)
         self._note(self._of_entries(entries, now_ms))
         self._counters = counters(status)
 
@@ -142,6 +144,7 @@ class ServicePort:
         now_ms = int(time.time() * 1000)
         if self._known.started_ms is None:
             self._note([JobEvent(0, milliseconds(status.get("time_created")) or now_ms, 0, phase="start")])
+        self._note_budget(status, now_ms)
         if status["state"] == "cancelled" and not self._known.cancelled:
             self._note([JobEvent(0, now_ms, 0, phase="cancel")])
         moved = counters(status)
@@ -156,6 +159,12 @@ class ServicePort:
             self._note(self._of_entries(islice(running, _RUNNING_SHOWN), now_ms))
         if status["complete"]:
             self._note([JobEvent(0, milliseconds(status.get("time_completed")) or now_ms, 0, phase="end")])
+
+    def _note_budget(self, status: Mapping[str, Any], now_ms: int) -> None:
+        """What a service of ours says when the billing project has little left."""
+        if status.get("budget", self._budget) != self._budget:
+            self._budget = status["budget"]
+            self._note([JobEvent(0, now_ms, 0, phase="note", reason=self._budget)])
 
     def _unfinished(self) -> Iterator[dict[str, Any]]:
         """Entries from the first job that has not ended to the last of this submission."""

@@ -52,7 +52,7 @@ def test_a_spent_budget_starts_no_more_jobs_but_those_that_always_run(tmp_path: 
     gate = Gate(tmp_path / "gate")
     jobs = [bash(1, gate.shell), bash(2, ":", [1]), bash(3, ":", [2]), bash(4, ":", [2], always_run=True)]
     running = submit(batch(*jobs, card=PRICED, budget=Budget(0.01)))
-    wait_until(lambda: "limit" in running.snapshot().note, story=running.snapshot)
+    wait_until(lambda: "was reached" in running.snapshot().note, story=running.snapshot)
     gate.let_through()
 
     running.wait(LONG_S)
@@ -67,13 +67,27 @@ def test_what_a_running_job_will_probably_cost_counts_at_once(tmp_path: Path) ->
     gate = Gate(tmp_path / "gate")
     spec = batch(bash(1, gate.shell), bash(2, ":", [1]), card=PRICED, budget=Budget(3600, (2 * 3_600_000, 0)))
     running = submit(spec)
-    wait_until(lambda: "limit" in running.snapshot().note, story=running.snapshot)
+    wait_until(lambda: "was reached" in running.snapshot().note, story=running.snapshot)
     gate.let_through()
 
     running.wait(LONG_S)
 
     assert states(running) == "SK"
     assert "$0 spent by jobs that ended, $7,200.00 by those that run" in running.snapshot().note
+
+
+def test_a_budget_of_which_little_is_left_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    budget = Budget(9_000, (int(2.1 * 3_600_000), 0))
+    running = submit(batch(bash(1, gate.shell), bash(2, ":", [1]), card=PRICED, budget=budget))
+    wait_until(lambda: running.snapshot().note, story=running.snapshot)
+    gate.let_through()
+
+    running.wait(LONG_S)
+
+    assert states(running) == "SS"
+    spent = "$0 spent by jobs that ended, $7,560.00 by those that run, by rate card core-hours:3600 (rate as set)"
+    assert running.snapshot().note == f"$7,560.00 of the limit of $9,000.00 are spent ({spent})"
 
 
 def test_a_budget_that_is_not_spent_changes_nothing() -> None:

@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from hail_batch_jupyter.client.port import ServicePort
+from hail_batch_jupyter.client.session import Service
+from hail_batch_jupyter.client.transport import Transport
 from hail_batch_jupyter.core.events import AttemptView
 from hail_batch_jupyter.cost.card import load_card
-from hail_batch_jupyter.cost.money import amount_text, rate_text
+from hail_batch_jupyter.cost.money import amount_text, dollars, rate_text
 from hail_batch_jupyter.service.api.resources import granted
 from hail_batch_jupyter.service.pricing import billed_ms
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, Gate
 from tests.service.servers import Server, job
+from tests.service.test_pages import get as page_text
+from tests.service.test_pages import session_of
 from tests.service.test_restart import kill_runners
 
 MINUTE_MS = 60_000
@@ -168,3 +173,30 @@ def test_a_limit_that_is_reached_refuses_new_batches_and_ends_those_that_run(pai
 
     assert paid.ended(number)["state"] == "cancelled"
     assert "has exceeded the budget" in paid.ask("POST", "/batches/create", {**HEAD, "billing_project": "tight", "token": "y"}).reason
+
+
+def test_a_project_with_little_left_says_so_to_clients_and_on_its_pages(paid: Server, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    user = paid.get("/userinfo")["username"]
+    for path in ("create", f"users/{user}/add"):
+        paid.ask("POST", f"/billing_projects/nearly/{path}")
+    number = paid.post(job(1, gate.shell, resources={"cpu": "16"}), billing_project="nearly")
+    wait_until(lambda: paid.get(f"/batches/{number}")["cost"] > 1e-5)
+    gate.let_through()
+    assert "budget" not in paid.ended(number)
+    spent = paid.get("/billing_projects/nearly")["accrued_cost"]
+    port = ServicePort(Service(Transport(f"http://127.0.0.1:{paid.port}", lambda: {"Authorization": f"Bearer {paid.token}"})), number, [1])
+
+    paid.ask("POST", "/billing_limits/nearly/edit", {"limit": f"{spent * 1.1:.12f}"})
+
+    low = f"has spent {dollars(spent)} of {dollars(spent * 1.1)}"
+    assert paid.get(f"/batches/{number}")["budget"] == f"billing project nearly {low}"
+    assert [event.reason for event in port.events(0, 5) if event.phase == "note"] == [f"billing project nearly {low}"]
+    session = session_of(paid)
+    for page in ("/billing", "/user", f"/batches/{number}"):
+        assert low in page_text(paid, session, page).text, page
+    session.close()
+    paid.ask("POST", "/billing_limits/nearly/edit", {"limit": f"{spent * 1.3:.12f}"})
+    assert "budget" not in paid.get(f"/batches/{number}")
+    paid.ask("POST", "/billing_limits/nearly/edit", {"limit": f"{spent / 2:.12f}"})
+    assert paid.get(f"/batches/{number}")["budget"].endswith(": its batches are cancelled and no new one is taken")

@@ -29,6 +29,7 @@ from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.api.stages import Stage, stages_of
+from hail_batch_jupyter.service.budget import low_budget
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.running.known import Attempt, Known
 from hail_batch_jupyter.service.running.runs import Runs
@@ -64,7 +65,17 @@ class Reading:
     def batch(self, user: str, batch_id: int) -> dict[str, Any]:
         """A batch."""
         with self._lock:
-            return batch_answer(self._known(user, batch_id), self._pricing)
+            return self._answer(self._known(user, batch_id))
+
+    def _answer(self, known: Known) -> dict[str, Any]:
+        """A batch, with a word about its billing project where that has little left."""
+        name = known.batch.project
+        project = self._store.billing.project(name)
+        answer = batch_answer(known, self._pricing)
+        if project is None or project.limit_usd is None:
+            return answer
+        words = low_budget({"limit": project.limit_usd, "accrued_cost": self._runs.spending.accrued(name)})
+        return {**answer, "budget": f"billing project {name} {words}"} if words else answer
 
     def wait(self, user: str, batch_id: int, query: Mapping[str, str]) -> Later:
         """A batch, as soon as its mark is not the one that was `seen`; where it is asked for and can be told, with the jobs that changed since."""
@@ -75,7 +86,7 @@ class Reading:
                 known = self._known(user, batch_id)
                 if known.mark == seen:
                     return None
-                return {**batch_answer(known, self._pricing), **(self._changed(known, seen) if with_jobs else {})}
+                return {**self._answer(known), **(self._changed(known, seen) if with_jobs else {})}
 
         return Later(look, lambda: self.batch(user, batch_id), timeout_s)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hail_batch_jupyter.service.api.answers import time_text
 from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.budget import low_budget
 from hail_batch_jupyter.service.ui.batches import counts, deeds
 from hail_batch_jupyter.service.ui.batches import took as batch_took
 from hail_batch_jupyter.service.ui.html import Html, facts, row, table, tag
@@ -17,7 +18,6 @@ _JOB_HEADS = ("Job", "Name", "State", "Exit code", "Took", "Cost")
 _GROUP_HEADS = ("Group", "Name", "State", "Jobs", "Cost")
 _DEED_HEADS = ("When (UTC)", "Who", "Did what", "To which group", "Why")
 _DEEDS = {"cancel": "cancelled it", "delete": "deleted it"}
-_WARN_AT = 0.8
 
 
 def show(asked: PageAsked) -> Answer:
@@ -89,11 +89,8 @@ def _done(asked: PageAsked, number: int) -> Html | None:
 
 def _limit(asked: PageAsked, project: str) -> Html | None:
     """A word about a project that has nearly spent what it may."""
-    found = asked.service.rules.billing.project(asked.user, project)
-    limit, spent = found["limit"], found["accrued_cost"]
-    if limit is None or spent < _WARN_AT * limit:
-        return None
-    return tag("strong", f" has spent {money(spent)} of {money(limit)}", class_="alert")
+    words = low_budget(asked.service.rules.billing.project(asked.user, project))
+    return tag("strong", f" {words}", class_="alert") if words else None
 
 
 def _job(path: str, job: dict[str, Any]) -> Html:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from hail_batch_jupyter.cost.money import amount_text
 from hail_batch_jupyter.service.api.billing import Spent
 from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.budget import low_budget
 from hail_batch_jupyter.service.ui.html import Html, joined, table, tag
 from hail_batch_jupyter.service.ui.layout import button, form, link, money, page
 from hail_batch_jupyter.service.ui.pages import PageAsked
@@ -82,7 +83,8 @@ def _project(asked: PageAsked, project: dict[str, Any]) -> Html:
         said, rest = f"closed, {spent} spent", _closed_deeds(asked, path) if asked.request.admin else []
     else:
         said, rest = f"{spent} spent, {'no limit' if limit is None else f'limit {money(limit)}'}", _open_project(asked, project, path)
-    return tag("section", tag("h3", name), tag("p", said), *rest)
+    alert = tag("p", tag("strong", f"{name} {low}", class_="alert")) if project["status"] == "open" and (low := low_budget(project)) else None
+    return tag("section", tag("h3", name), tag("p", said), alert, *rest)
 
 
 def _closed_deeds(asked: PageAsked, path: str) -> list[Html]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.budget import low_budget
 from hail_batch_jupyter.service.people import SESSION_COOKIE, SESSION_S
 from hail_batch_jupyter.service.ui.html import Child, Html, facts, row, table, tag
 from hail_batch_jupyter.service.ui.layout import button, link, money, moved, page, used_of
@@ -43,7 +44,10 @@ def show(asked: PageAsked) -> Answer:
 
 def _project(project: dict[str, Any]) -> Html:
     limit = "no limit" if project["limit"] is None else money(project["limit"])
-    return row(project["billing_project"], project["status"], money(project["accrued_cost"]), limit)
+    low = low_budget(project) if project["status"] == "open" else ""
+    return row(
+        project["billing_project"], project["status"], money(project["accrued_cost"]), [limit, tag("strong", f" {low}", class_="alert") if low else None]
+    )
 
 
 def login(asked: PageAsked, trouble: Child = None, status: int = 200) -> Answer:
