@@ -99,6 +99,7 @@ class Scale:
     store_large_mb: int = 200
     log_mb: int = 1000
     slurm_jobs: int = 300
+    slurm_submitted: int = 1000
     submitted_jobs: int = 100_000
     news: int = 20
 
@@ -126,6 +127,7 @@ QUICK = Scale(
     store_large_mb=80,
     log_mb=100,
     slurm_jobs=40,
+    slurm_submitted=100,
     submitted_jobs=10_000,
     news=8,
 )

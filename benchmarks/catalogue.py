@@ -22,6 +22,7 @@ GROUPS: tuple[Group, ...] = (
     Group("pool", "Calls of x -> x + 1 with a warm executor, chunksize 1"),
     Group("parent", "Starting a run from a small and from a big process"),
     Group("slurm", "No-op jobs on a Slurm of four emulated nodes"),
+    Group("slurm-submit", "Submitting jobs of one shape to such a Slurm, a task each"),
     Group("service", "A batch service of our own"),
     Group("import", "Imports", passes_per_round=6, warm_up=True),
     Group("cell", "Notebook cells", passes_per_round=2),

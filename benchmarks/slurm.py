@@ -36,7 +36,17 @@ def cases(scale: Scale) -> list[Case]:
         _case("pybatch-slurm", "pybatch 1.0, total_jobs", "pybatch", scale.slurm_jobs, "one log for all", PYBATCH),
         _case("ours-slurm-unpacked", f"{TOOL}, pack=1", "ours-unpacked", scale.slurm_jobs, "a task each"),
         _case("ours-slurm", TOOL, "ours", scale.slurm_jobs, "packed as they turn out short"),
+        _submit_case(scale.slurm_submitted),
     ]
+
+
+def _submit_case(count: int) -> Case:
+    def measure(directory: Path) -> Values:
+        (directory / "work").mkdir()
+        with private_slurm():
+            return run_script(own_python(), "slurm_submit.py", directory, count, directory / "work", timeout_s=LIMIT_S)
+
+    return Case("ours-slurm-submit", f"{TOOL}, pack=1", "slurm-submit", measure, "from the first call to sbatch's last answer, without what sbatch took")
 
 
 def _case(name: str, tool: str, how: str, count: int, note: str, environment: Environment | None = None) -> Case:

@@ -125,6 +125,7 @@ TARGETS: tuple[Target, ...] = (
     Target("no-op jobs through the service, at least half LocalBackend's rate", "jobs/s",
            lambda m: m("ours-service-noop", "jobs_per_s"), lambda m: 0.5 * m("ours", "jobs_per_s"), at_least=True),
     Target("a change is seen by a client of the service that waits", "ms", lambda m: m("ours-service-news", "news_ms"), _fixed(100)),
+    Target("1 000 jobs of one shape submitted to Slurm, without what sbatch takes", "s", lambda m: m("ours-slurm-submit", "submit_s"), _fixed(2)),
     Target("import hail_batch_jupyter.batch, over bare Python", "ms",
            lambda m: m("ours-import", "process_ms") - m("bare-python", "process_ms"), _fixed(60)),
     Target("%load_ext, on top of that import", "ms", lambda m: m("ours-load-ext", "load_ext_ms"), _fixed(50)),
