@@ -113,12 +113,6 @@ class Billing:
                  GROUP BY batches.project, batches.user, bills.card_id, granted"""
         return [Charge(*row) for row in self._database.all(sql, first, last, project, project)]
 
-    def charged_to_batch(self, batch_id: int) -> list[Charge]:
-        """What was charged for the ended runs of a batch."""
-        sql = """SELECT project, user, bills.card_id, granted, SUM(ms) FROM bills JOIN batches ON id = batch_id
-                 WHERE batch_id = ? GROUP BY bills.card_id, granted"""
-        return [Charge(*row) for row in self._database.all(sql, batch_id)]
-
 
 def _project(row: tuple[Any, ...]) -> Project:
     name, status, limit_usd = row
