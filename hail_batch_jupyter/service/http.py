@@ -16,16 +16,21 @@ from urllib.parse import parse_qs, unquote
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
-from tornado.web import Application, RequestHandler
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
 from hail_batch_jupyter.backends.own_service import BASE_PATH
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.journal import note
-from hail_batch_jupyter.service.people import CSRF_COOKIE, check_csrf
+from hail_batch_jupyter.service.people import CSRF_FIELD, check_csrf
 from hail_batch_jupyter.service.site import Site
 from hail_batch_jupyter.service.web import Answer, Later, Piece, Request, answer_of
 
 BODY_BYTES = 8 << 20
+_TAKEN_BYTES = 1 << 30
+"""So much of a body that is too large is read and thrown away: who is cut off while sending never reads the refusal, and sends it again for ever."""
+_IDLE_S, _BODY_S = 120.0, 300.0
+"""So long a connection may ask nothing, and a request may take to be sent."""
 _THREADS = 8
 _REASON = 300
 _CHUNK_BYTES = 1 << 20
@@ -36,22 +41,37 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+@stream_request_body
 class _Handler(RequestHandler):
-    """Every request: looked up in the tables of routes, answered in a thread."""
+    """Every request: looked up in the tables of routes, answered in a thread. Bodies are taken as they are, whatever they say of themselves."""
 
     def initialize(self, site: Site, threads: ThreadPoolExecutor) -> None:
         self._site, self._threads = site, threads
-        self._gone = False
+        self._parts: list[bytes] = []
+        self._n_received = 0
+        self._gone = self._counted = False
         self._user = ""
         self._began_s = time.monotonic()
 
     def prepare(self) -> None:
-        """Count what is to be answered."""
-        self._site.n_open += 1
+        """Have the body come, also one that is too large."""
+        self.request.connection.set_max_body_size(_TAKEN_BYTES)  # type: ignore[union-attr]  # the server's connections have it
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep what comes while it is not too much."""
+        self._n_received += len(chunk)
+        if self._n_received <= BODY_BYTES:
+            self._parts.append(chunk)
+        else:
+            self._parts.clear()
 
     async def _any(self, *_: str) -> None:
         self.clear_header("Server")
+        self._site.n_open += 1
+        self._counted = True
         try:
+            if self._n_received > BODY_BYTES:
+                raise Refusal(413, f"the body has more than {BODY_BYTES >> 20} MiB; send less at a time")
             found = await self._in_thread(self._answer)
             if isinstance(found, Later):
                 found = await self._waited(found)
@@ -102,6 +122,7 @@ class _Handler(RequestHandler):
 
     def on_connection_close(self) -> None:
         """Nobody waits any more."""
+        super().on_connection_close()
         self._gone = True
 
     def _answer(self) -> Answer | Later:
@@ -111,9 +132,10 @@ class _Handler(RequestHandler):
         self._user = user
         headers = {name.lower(): value for name, value in asked.headers.get_all()}
         query = {name: values[-1].decode(errors="replace") for name, values in asked.query_arguments.items()}
-        request = Request(asked.method or "", _inside(unquote(asked.path)), query, asked.body, user, session, headers)
+        body = b"".join(self._parts)
+        request = Request(asked.method or "", _inside(unquote(asked.path)), query, body, user, session, headers)
         try:
-            check_csrf(request.method, cookies, headers.get("x-csrf-token") or _form_word(asked))
+            check_csrf(request.method, session, headers.get("x-csrf-token") or _form_word(asked, body), headers.get("sec-fetch-site", ""))
         except Refusal as refusal:
             return self._site.refused(request, refusal)
         return self._site.answer(request)
@@ -130,14 +152,16 @@ class _Handler(RequestHandler):
         self._refuse(status_code, "the service could not answer; its log says why" if status_code >= 500 else responses.get(status_code, "refused"))
 
     def log_exception(self, typ: object, value: BaseException | None, tb: object) -> None:
-        """One entry in the log, with the traceback and without headers."""
-        _log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
+        """One entry in the log, with the traceback and without headers; none for what is the client's doing."""
+        if not isinstance(value, (HTTPError, StreamClosedError)):
+            _log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
 
     def on_finish(self) -> None:
         """Count the request and write it down."""
-        self._site.n_open -= 1
+        self._site.n_open -= self._counted
         duration_s = time.monotonic() - self._began_s
-        self._site.metrics.note_request(self.request.method or "", self.get_status(), duration_s)
+        method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
+        self._site.metrics.note_request(method or "", self.get_status(), duration_s)
         fields = {"method": self.request.method, "path": self.request.path, "status": self.get_status(), "user": self._user}
         note("answered", **fields, duration_ms=round(duration_s * 1000, 1))
 
@@ -147,11 +171,11 @@ def _inside(path: str) -> str:
     return path[len(BASE_PATH) :] if path.startswith(f"{BASE_PATH}/") else path
 
 
-def _form_word(asked: HTTPServerRequest) -> str:
+def _form_word(asked: HTTPServerRequest, body: bytes) -> str:
     """The word of its session that a form carries."""
     if not asked.headers.get("Content-Type", "").startswith(_FORM):
         return ""
-    found = parse_qs(asked.body.decode(errors="replace")).get(CSRF_COOKIE, [""])
+    found = parse_qs(body.decode(errors="replace")).get(CSRF_FIELD, [""])
     return found[-1]
 
 
@@ -159,7 +183,7 @@ def listen(site: Site, host: str, port: int, tls: SSLContext | None) -> tuple[HT
     """A server in the running loop, and its port; port 0 takes a free one. Raises OSError when the port is taken."""
     threads = ThreadPoolExecutor(_THREADS, "http")
     application = Application([(r"/.*", _Handler, {"site": site, "threads": threads})], log_function=lambda _: None)
-    server = HTTPServer(application, max_body_size=BODY_BYTES, max_buffer_size=2 * BODY_BYTES, ssl_options=tls)
+    server = HTTPServer(application, max_buffer_size=2 * BODY_BYTES, ssl_options=tls, idle_connection_timeout=_IDLE_S, body_timeout=_BODY_S)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -12,9 +12,11 @@ from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.store.tables import Store
 
 SESSION_COOKIE = "session"
-CSRF_COOKIE = "_csrf"
+CSRF_FIELD = "_csrf"
 SESSION_S = 30 * 86_400
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_ELSEWHERE = ("cross-site", "same-site")
+"""What browsers say of requests that pages of other hosts, or of other ports of this one, have sent."""
 
 
 class People:
@@ -59,12 +61,17 @@ def csrf_of(session: str) -> str:
     return hashlib.sha256(f"form of {session}".encode(errors="surrogateescape")).hexdigest()
 
 
-def check_csrf(method: str, cookies: Mapping[str, str], given: str) -> None:
-    """Refuse what changes something, comes with cookies, and carries no word of its session; clients with a token alone need none."""
-    if method in _SAFE or not cookies:
+def check_csrf(method: str, session: str, given: str, site: str) -> None:
+    """Refuse what changes something and was sent by a page of somebody else: without the word of its session, or as the browser says where it knows.
+
+    session  '' for a client with a token, and for nobody: cookies that others have left at this host say nothing
+    site     where the browser says that the request comes from, '' where it does not
+    """
+    if method in _SAFE:
         return
-    expected = csrf_of(cookies[SESSION_COOKIE]) if SESSION_COOKIE in cookies else cookies.get(CSRF_COOKIE, "")
-    if not expected or not hmac.compare_digest(expected.encode(errors="surrogateescape"), given.encode(errors="surrogateescape")):
+    if site in _ELSEWHERE:
+        raise Refusal(401, "the form was sent by a page of another site; load the page here, and then send it")
+    if session and not hmac.compare_digest(csrf_of(session).encode(), given.encode(errors="surrogateescape")):
         raise Refusal(401, "the form is not of this session; load the page again, and then send it")
 
 

@@ -77,6 +77,10 @@ def session_of(server: Server, token: str = "") -> requests.Session:
     return session
 
 
+def bearer(server: Server) -> dict[str, str]:
+    return {"Authorization": f"Bearer {server.token}"}
+
+
 def get(server: Server, session: requests.Session, path: str, **headers: str) -> requests.Response:
     return session.get(f"http://127.0.0.1:{server.port}{path}", headers=headers)
 
@@ -98,6 +102,33 @@ def test_no_form_is_taken_without_the_word_of_its_session(served: Server, path: 
     anonymous = requests.post(address, data={"name": "made"}, allow_redirects=False, timeout=30)
     assert anonymous.status_code == 401
     assert (served.get("/batches/1")["state"], get(served, session, "/user").status_code) == ("failure", 200)
+
+
+def test_cookies_that_other_programs_left_at_this_host_keep_nobody_out(served: Server) -> None:
+    session, address = requests.Session(), f"http://127.0.0.1:{served.port}"
+    session.cookies.update({"_xsrf": "2|of jupyter", "username-127-0-0-1-8888": "x", "session": "of.another.program"})
+
+    entered = session.post(f"{address}/login", data={"token": served.token}, allow_redirects=False)
+    own = entered.cookies["session"]
+    session.cookies.update({"session": own})
+    changed = session.post(f"{address}/billing_limits/local/edit", data={"limit": "", "_csrf": word_of(served, session)}, allow_redirects=False)
+    by_token = requests.post(
+        f"{address}/api/v1alpha/billing_limits/local/edit", json={"limit": None}, cookies={"_xsrf": "x"}, headers=bearer(served), timeout=30
+    )
+
+    assert (entered.status_code, changed.status_code, by_token.status_code) == (302, 302, 200)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_sites_let_nobody_in_and_change_nothing(served: Server, site: str) -> None:
+    session, address = session_of(served), f"http://127.0.0.1:{served.port}"
+    sent = {"headers": {"Sec-Fetch-Site": site}, "allow_redirects": False, "timeout": 30}
+
+    entered = requests.post(f"{address}/login", data={"token": served.token}, **sent)  # the attacker's own token, for instance
+    changed = session.post(f"{address}/batches/1/delete", data={"_csrf": word_of(served, session)}, **sent)
+
+    assert [(answer.status_code, "another site" in answer.text, answer.cookies.get("session")) for answer in (entered, changed)] == [(401, True, None)] * 2
+    assert served.get("/batches/1")["id"] == 1
 
 
 def test_names_that_are_html_are_texts_on_every_page(served: Server) -> None:

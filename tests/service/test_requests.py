@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -150,10 +151,37 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(server: Server, method: 
     assert (reply.status, reply.text.startswith(f"{status}: "), "\n" in reply.text) == (status, True, False), reply
 
 
-def test_a_body_above_the_limit_is_refused(server: Server) -> None:
-    reply = server.ask("POST", "/batches/create", data=b" " * (9 << 20))
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_above_the_limit_is_read_to_its_end_and_refused_in_one_sentence(server: Server, chunked: bool) -> None:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+    body = iter([b" " * (1 << 20)] * 32) if chunked else b" " * (32 << 20)
+    connection.request("POST", "/api/v1alpha/batches/create", body, {"Authorization": f"Bearer {server.token}"}, encode_chunked=chunked)
 
-    assert 400 <= reply.status < 500
+    reply = connection.getresponse()
+
+    assert (reply.status, reply.read()) == (413, b"413: the body has more than 8 MiB; send less at a time")
+    connection.request("GET", "/healthcheck")  # the connection is as good as before
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data", "application/json; charset=none", ""])
+def test_a_body_is_what_was_sent_whatever_it_is_called(server: Server, kind: str) -> None:
+    path = f"/files/content?path={server.get('/files')['remote_tmpdir'].removeprefix('hbj://')}/kinds"
+    data = b"a=%ff&" * 5000 + b"\0"
+
+    written = server.ask("PUT", path, data=data, **{"Content-Type": kind})
+
+    assert (written.status, server.ask("GET", path).text.encode()) == (200, data)
+
+
+def test_methods_that_nobody_knows_are_refused_and_counted_together(server: Server) -> None:
+    for method in ("TRACE", "NONSENSE"):
+        assert server.ask(method, "/batches").status == 405
+
+    counters = server.ask("GET", "/metrics", token="").text
+
+    assert ('method="other",status="405"' in counters, "TRACE" in counters, "NONSENSE" in counters) == (True, False, False)
 
 
 def test_lists_are_in_pages_and_their_queries_hold(server: Server) -> None:

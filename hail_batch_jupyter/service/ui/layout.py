@@ -9,7 +9,7 @@ from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.core.units import format_bytes, format_duration
 from hail_batch_jupyter.cost.money import dollars
 from hail_batch_jupyter.jupyter.words import COLORS, GLYPHS, STATE_WORDS
-from hail_batch_jupyter.service.people import CSRF_COOKIE, csrf_of
+from hail_batch_jupyter.service.people import CSRF_FIELD, csrf_of
 from hail_batch_jupyter.service.ui.html import Child, Html, tag
 from hail_batch_jupyter.service.web import Answer, Request
 
@@ -62,7 +62,7 @@ def moved(place: str, *headers: tuple[str, str]) -> Answer:
 
 def form(request: Request, action: str, *children: Child, **attributes: Any) -> Html:
     """A form that posts."""
-    word = tag("input", type="hidden", name=CSRF_COOKIE, value=csrf_of(request.session))
+    word = tag("input", type="hidden", name=CSRF_FIELD, value=csrf_of(request.session))
     return tag("form", word, *children, method="post", action=action, **attributes)
 
 
