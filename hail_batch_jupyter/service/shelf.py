@@ -10,8 +10,9 @@ import secrets
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ SCHEME = "hbj://"
 _UPLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FRESH_S = 10.0
 _OLD_S = 86_400.0
+_ABANDONED_S = 3_600.0
+"""An upload of which so long nothing came takes no room that is needed for another."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -48,9 +51,12 @@ class Shelf:
         self.quota_bytes = quota_bytes
         self._lock = threading.Lock()
         self._used: dict[str, tuple[float, int]] = {}
+        self._added: Counter[str] = Counter()
+        self._coming: dict[tuple[str, str], int] = {}
         for folder in (self.root, self._uploads):
             folder.mkdir(mode=0o700, exist_ok=True)
-        self._remove_old()
+        self._remove_old(_OLD_S)
+        self._coming = {(path.parent.name, path.name): path.stat().st_size for path in self._uploads.glob("*/*")}
 
     # places
 
@@ -102,27 +108,24 @@ class Shelf:
     def used_bytes(self, user: str) -> int:
         """What the files of a user take, as it was some seconds ago, with what was written here since."""
         with self._lock:
-            counted_s, n_bytes = self._used.get(user, (float("-inf"), 0))
+            counted_s, before = self._used.get(user, (float("-inf"), 0))
+            added = self._added[user]
         if time.monotonic() - counted_s < _FRESH_S:
-            return n_bytes
+            return before + added
         links = user == self.owner
         n_bytes = sum(_facts(each, links=links)[0] for each in folders.files_below(self.root / user, links=links))
         with self._lock:
-            self._used[user] = (time.monotonic(), n_bytes)
-        return n_bytes
+            self._used[user] = (time.monotonic(), n_bytes - added)  # what came meanwhile counts, whether it was seen or not
+            return n_bytes - added + self._added[user]
 
     # writing
 
     def write(self, user: str, address: str, data: bytes) -> None:
         """Make or replace a file."""
-        target = self._target(user, address, len(data))
-        with _refused(address):
-            temporary = self._upload(user, secrets.token_hex(16))
-            try:
-                temporary.write_bytes(data)
-                self._put(user, temporary, target)
-            finally:
-                temporary.unlink(missing_ok=True)
+        target = self._target(user, address)
+        with _refused(address), self._new_file(user, len(data)) as temporary:
+            temporary.write_bytes(data)
+            self._put(user, temporary, target)
 
     def write_part(self, user: str, address: str, data: bytes, part: Part) -> None:
         """Add to an upload; the last part makes or replaces the file. The same part again changes nothing."""
@@ -130,7 +133,7 @@ class Shelf:
             raise Refusal(400, f"upload {part.upload!r} is no name; take 1 to 64 letters and digits")
         if not 0 <= part.offset <= part.offset + len(data) <= part.size:
             raise Refusal(400, f"{len(data)} bytes from {part.offset} on do not fit in {part.size} bytes")
-        target = self._target(user, address, part.size if not part.offset else 0)
+        target = self._target(user, address)
         upload, last = self._upload(user, part.upload), part.offset + len(data) == part.size
         with _refused(address):
             there = upload.stat().st_size if upload.exists() else 0
@@ -138,6 +141,7 @@ class Shelf:
                 return
             if there < part.offset:
                 raise Refusal(400, f"upload {part.upload} has {there} bytes, and this part begins at {part.offset}; send the parts in their order")
+            self._claim(user, part.upload, part.size)
             with open(upload, "r+b" if there else "wb") as file:
                 file.seek(part.offset)
                 file.write(data)
@@ -147,20 +151,17 @@ class Shelf:
     def _finish(self, user: str, upload: Path, target: Path, part: Part) -> None:
         if upload.stat().st_size != part.size or _digest(upload) != part.sha256:
             upload.unlink()
+            self._give_up(user, part.upload)
             raise Refusal(400, f"upload {part.upload} is not what was sent: the checksum differs; send the file again")
         self._put(user, upload, target)
 
     def copy(self, user: str, source: str, dest: str) -> None:
         """Copy one file of a user."""
         path = self.file(user, source)
-        target = self._target(user, dest, path.stat().st_size)
-        with _refused(dest):
-            temporary = self._upload(user, secrets.token_hex(16))
-            try:
-                shutil.copyfile(path, temporary)
-                self._put(user, temporary, target)
-            finally:
-                temporary.unlink(missing_ok=True)
+        target = self._target(user, dest)
+        with _refused(dest), self._new_file(user, path.stat().st_size) as temporary:
+            shutil.copyfile(path, temporary)
+            self._put(user, temporary, target)
 
     def remove(self, user: str, address: str) -> None:
         """Remove a file, or a folder with all that is in it; again does nothing more."""
@@ -171,7 +172,8 @@ class Shelf:
             else:
                 path.unlink(missing_ok=True)
         with self._lock:
-            self._used.pop(user, None)
+            if user in self._used:
+                self._used[user] = (float("-inf"), self._used[user][1])  # to be counted again
 
     def removable(self, user: str, address: str) -> Path:
         """Where a file or folder is that may be removed: any but that with all of the user's files."""
@@ -182,17 +184,50 @@ class Shelf:
 
     # parts of these
 
-    def _target(self, user: str, address: str, n_bytes: int) -> Path:
-        """Where a file may be written that takes so much more room."""
+    def _target(self, user: str, address: str) -> Path:
+        """Where a file may be written."""
         path = self.path(user, address)
         with _refused(address):
             if path == self.root / user or path.is_dir():
                 raise Refusal(400, f"{address!r} is a folder; name a file in it")
-        if self.quota_bytes is not None and n_bytes and self.used_bytes(user) + n_bytes > self.quota_bytes:
-            raise Refusal(
-                413, f"{n_bytes} bytes more are over your quota: you keep {self.used_bytes(user)} of {self.quota_bytes}; remove files that you do not need"
-            )
         return path
+
+    @contextmanager
+    def _new_file(self, user: str, n_bytes: int) -> Iterator[Path]:
+        """A place for a file of that size on its way, for which there is room."""
+        name = secrets.token_hex(16)
+        self._claim(user, name, n_bytes)
+        path = self._upload(user, name)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+            self._give_up(user, name)
+
+    def _claim(self, user: str, name: str, n_bytes: int) -> None:
+        """Keep room for a file on its way, so that many at once get no more than there is. Raises Refusal where there is too little."""
+        if self.quota_bytes is None or self._claimed(user, name, n_bytes):
+            return
+        self._remove_old(_ABANDONED_S)
+        if not self._claimed(user, name, n_bytes):
+            keeps = f"you keep {self.used_bytes(user)} of {self.quota_bytes}, with others on their way"
+            raise Refusal(413, f"{n_bytes} bytes more are over your quota: {keeps}; remove files that you do not need")
+
+    def _claimed(self, user: str, name: str, n_bytes: int) -> bool:
+        """Whether there is room, which is kept then."""
+        self.used_bytes(user)
+        with self._lock:
+            coming = sum(each for (of, upload), each in self._coming.items() if of == user and upload != name)
+            _, before = self._used.get(user, (0.0, 0))
+            fits = not n_bytes or before + self._added[user] + coming + n_bytes <= (self.quota_bytes or 0)
+            if fits:
+                self._coming[user, name] = n_bytes
+            return fits
+
+    def _give_up(self, user: str, name: str) -> None:
+        """Keep no more room for a file that is there, or does not come."""
+        with self._lock:
+            self._coming.pop((user, name), None)
 
     def _upload(self, user: str, name: str) -> Path:
         folder = self._uploads / user
@@ -203,17 +238,19 @@ class Shelf:
         """Let a file appear in its place."""
         n_bytes = temporary.stat().st_size
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.replace(temporary, target)
         with self._lock:
-            if user in self._used:
-                counted_s, before = self._used[user]
-                self._used[user] = (counted_s, before + n_bytes)
+            more = n_bytes - _facts(target, links=False)[0]
+            os.replace(temporary, target)
+            self._added[user] += more
+            self._coming.pop((user, temporary.name), None)
 
-    def _remove_old(self) -> None:
-        """What was begun long ago and is not finished."""
+    def _remove_old(self, old_s: float) -> None:
+        """What was begun so long ago and is not finished."""
         for path in self._uploads.glob("*/*"):
-            if time.time() - path.stat().st_mtime > _OLD_S:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > old_s:
+                    path.unlink()
+                    self._give_up(path.parent.name, path.name)
 
 
 def part_of(query: Mapping[str, str]) -> Part | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +16,8 @@ import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.client.session import Service
 from hail_batch_jupyter.errors import CapabilityError, MissingFileError, ServiceError, StorageError
+from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.shelf import Part, Shelf
 from hail_batch_jupyter.storage.files import Files
 from hail_batch_jupyter.storage.of_service import PART_BYTES
 from hail_batch_jupyter.storage.router import forget
@@ -147,6 +151,39 @@ def test_a_quota_refuses_what_is_over_it(runs: Path) -> None:
         assert server.get("/files") == {"remote_tmpdir": f"{home}/tmp", "used_bytes": 100, "quota_bytes": 1000}
     finally:
         server.close()
+
+
+def test_many_uploads_at_once_get_no_more_than_the_quota_and_those_that_were_begun_count(runs: Path) -> None:
+    server = Server(runs / "data", words=("--quota", "1000")).start()
+    try:
+        home = server.get("/files")["remote_tmpdir"].removesuffix("/tmp")
+
+        with ThreadPoolExecutor(8) as pool:
+            whole = [reply.status for reply in pool.map(lambda n: put(server, f"{home}/w{n}", b"x" * 150), range(8))]
+        used = server.get("/files")["used_bytes"]
+        begun = [put(server, f"{home}/b{n}", b"y", upload=f"u{n}", offset=0, size=40).status for n in range(4)]
+        server.kill()
+        server.start()
+        after = [put(server, f"{home}/c", b"z" * size).status for size in (100, 97)]
+
+        assert (sorted(whole), used, begun, after) == ([200] * 6 + [413] * 2, 900, [200, 200, 413, 413], [413, 200])
+        assert server.ask("PUT", f"/files/content?path={home}/w{whole.index(200)}", data=b"x").status == 200  # in place of 150 bytes
+        assert server.get("/files")["used_bytes"] == 997 - 149
+    finally:
+        server.close()
+
+
+def test_uploads_of_which_nothing_came_for_an_hour_give_their_room_to_others(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "ann", 1000)
+    shelf.write_part("bob", "bob/a", b"x", Part("u", 0, 900, ""))
+    with pytest.raises(Refusal, match="over your quota: you keep 0 of 1000, with others on their way"):
+        shelf.write("bob", "bob/b", b"x" * 101)
+    hours_ago_s = time.time() - 3700
+
+    os.utime(tmp_path / "uploads" / "bob" / "u", (hours_ago_s, hours_ago_s))
+    shelf.write("bob", "bob/b", b"x" * 101)
+
+    assert (shelf.used_bytes("bob"), list((tmp_path / "uploads").glob("*/*"))) == (101, [])
 
 
 def test_a_service_that_cannot_be_asked_is_told_with_the_address(server: Server, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
