@@ -19,9 +19,9 @@ _SUFFIXES = {
     "T": 10**12, "Ti": 1 << 40,
     "P": 10**15, "Pi": 1 << 50,
 }  # fmt: skip
-_BYTES = re.compile(r"\+?(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)")
-_CORES = re.compile(r"\+?(\d+(?:\.\d*)?|\.\d+)(m?)")
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|min|m|h|d)?")
+_BYTES = re.compile(r"\+?(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)", re.ASCII)
+_CORES = re.compile(r"\+?(\d+(?:\.\d*)?|\.\d+)(m?)", re.ASCII)
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|min|m|h|d)?", re.ASCII)
 _DURATION_S = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 Quantity = Union[str, int, float]

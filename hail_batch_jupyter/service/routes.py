@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from hail_batch_jupyter.service.api import posts
 from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.filing import Filing
-from hail_batch_jupyter.service.api.members import Members
+from hail_batch_jupyter.service.api.members import PERMISSIONS, Members
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.reading import Reading
+from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
 from hail_batch_jupyter.service.api.roles import Roles
 from hail_batch_jupyter.service.api.shapes import parsed, parsed_items
@@ -79,6 +80,20 @@ def _create_jobs(asked: _Asked) -> Any:
     return asked.service.submitting.create_jobs(asked.user, asked.names["b"], asked.names.get("u", 1), *parsed_items(asked.request.body))
 
 
+def _user(service: Service, name: str) -> dict[str, Any]:
+    return {**service.reading.userinfo(name), **service.members.told(name)}
+
+
+def _has_permission(asked: _Asked) -> dict[str, bool]:
+    if "permission" not in asked.query:
+        raise Refusal(400, f"permission is required; name one of {', '.join(PERMISSIONS)}")
+    return {"has_permission": asked.service.members.has_permission(asked.user, asked.query["permission"])}
+
+
+def _no_provider(_: _Asked) -> None:
+    raise not_found("this service has no identity provider; log in with its token, `hail-batch-jupyter auth login --token`, or by HAIL_TOKENS_FILE")
+
+
 def _set_limit(asked: _Asked) -> Any:
     return asked.service.billing.set_limit(asked.user, asked.names["P"], _body(asked))
 
@@ -89,10 +104,16 @@ _ABOUT_SERVICE: list[Route[Service]] = [
     Route("GET", "/supported_regions", lambda _: [REGION], "Where jobs can run."),
     Route("GET", "/default_region", lambda _: text(REGION), "Where jobs run that name no region.", gives=_TEXT),
     Route("GET", "/place", lambda a: {**a.service.where.labels, "words": a.service.where.words}, "On what jobs run, and in words."),
-    Route("GET", "/userinfo", lambda a: {**a.service.reading.userinfo(a.user), **a.service.members.told(a.user)}, "Who asks."),
+    Route("GET", "/userinfo", lambda a: _user(a.service, a.user), "Who asks."),
+    Route("GET", "/check_system_permission", _has_permission, "Whether who asks has a permission.", query={"permission": "which one"}),
+    Route("GET", "/oauth2-client", _no_provider, "Refused: tokens of users are made here, and no identity provider is asked.", open_to_all=True),
+    Route("POST", "/copy-paste-login", _no_provider, "Refused as well.", query={"copy_paste_token": "what was copied"}, open_to_all=True),
+    Route("POST", "/logout", lambda _: None, "Nothing, for clients that forget their token: it is the user's, and stays good until there is a new one."),
 ]
 
 _MEMBERS: list[Route[Service]] = [
+    Route("GET", "/users", lambda a: [_user(a.service, name) for name in a.service.members.names(a.user)], "All users, for administrators."),
+    Route("GET", "/users/{U}", lambda a: _user(a.service, a.service.members.seen(a.user, a.names["U"])), "A user."),
     Route("GET", "/users/{U}/account", lambda a: a.service.members.account(a.user, a.names["U"]), "The name of a user's service account."),
     Route(
         "POST",

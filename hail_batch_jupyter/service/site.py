@@ -33,6 +33,7 @@ class Site:
         self._own: list[Route[Service]] = [
             Route("GET", "/healthcheck", lambda _: text(""), "Whether it answers.", open_to_all=True),
             Route("GET", "/openapi.json", lambda _: Answer(self._document), "The description of all routes.", open_to_all=True),
+            Route("GET", "/openapi.yaml", lambda _: Answer(self._document), "The same: JSON is YAML.", open_to_all=True),
             Route("GET", "/metrics", lambda _: self._metrics(), "Counters.", open_to_all=True),
         ]
 

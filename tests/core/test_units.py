@@ -61,6 +61,7 @@ def test_sizes_are_bytes_rounded_up(text: str | float, size: int) -> None:
         ("3k", r"memory '3k': unknown suffix 'k' \(did you mean Ki\?\)"),
         ("5X", r"memory '5X': unknown suffix 'X'; use one of"),
         ("1B", r"memory '1B': unknown suffix 'B'"),
+        ("\u0663Gi", r"is not a size"),
         ("", r"memory '' is not a size; write a number of bytes or one with a suffix .*, such as '500Mi', or lowmem, standard, highmem"),
         ("Gi", r"memory 'Gi' is not a size"),
         ("-1Gi", r"memory '-1Gi' is not a size"),

@@ -35,7 +35,7 @@ esac
 """
 
 
-def shared_server(folder: Path, monkeypatch: pytest.MonkeyPatch, *users: str) -> Server:
+def shared_server(folder: Path, monkeypatch: pytest.MonkeyPatch, *users: str, card: str = "") -> Server:
     """A service in the folder with these users, started."""
     engine = folder / "bin" / "docker"
     engine.parent.mkdir(exist_ok=True)
@@ -43,7 +43,7 @@ def shared_server(folder: Path, monkeypatch: pytest.MonkeyPatch, *users: str) ->
     engine.chmod(0o755)
     monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HAIL_BATCH_CONTAINER_ENGINE", "docker")
-    server = Server(folder / "shared", images=True).start()
+    server = Server(folder / "shared", images=True, card=card).start()
     for name in users:
         done = user(server, "add", name)
         assert done.returncode == 0, done.stderr

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tests.conftest import wait_until
-from tests.engine.jobs import HOLD
+from tests.engine.jobs import HOLD, Gate
 from tests.service.servers import Server, job
 
 
@@ -106,6 +109,13 @@ def test_an_empty_batch_is_a_success_at_once(server: Server) -> None:
         ({"job_id": 2}, "job ids [2, 2] are out of range [1, 1] allocated by update"),
         ({"timeout": 0}, "jobs[0].timeout does not satisfy the condition x > 0."),
         ({"always_run": "yes"}, "jobs[0].always_run is not <class 'bool'>."),
+        ({"secrets": [{"namespace": "n", "name": "s", "mount_path": "/s"}]}, "unauthorized secret (n, s) for user"),
+        ({"service_account": {"namespace": "n", "name": "a"}}, "unauthorized service account (n, a) for user"),
+        ({"unconfined": True}, "unauthorized use of unconfined=True"),
+        ({"network": "private"}, "unauthorized network private"),
+        ({"mount_tokens": True}, "mounts no tokens"),
+        ({"port": 80}, "publishes no ports"),
+        ({"resources": {"cpu": "\u0661"}}, "bad resource request for job"),
         ({"cloudfuse": [{"bucket": "b", "mount_path": "/m", "read_only": True}]}, "mounts no buckets"),
     ],
 )
@@ -214,6 +224,56 @@ def test_lists_are_in_pages_and_their_queries_hold(server: Server) -> None:
         assert [entry["job_id"] for entry in found["jobs"]] == expected, query
 
 
+def test_queries_ask_for_attempts_also_while_they_go_on(own_server: Server, tmp_path: Path) -> None:
+    gate, began = Gate(tmp_path / "gate"), datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    number = own_server.post(job(1, gate.shell, attributes={"name": "first"}), job(2, "true", [1]))
+    gate.reached()
+    wait_until(lambda: own_server.states(number) == ["Running", "Pending"])
+    here = own_server.get(f"/batches/{number}/jobs/1/attempts")[0]["instance_name"]
+
+    def found(query: str) -> list[int]:
+        return [entry["job_id"] for entry in own_server.get(f"/api/v2alpha/batches/{number}/jobs?q={quote(query)}")["jobs"]]
+
+    try:
+        for query, expected in [
+            (f"instance = {here}", [1]),
+            (f"instance =~ {here[:-1]}", [1]),
+            (f"instance != {here}", []),
+            (f'"{here}"', [1]),
+            (here.upper(), [1]),
+            ("instance_collection = standard", [1, 2]),
+            ("instance_collection !~ stand", []),
+            (f"start_time >= {began}", [1]),
+            (f"start_time < {began}", []),
+            ("duration >= 0", [1]),
+            ("duration > 86400", []),
+            (f"end_time >= {began}", []),
+        ]:
+            assert found(query) == expected, query
+        refused = own_server.ask("GET", f"/api/v2alpha/batches/{number}/jobs?q={quote('instance > x')}")
+        assert (refused.status, refused.text) == (400, '400: unexpected operator ">" expected one of {!=, !~, =, ==, =~}')
+    finally:
+        gate.let_through()
+    own_server.ended(number)
+
+
+def test_a_batch_is_cancelled_where_somebody_cancelled_it_whatever_its_state_is(own_server: Server) -> None:
+    batches = [own_server.post(job(1, "exit 1")), own_server.post(job(1, "exit 1"), job(2, "true", [1])), own_server.post(job(1, "true"))]
+    for number in batches:
+        own_server.ended(number)
+    own_server.ask("PATCH", f"/batches/{batches[0]}/cancel")  # it is a failure all the same; a job of the second was cancelled, but not the batch
+
+    for version, query, expected in [(1, "cancelled", batches[:1]), (2, "state = cancelled", batches[:1]), (1, "!cancelled", batches[:0:-1])]:
+        found = own_server.get(f"/api/v{version}alpha/batches?q={quote(query)}")["batches"]
+        assert [batch["id"] for batch in found] == expected, query
+
+
+def test_what_is_quoted_in_a_refusal_has_an_end(server: Server) -> None:
+    reply = server.ask("POST", "/batches/create", dict.fromkeys(map(str, range(100_000))))
+
+    assert (reply.status, len(reply.text)) == (400, len("400: ") + 2001)
+
+
 def test_a_job_is_told_with_all_that_was_posted_and_granted(server: Server) -> None:
     number = server.post(
         job(
@@ -311,6 +371,22 @@ def test_the_root_group_stands_for_the_batch(server: Server) -> None:
     assert server.get(f"/batches/{number}/job-groups") == {"job_groups": []}
     assert server.ask("GET", f"/batches/{number}/job-groups/1").status == 404
     assert server.ask("PATCH", f"/batches/{number}/job-groups/1/cancel").status == 403
+
+
+def test_clients_that_log_in_and_out_find_what_they_ask_for(server: Server) -> None:
+    user = server.get("/userinfo")
+
+    assert set(user["system_permissions"].values()) == {True}
+    assert server.get("/check_system_permission?permission=read_all_billing_projects") == {"has_permission": True}
+    assert server.get("/check_system_permission?permission=fly") == {"has_permission": False}
+    assert server.ask("GET", "/check_system_permission").reason.startswith("permission is required")
+    assert (server.get("/users"), server.get(f"/users/{user['username']}")) == ([user], user)
+    assert server.ask("GET", "/users/nobody").status == 404
+    for method, path in (("GET", "/oauth2-client"), ("POST", "/copy-paste-login?copy_paste_token=x")):
+        refused = server.ask(method, path, token="")
+        assert (refused.status, "auth login --token" in refused.text) == (404, True)
+    assert (server.ask("POST", "/logout").status, server.ask("POST", "/logout", token="").status) == (200, 401)
+    assert server.get("/userinfo") == user
 
 
 def test_the_user_has_a_project(server: Server) -> None:

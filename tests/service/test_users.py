@@ -9,6 +9,7 @@ import pytest
 
 from hail_batch_jupyter.core.spec import Transfer
 from hail_batch_jupyter.engine.localize import Localizer
+from tests.conftest import wait_until
 from tests.service.plain_engine import post, shared_server, token_of, user
 from tests.service.servers import Server, job
 from tests.service.test_images import start
@@ -105,3 +106,27 @@ def test_an_output_that_is_a_link_out_of_the_jobs_files_is_not_copied(tmp_path: 
             localizer.copy_out([Transfer(str(own / name), str(tmp_path / f"out-{name}"))])
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "own", "secret"]
+
+
+def test_everybody_is_told_of_own_spending_and_administrators_of_all(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = shared_server(runs, monkeypatch, "ann", "ben", card="hail")
+    try:
+        ann, ben = token_of(server, "ann"), token_of(server, "ben")
+        assert server.ask("POST", "/billing_projects/ann/users/ben/add").status == 200
+        for name in ("ann", "ben"):
+            number = post(server, name, job(1, "true"), project="ann").json["id"]
+            wait_until(lambda number=number: server.ask("GET", f"/batches/{number}", token=ann).json["complete"])
+
+        def seen(token: str | None) -> set[str]:
+            days = "start=01/01/2020&end=12/31/2999"
+            reports = [server.ask("GET", f"/{report}?{days}", token=token).json for report in ("billing", "billing_breakdown")]
+            assert {line["user"] for line in reports[0]} == {line["user"] for line in reports[1]}
+            return {line["user"] for line in reports[0]}
+
+        assert (seen(ann), seen(ben), seen(None)) == ({"ann"}, {"ben"}, {"ann", "ben"})
+        projects = [[each["billing_project"] for each in server.ask("GET", "/billing_projects", token=token).json] for token in (ann, ben, None)]
+        assert projects == [["ann"], ["ann", "ben"], ["ann", "ben", "local"]]
+        assert server.ask("GET", "/check_system_permission?permission=read_all_billing_projects", token=ann).json == {"has_permission": False}
+        assert [server.ask("GET", path, token=ann).status for path in ("/users", "/users/ben", "/users/nobody", "/users/ann")] == [401, 401, 401, 200]
+    finally:
+        server.close()

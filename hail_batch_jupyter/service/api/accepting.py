@@ -19,8 +19,6 @@ _NOT_HERE = {
     "cloudfuse": "mounts no buckets",
     "gcsfuse": "mounts no buckets",
     "port": "publishes no ports",
-    "secrets": "keeps no secrets",
-    "service_account": "knows no service accounts",
     "mount_tokens": "mounts no tokens",
 }
 
@@ -83,6 +81,10 @@ def _check_abilities(posted: Mapping[str, Any], who: str, reach: Reach) -> None:
     for key in () if _NOT_HERE.keys().isdisjoint(posted) else _NOT_HERE:
         if posted.get(key):
             raise Refusal(400, f"job {who} asks for {key}, and this service {_NOT_HERE[key]}; leave it out")
+    for secret in posted.get("secrets", ()):
+        raise Refusal(400, f"unauthorized secret {_named(secret)} for user {reach.user}")
+    if posted.get("service_account"):
+        raise Refusal(400, f"unauthorized service account {_named(posted['service_account'])} for user {reach.user}")
     if posted.get("unconfined"):
         raise Refusal(400, "unauthorized use of unconfined=True")
     if posted.get("network") not in (None, "public"):
@@ -92,6 +94,11 @@ def _check_abilities(posted: Mapping[str, Any], who: str, reach: Reach) -> None:
     _check_copies(posted, who, reach)
     reach.check_command(process["command"], who)
     reach.check_image(process.get("image", ""), who)
+
+
+def _named(thing: Mapping[str, Any]) -> str:
+    """(namespace, name) of what the protocol keeps by them."""
+    return f"({thing.get('namespace')}, {thing.get('name')})"
 
 
 def _check_regions(regions: list[str] | None) -> None:

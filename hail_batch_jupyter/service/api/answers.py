@@ -14,6 +14,7 @@ from typing import Any
 
 from hail_batch_jupyter.core.events import AttemptView, JobView
 from hail_batch_jupyter.core.state import BROKEN, JobState, roll_up
+from hail_batch_jupyter.service.api.queries import COLLECTION, Tried
 from hail_batch_jupyter.service.api.resources import REGION
 from hail_batch_jupyter.service.pricing import Pricing, granted_of
 from hail_batch_jupyter.service.running.known import Attempt, Known
@@ -116,7 +117,7 @@ def job_answer(known: Known, row: JobRow, spec: Mapping[str, Any], pricing: Pric
         **entry,
         "status": _status(known, row, view, spec),
         "spec": dict(spec),
-        "inst_coll": "standard",
+        "inst_coll": COLLECTION,
         **_waits(view),
         **_attributes(row.facts.attributes),
     }
@@ -197,6 +198,13 @@ def _finished(state: str, exit_code: int | None, last: AttemptView) -> dict[str,
     status = {"state": "finished", "started_at": last.started_ms, "finished_at": last.ended_ms, "exit_code": exit_code, "out_of_memory": False}
     timing = {"running": {"start_time": last.started_ms, "finish_time": last.ended_ms, "duration": duration}}
     return {"state": state, "timing": timing, "container_status": status}
+
+
+def tried(known: Known, row: JobRow) -> list[Tried]:
+    """The attempts of a job as queries test them."""
+    here, now_ms = socket.gethostname(), _now_ms()
+    views = [attempt.view for attempt in known.attempts(row)]
+    return [Tried(view.node or here, view.started_ms, now_ms if view.ended_ms is None else view.ended_ms) for view in views]
 
 
 def attempts_answer(known: Known, row: JobRow) -> list[dict[str, Any]] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -26,6 +27,7 @@ _NAME = 100
 _FIRST_DAY = date(1970, 1, 1)
 _DATE = "%m/%d/%Y"
 _MOST_DIGITS = 40
+_DOLLARS = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
 
 
 class Spent(NamedTuple):
@@ -49,16 +51,21 @@ class BillingRules:
     # reading
 
     def projects(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The billing projects of a user."""
+        """The billing projects that a user sees: all for an administrator, else those of the user."""
         wanted = query.get("status")
         if wanted is not None and wanted not in _STATUSES:
             raise Refusal(400, f"Invalid value for status '{wanted}'; must be 'open' or 'closed'.")
-        return [self._told(project) for project in self._billing.projects(user) if wanted in (None, project.status)]
+        found = self._billing.all_projects() if self._sees_all(user) else self._billing.projects(user)
+        return [self._told(project) for project in found if wanted in (None, project.status)]
+
+    def own_projects(self, user: str) -> list[dict[str, Any]]:
+        """The billing projects that a user is a member of."""
+        return [self._told(project) for project in self._billing.projects(user)]
 
     def project(self, user: str, name: str) -> dict[str, Any]:
         """A billing project."""
         project = self._billing.project(name)
-        if project is None or project.status == "deleted" or not self._billing.is_member(name, user):
+        if project is None or project.status == "deleted" or not (self._sees_all(user) or self._billing.is_member(name, user)):
             raise Refusal(403, f"Unknown Hail Batch billing project {name}.")
         return self._told(project)
 
@@ -195,13 +202,13 @@ class BillingRules:
         return out.getvalue()
 
     def spent(self, user: str, start: date, end: date) -> list[Spent]:
-        """What was charged to the projects that a user sees between two days in UTC, both included; what goes on now is of today."""
+        """What a user was charged for, and everybody for an administrator, between two days in UTC, both included; what goes on now is of today."""
         days = ((start - _FIRST_DAY).days, (end - _FIRST_DAY).days)
         charges = self._billing.charged(days=days)
         if start <= datetime.now(UTC).date() <= end:
             charges = [*charges, *self._runs.spending.going_on()]
-        seen = None if self._sees_all(user) else {project.name for project in self._billing.projects(user)}
-        return self._summed([charge for charge in charges if seen is None or charge.project in seen])
+        sees_all = self._sees_all(user)
+        return self._summed([charge for charge in charges if sees_all or charge.user == user])
 
     def _summed(self, charges: list[Charge]) -> list[Spent]:
         used: dict[tuple[str, str, int], Counter[str]] = {}
@@ -226,11 +233,8 @@ def _limit(value: Any) -> Fraction | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)) or len(str(value)) > _MOST_DIGITS:
         raise Refusal(400, f"Invalid billing_limit {str(value)[:_MOST_DIGITS]}.")
-    try:
-        limit = Fraction(str(value).strip())
-    except (ValueError, ZeroDivisionError):
-        limit = Fraction(-1)
-    if not 0 <= limit < 1 << 60:
+    text = str(value).strip()
+    if _DOLLARS.fullmatch(text) is None or (limit := Fraction(text)) >= 1 << 60:
         raise Refusal(400, f"Invalid billing_limit {value}.")
     return limit
 

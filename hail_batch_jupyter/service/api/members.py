@@ -14,6 +14,15 @@ from hail_batch_jupyter.service.store.quotas import PROJECT, USER
 from hail_batch_jupyter.service.store.tables import Store
 from hail_batch_jupyter.service.users import ADMIN, check_admin, cores
 
+PERMISSIONS = (
+    "read_all_billing_projects",
+    "create_billing_projects",
+    "assign_users_to_all_billing_projects",
+    "update_all_billing_projects",
+    "delete_all_billing_projects",
+)
+"""Source: the Batch Service's protocol, section 3.4."""
+
 
 class Members:
     """Every method may be called from any thread."""
@@ -24,9 +33,24 @@ class Members:
         self._accounts = accounts
 
     def told(self, user: str) -> dict[str, Any]:
-        """What a user has: the name of the service account, cores at most, None for all, and cores that are used."""
+        """What a user has: the name of the service account, what the role allows, cores at most, None for all, and cores that are used."""
         most, used = cores(self._store.quotas.caps().users.get(user)), cores(self._runs.used_mcpu(user))
-        return {"hail_identity": self._accounts.name(user), "max_cores": most, "used_cores": used}
+        allowed = {name: self.has_permission(user, name) for name in PERMISSIONS}
+        return {"hail_identity": self._accounts.name(user), "system_permissions": allowed, "max_cores": most, "used_cores": used}
+
+    def has_permission(self, user: str, name: str) -> bool:
+        """Whether the role of a user allows what the protocol calls so: administrators may do all of that, others nothing."""
+        return name in PERMISSIONS and self._store.role(user) == ADMIN
+
+    def names(self, asker: str) -> list[str]:
+        """All users, for administrators."""
+        check_admin(self._store, asker)
+        return [name for name, _ in self._store.users()]
+
+    def seen(self, asker: str, name: str) -> str:
+        """The name of a user of whom who asks may be told."""
+        self._check_own(asker, name)
+        return name
 
     # service accounts
 

@@ -6,7 +6,7 @@ Source: the Batch Service's protocol, chapter 11.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -20,14 +20,31 @@ JOB_STATES["done"] = frozenset({"Cancelled", "Error", "Failed", "Success"})
 _OPERATORS = (">=", "<=", ">", "<", "!~", "=~", "!=", "==", "=")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _EXACT = ("=", "==", "!=")
+_TIMES = {"start_time": "time_created", "end_time": "time_completed"}
 _SHORTEST_QUOTED = 3
+COLLECTION = "standard"
+"""The pool of machines that all jobs are in."""
+
+
+class Tried(NamedTuple):
+    """One attempt of a job, whose end is now while it goes on."""
+
+    instance: str
+    started_ms: int | None
+    ended_ms: int
 
 
 class Item(NamedTuple):
-    """What is tested: the entry of a batch or job, and its attributes."""
+    """What is tested: the entry of a batch or job, and its attributes.
+
+    cancelled  of a batch: whether somebody, or a limit, cancelled it, whatever its state is
+    tried      of a job: gives its attempts, which are looked at only where a query asks for them
+    """
 
     entry: Mapping[str, Any]
     attributes: Mapping[str, str]
+    cancelled: bool = False
+    tried: Callable[[], Sequence[Tried]] = tuple
 
 
 Test = Callable[[Item], bool]
@@ -55,7 +72,7 @@ def batch_word(word: str) -> Test | None:
         "closed": lambda _: True,
         "complete": lambda item: bool(item.entry["complete"]),
         "running": lambda item: not item.entry["complete"],
-        "cancelled": lambda item: item.entry["state"] == "cancelled",
+        "cancelled": lambda item: item.cancelled,
         "failure": lambda item: item.entry["n_failed"] > 0,
         "success": lambda item: bool(item.entry["complete"] and item.entry["n_succeeded"] == item.entry["n_jobs"]),
     }
@@ -113,13 +130,20 @@ def _line_v2(line: str, language: Language) -> Test:
 
 
 def _anywhere(term: str) -> Test:
-    """A text in any key or value of the attributes; in quotes it is the whole of one."""
+    """A text in any key or value of the attributes, or an instance of a job; in quotes it is the whole of one."""
     if term.startswith('"'):
         if len(term) < _SHORTEST_QUOTED or not term.endswith('"'):
             raise Refusal(400, f"expected a string of minimum length 3. Found {term}")
-        return lambda item: any(term[1:-1] in pair for pair in item.attributes.items())
+        return lambda item: term[1:-1] in _texts(item)
     pattern = f"*{_pattern(term)}*"
-    return lambda item: any(fnmatchcase(text.lower(), pattern) for pair in item.attributes.items() for text in pair)
+    return lambda item: any(fnmatchcase(text.lower(), pattern) for text in _texts(item))
+
+
+def _texts(item: Item) -> Iterator[str]:
+    for pair in item.attributes.items():
+        yield from pair
+    for attempt in item.tried():
+        yield attempt.instance
 
 
 def _pattern(text: str) -> str:
@@ -135,17 +159,16 @@ def _comparison(key: str, symbol: str, value: str, language: Language) -> Test:
     if key in language.exact:
         _check_symbol(symbol, _EXACT)
         return lambda item: (item.entry[key] == value) is (symbol != "!=")
-    if key == "exit_code" and language is JOBS:
-        return _exit_code(symbol, value)
+    if language is JOBS and key in _OF_JOBS:
+        return _OF_JOBS[key](symbol, value)
     if key == "cost":
         return _ordered(symbol, _number(value.lstrip("$"), float), lambda item: item.entry["cost"])
     if key == "duration":
-        seconds = _number(value, float)
-        field = "duration" if language is JOBS else "duration_ms"
-        return _ordered(symbol, seconds * 1000, lambda item: item.entry[field])
-    if key in ("start_time", "end_time"):
-        return _ordered(symbol, _date(value), lambda item: _time_of(item.entry, key))
-    return _match(key, symbol, value)
+        return _ordered(symbol, _number(value, float) * 1000, lambda item: item.entry["duration_ms"])
+    if key in _TIMES:
+        field = _TIMES[key] if language is BATCHES else key
+        return _ordered(symbol, _date(value), lambda item: milliseconds(item.entry[field]))
+    return _match(symbol, value, lambda item: item.attributes.get(key))
 
 
 def _state(symbol: str, value: str, language: Language) -> Test:
@@ -165,13 +188,44 @@ def _exit_code(symbol: str, value: str) -> Test:
     return (lambda item: item.entry["exit_code"] is None or test(item)) if symbol == "!=" else test
 
 
-def _match(key: str, symbol: str, value: str) -> Test:
-    """A test of an attribute, which must be there."""
+def _started(symbol: str, value: str) -> Test:
+    return _any_attempt(_ordered(symbol, _date(value), lambda item: item.entry["started_ms"]), lambda attempt: {"started_ms": attempt.started_ms})
+
+
+def _duration(symbol: str, value: str) -> Test:
+    test = _ordered(symbol, _number(value, float) * 1000, lambda item: item.entry["ms"])
+    return _any_attempt(test, lambda attempt: {"ms": None if attempt.started_ms is None else attempt.ended_ms - attempt.started_ms})
+
+
+def _instance(symbol: str, value: str) -> Test:
+    return _any_attempt(_match(symbol, value, lambda item: item.entry["instance"]), lambda attempt: {"instance": attempt.instance})
+
+
+def _any_attempt(test: Test, entry: Callable[[Tried], Mapping[str, Any]]) -> Test:
+    return lambda item: any(test(Item(entry(attempt), {})) for attempt in item.tried())
+
+
+def _collection(symbol: str, value: str) -> Test:
+    return _match(symbol, value, lambda _: COLLECTION)
+
+
+_OF_JOBS: dict[str, Callable[[str, str], Test]] = {
+    "exit_code": _exit_code,
+    "start_time": _started,
+    "duration": _duration,
+    "instance": _instance,
+    "instance_collection": _collection,
+}
+"""What only jobs have, and what is true of one where it is of any of its attempts."""
+
+
+def _match(symbol: str, value: str, field: Callable[[Item], str | None]) -> Test:
+    """A test of a text, which must be there."""
     _check_symbol(symbol, (*_EXACT, "=~", "!~"))
     pattern = f"*{_pattern(value)}*"
 
     def test(item: Item) -> bool:
-        text = item.attributes.get(key)
+        text = field(item)
         if text is None:
             return False
         same = fnmatchcase(text.lower(), pattern) if "~" in symbol else text.lower() == value.lower()
@@ -190,16 +244,6 @@ def _ordered(symbol: str, value: float, field: Callable[[Item], Any]) -> Test:
         return found is not None and bool(compare(found, value))
 
     return test
-
-
-def _time_of(entry: Mapping[str, Any], key: str) -> int | None:
-    """Milliseconds of the beginning or end; a job's beginning is its end less what it took."""
-    if "time_created" in entry:
-        return milliseconds(entry["time_created" if key == "start_time" else "time_completed"])
-    ended_ms = milliseconds(entry["end_time"])
-    if key == "end_time" or ended_ms is None:
-        return ended_ms
-    return None if entry["duration"] is None else ended_ms - int(entry["duration"])
 
 
 def _check_symbol(symbol: str, known: tuple[str, ...]) -> None:

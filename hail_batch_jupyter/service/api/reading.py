@@ -6,6 +6,7 @@ Source: the Batch Service's protocol, chapters 7, 9, 11, 13 and 15.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hail_batch_jupyter.service.api.answers import (
     job_answer,
     job_entry,
     time_text,
+    tried,
     usage_tables,
 )
 from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
@@ -112,8 +114,9 @@ class Reading:
         found: list[dict[str, Any]] = []
         with self._lock:
             for batch in self._store.batches(user, _number(query, "last_batch_id")):
-                entry = batch_answer(self._runs.known(batch.batch_id), self._pricing)
-                if test(Item(entry, batch.attributes)):
+                known = self._runs.known(batch.batch_id)
+                entry = batch_answer(known, self._pricing)
+                if test(Item(entry, batch.attributes, known.cancelled(ROOT))):
                     if len(found) == PAGE:
                         return {"batches": found, "last_batch_id": found[-1]["id"]}
                     found.append(entry)
@@ -169,7 +172,7 @@ class Reading:
                 if row.group_id != group_id and not (recursive in _YES and known.inside(row.group_id, group_id)):
                     continue
                 entry = job_entry(known, row, view, self._pricing)
-                if test(Item(entry, row.facts.attributes)):
+                if test(Item(entry, row.facts.attributes, tried=partial(tried, known, row))):
                     found.append({**entry, "attempts": attempts_told(known, row)})
                     if len(found) == size:
                         return {"jobs": found, "last_job_id": row.job_id}
@@ -238,7 +241,7 @@ class Reading:
         projects = self._store.billing.projects(user)
         facts = {"username": user, "login_id": user, "display_name": user, "hail_identity": None, "state": "active"}
         trial = projects[0].name if projects else None
-        return {**facts, "trial_bp_name": trial, "is_developer": False, "is_service_account": False, "system_permissions": {}}
+        return {**facts, "trial_bp_name": trial, "is_developer": False, "is_service_account": False}
 
     # parts of these
 

@@ -52,6 +52,10 @@ class Billing:
         sql = f"{_PROJECT} JOIN members ON project = name WHERE user = ? AND status != 'deleted' ORDER BY name"
         return [_project(row) for row in self._database.all(sql, user)]
 
+    def all_projects(self) -> list[Project]:
+        """All billing projects that are not deleted."""
+        return [_project(row) for row in self._database.all(f"{_PROJECT} WHERE status != 'deleted' ORDER BY name")]
+
     def create(self, name: str) -> None:
         """Make a project; one of that name in any case stays as it is."""
         if self._database.one("SELECT 1 FROM billing_projects WHERE name = ? COLLATE NOCASE", name) is None:

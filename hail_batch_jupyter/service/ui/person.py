@@ -33,7 +33,7 @@ def show(asked: PageAsked) -> Answer:
         ("Cores", f"{has['used_cores']:g} now, {most}"),
         ("Service account", has["hail_identity"] or (_OWNERS_ACCOUNT if told.owner else _NO_ACCOUNT)),
     ]
-    rows = [_project(project) for project in rules.billing.projects(asked.user, {})]
+    rows = [_project(project) for project in rules.billing.own_projects(asked.user)]
     shown = (
         table("Your billing projects", _HEADS, rows, class_="narrow")
         if rows
