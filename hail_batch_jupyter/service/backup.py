@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
-from hail_batch_jupyter.errors import ConfigError
+from hail_batch_jupyter.errors import ConfigError, StorageError
 from hail_batch_jupyter.service.store.database import FILE
 
 _COPIED = ("token", "tokens.json", "files")
@@ -20,7 +21,7 @@ def back_up(data: Path, target: Path) -> Path:
     """Copy all that a service keeps, but not the folders that jobs work in; the copy is there whole or not at all.
 
     The database comes first: a run that it does not know yet is one that did not begin.
-    Raises ConfigError when there is nothing to copy, or something where the copy is to be.
+    Raises ConfigError when there is nothing to copy, or something where the copy is to be; StorageError for a file that cannot be copied.
     """
     data, target = data.expanduser().absolute(), target.expanduser().absolute()
     if not (data / FILE).is_file():
@@ -33,7 +34,7 @@ def back_up(data: Path, target: Path) -> Path:
         _copy_database(data / FILE, partial / FILE)
         for name in _COPIED:
             if (data / name).is_dir():
-                shutil.copytree(data / name, partial / name, symlinks=True, ignore_dangling_symlinks=True)
+                _copy_folder(data / name, partial / name)
             elif (data / name).exists():
                 shutil.copy2(data / name, partial / name)
         _copy_runs(data / "runs", partial / "runs")
@@ -47,7 +48,35 @@ def _copy_runs(source: Path, dest: Path) -> None:
     """The run directories themselves, also of those that lie in a work directory of a cluster, to which there are links."""
     for run in sorted(source.iterdir()) if source.is_dir() else ():
         if run.is_dir():
-            shutil.copytree(run.resolve(), dest / run.name, symlinks=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns(*_OF_JOBS))
+            _copy_folder(run.resolve(), dest / run.name, _OF_JOBS)
+
+
+def _copy_folder(source: Path, dest: Path, left_out: tuple[str, ...] = ()) -> None:
+    """Files, folders and links, without these names and pipes and the like, of which there is nothing to keep.
+
+    What is removed while it is copied, as runs of deleted batches are, is not missed.
+    """
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if name in left_out or not _kept(Path(folder, name))}
+
+    try:
+        shutil.copytree(source, dest, symlinks=True, ignore_dangling_symlinks=True, ignore=ignored)
+    except shutil.Error as error:
+        for path, _, why in error.args[0]:
+            if os.path.lexists(path):
+                raise StorageError(f"{path!r} cannot be copied ({why}); change who may read it, or free space, and back up again", path) from error
+    except FileNotFoundError:
+        if source.exists():
+            raise
+
+
+def _kept(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
 
 
 def _copy_database(source: Path, dest: Path) -> None:

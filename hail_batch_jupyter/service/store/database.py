@@ -16,7 +16,10 @@ FILE = "batches.sqlite"
 
 
 class Database:
-    """One SQLite file with a write-ahead log; every method may be called from any thread."""
+    """One SQLite file with a write-ahead log; every method may be called from any thread.
+
+    Raises ConfigError for a file that is no database, is of a later version, or cannot be brought up to date.
+    """
 
     def __init__(self, path: Path) -> None:
         path.touch(mode=0o600)
@@ -24,9 +27,13 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         self._writer = 0
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._migrate(path)
+        try:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._migrate(path)
+        except sqlite3.Error as error:
+            self._connection.close()  # which undoes a step that was cut off
+            raise ConfigError(f"the data in {str(path)!r} cannot be used ({error}); free space on its disk, or start from a backup") from error
 
     def _migrate(self, path: Path) -> None:
         """Bring the tables of earlier versions to the present one, each step whole or not at all."""
