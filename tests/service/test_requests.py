@@ -268,6 +268,29 @@ def test_a_batch_is_cancelled_where_somebody_cancelled_it_whatever_its_state_is(
         assert [batch["id"] for batch in found] == expected, query
 
 
+def test_the_list_tells_of_ended_batches_what_they_are_now(own_server: Server) -> None:
+    number = own_server.post(job(1, "true"))
+    own_server.ended(number)
+
+    def listed(query: str = "") -> Any:
+        (entry,) = own_server.get(f"/batches?q={query}")["batches"]
+        return {key: entry[key] for key in ("state", "n_jobs", "n_succeeded", "n_cancelled", "complete")}
+
+    def told() -> Any:
+        batch = own_server.get(f"/batches/{number}")
+        return {key: batch[key] for key in ("state", "n_jobs", "n_succeeded", "n_cancelled", "complete")}
+
+    assert [listed() for _ in range(2)] == [told()] * 2
+    more = {"bunch": [job(1, "exit 1")], "update": {"token": "more", "n_jobs": 1}}
+    assert own_server.ask("POST", f"/batches/{number}/update-fast", more).status == 200
+    assert (listed()["n_jobs"], own_server.ended(number)["n_jobs"]) == (2, 2)
+    wait_until(lambda: [listed("failure") for _ in range(2)] == [told()] * 2)
+    own_server.ask("PATCH", f"/batches/{number}/cancel")
+    assert (listed("cancelled"), own_server.get("/batches?q=!cancelled")["batches"]) == (told(), [])
+    own_server.ask("DELETE", f"/batches/{number}")
+    assert own_server.get("/batches?q=")["batches"] == []
+
+
 def test_what_is_quoted_in_a_refusal_has_an_end(server: Server) -> None:
     reply = server.ask("POST", "/batches/create", dict.fromkeys(map(str, range(100_000))))
 

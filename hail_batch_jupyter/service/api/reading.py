@@ -27,6 +27,7 @@ from hail_batch_jupyter.service.api.answers import (
     tried,
     usage_tables,
 )
+from hail_batch_jupyter.service.api.listing import Listing
 from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import Grants
@@ -61,6 +62,7 @@ class Reading:
         self._pricing = pricing
         self._runs = runs
         self._lock = runs.lock
+        self._listing = Listing(store, runs, pricing)
 
     # batches
 
@@ -112,14 +114,11 @@ class Reading:
         usual = f"user:{user}" if version == 1 else f"user = {user}"
         test = parse(query.get("q", usual), version, BATCHES)
         found: list[dict[str, Any]] = []
-        with self._lock:
-            for batch in self._store.batches(user, _number(query, "last_batch_id")):
-                known = self._runs.known(batch.batch_id)
-                entry = batch_answer(known, self._pricing)
-                if test(Item(entry, batch.attributes, known.cancelled(ROOT))):
-                    if len(found) == PAGE:
-                        return {"batches": found, "last_batch_id": found[-1]["id"]}
-                    found.append(entry)
+        for batch in self._store.batches(user, _number(query, "last_batch_id")):
+            if test(self._listing.item(batch)):
+                if len(found) == PAGE:
+                    return {"batches": found, "last_batch_id": found[-1]["id"]}
+                found.append(self._listing.entry(batch))
         return {"batches": found}
 
     def group(self, user: str, batch_id: int, group_id: int) -> dict[str, Any]:

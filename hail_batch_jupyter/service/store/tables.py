@@ -173,6 +173,11 @@ class Store:
         row = self._database.one("SELECT count(*) FROM jobs WHERE batch_id = ? AND update_id = ?", batch_id, update_id)
         return int(row[0]) if row else 0
 
+    def n_committed(self, batch_id: int) -> int:
+        """How many jobs the committed updates of a batch have."""
+        row = self._database.one("SELECT coalesce(sum(n_jobs), 0) FROM updates WHERE batch_id = ? AND committed", batch_id)
+        return int(row[0]) if row else 0
+
     def jobs(self, batch_id: int) -> list[JobRow]:
         """The jobs of the committed updates of a batch, in the order of their numbers."""
         sql = f"""SELECT job_id, run_id, number, state, earlier, group_id, {_FACTS} FROM jobs JOIN updates USING (batch_id, update_id)
