@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -102,6 +103,22 @@ def test_jobs_that_are_posted_but_not_begun_begin_at_the_next_start(own_server: 
 
     assert own_server.ended(first)["n_succeeded"] == 2
     assert own_server.log(first, 2) == "child\n"
+
+
+def test_no_time_is_less_than_none_when_the_clock_was_set_back(own_server: Server) -> None:
+    number = own_server.post(job(1, "true"))
+    own_server.ended(number)
+    own_server.stop()
+    database = sqlite3.connect(own_server.data / "batches.sqlite")
+    database.execute("UPDATE batches SET created_ms = created_ms + 86400000")  # as if the clock had been a day ahead when it was made
+    database.commit()
+    database.close()
+    own_server.start()
+
+    batch, group = own_server.get(f"/batches/{number}"), own_server.get(f"/batches/{number}/job-groups/0")
+
+    assert (batch["duration_ms"], batch["duration"], group["duration"], batch["state"]) == (0, "0μs", 0, "success")
+    assert [entry["id"] for entry in own_server.get("/api/v2alpha/batches?q=duration%20%3D%200")["batches"]] == [number]
 
 
 def test_a_cancelled_batch_stays_cancelled(own_server: Server, tmp_path: Path) -> None:

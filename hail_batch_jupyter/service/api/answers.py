@@ -68,7 +68,7 @@ def group_answer(known: Known, group_id: int, pricing: Pricing) -> dict[str, Any
 
 
 def _whole(known: Known, group_id: int) -> dict[str, Any]:
-    """State, counters and end of a group."""
+    """State, counters and end of a group; no time is less than none, though a clock was set back."""
     counts = known.counts(group_id)
     n_jobs = sum(counts.values())
     n_completed = sum(count for state, count in counts.items() if state.complete)
@@ -82,7 +82,7 @@ def _whole(known: Known, group_id: int) -> dict[str, Any]:
         "n_failed": sum(counts.get(state, 0) for state in BROKEN),
         "n_cancelled": counts.get(JobState.CANCELLED, 0),
         "time_completed": None if completed_ms is None else time_text(completed_ms),
-        "duration_ms": None if completed_ms is None else completed_ms - known.groups[group_id].created_ms,
+        "duration_ms": None if completed_ms is None else max(0, completed_ms - known.groups[group_id].created_ms),
     }
 
 
@@ -100,7 +100,7 @@ def job_entry(known: Known, row: JobRow, view: JobView, pricing: Pricing) -> dic
         "state": view.state.value,
         "exit_code": view.exit_code,
         "end_time": time_text(view.ended_ms) if ended and view.ended_ms is not None else None,
-        "duration": view.ended_ms - view.started_ms if ran and view.ended_ms is not None and view.started_ms is not None else None,
+        "duration": max(0, view.ended_ms - view.started_ms) if ran and view.ended_ms is not None and view.started_ms is not None else None,
         **_cost(pricing.by_resource(batch.card_id, known.used_by(row, _now_ms()))),
         "msec_mcpu": 0,
         "always_run": row.facts.always_run,
@@ -194,7 +194,7 @@ def _last_part(view: JobView, last: AttemptView) -> dict[str, Any]:
 
 
 def _finished(state: str, exit_code: int | None, last: AttemptView) -> dict[str, Any]:
-    duration = None if last.ended_ms is None or last.started_ms is None else last.ended_ms - last.started_ms
+    duration = None if last.ended_ms is None or last.started_ms is None else max(0, last.ended_ms - last.started_ms)
     status = {"state": "finished", "started_at": last.started_ms, "finished_at": last.ended_ms, "exit_code": exit_code, "out_of_memory": False}
     timing = {"running": {"start_time": last.started_ms, "finish_time": last.ended_ms, "duration": duration}}
     return {"state": state, "timing": timing, "container_status": status}

@@ -194,7 +194,7 @@ def _started(symbol: str, value: str) -> Test:
 
 def _duration(symbol: str, value: str) -> Test:
     test = _ordered(symbol, _number(value, float) * 1000, lambda item: item.entry["ms"])
-    return _any_attempt(test, lambda attempt: {"ms": None if attempt.started_ms is None else attempt.ended_ms - attempt.started_ms})
+    return _any_attempt(test, lambda attempt: {"ms": None if attempt.started_ms is None else max(0, attempt.ended_ms - attempt.started_ms)})
 
 
 def _instance(symbol: str, value: str) -> Test:
