@@ -9,6 +9,8 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import requests
+
 from hail_batch_jupyter.backends.service.backend import ServiceBackend
 from hail_batch_jupyter.batch import Batch
 from hail_batch_jupyter.observe import owner, rundir
@@ -87,6 +89,11 @@ def test_a_job_is_given_up_after_its_attempts(own_server: Server, tmp_path: Path
     own_server.ended(batch_id)
 
     assert own_server.states(batch_id) == ["Error", "Cancelled"]
+    status, attempts = own_server.get(f"/batches/{batch_id}/jobs/1")["status"], own_server.get(f"/batches/{batch_id}/jobs/1/attempts")
+    assert (status["state"], status["error"], status["worker"]) == ("error", "job has too many prior attempts", None)
+    page = requests.get(f"http://127.0.0.1:{own_server.port}/batches/{batch_id}/jobs/1", headers={"Authorization": f"Bearer {own_server.token}"}, timeout=30)
+    assert (page.status_code, "job has too many prior attempts" in page.text) == (200, True)
+    assert (status["container_statuses"], [attempt["reason"] for attempt in attempts]) == ({"main": None}, ["terminated"])
 
 
 def test_jobs_that_are_posted_but_not_begun_begin_at_the_next_start(own_server: Server, tmp_path: Path) -> None:

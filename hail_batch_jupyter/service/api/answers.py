@@ -17,7 +17,7 @@ from hail_batch_jupyter.core.state import BROKEN, JobState, roll_up
 from hail_batch_jupyter.service.api.queries import COLLECTION, Tried
 from hail_batch_jupyter.service.api.resources import REGION
 from hail_batch_jupyter.service.pricing import Pricing, granted_of
-from hail_batch_jupyter.service.running.known import Attempt, Known
+from hail_batch_jupyter.service.running.known import GIVEN_UP, Attempt, Known
 from hail_batch_jupyter.service.store.rows import ROOT, JobRow
 
 CONTAINERS = ("input", "main", "output")
@@ -134,6 +134,8 @@ def _status(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any]) -
     if not attempts or view.state in (JobState.PENDING, JobState.READY):
         return None
     last = attempts[-1]
+    if view.reason == GIVEN_UP:
+        return _without_worker(known, row, last, spec)
     words = {JobState.SUCCESS: "succeeded", JobState.RUNNING: "running"}
     state = words.get(view.state, view.state.value.lower())
     ended = {"end_time": last.view.ended_ms} if last.view.ended_ms is not None else {}
@@ -153,6 +155,23 @@ def _status(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any]) -
         **ended,
         "container_statuses": _containers(known, row, view, spec, last.view),
         "timing": {},
+    }
+
+
+def _without_worker(known: Known, row: JobRow, last: Attempt, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a job that was given up, which is not the doing of its last attempt."""
+    return {
+        "version": 5,
+        "format_version": 7,
+        "worker": None,
+        "batch_id": known.batch.batch_id,
+        "job_id": row.job_id,
+        "job_group_id": row.group_id,
+        "attempt_id": last.attempt_id,
+        "user": known.batch.user,
+        "state": "error",
+        "error": GIVEN_UP,
+        "container_statuses": dict.fromkeys(containers_of(spec)),
     }
 
 

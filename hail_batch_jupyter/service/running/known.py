@@ -19,6 +19,8 @@ from hail_batch_jupyter.service.running.worker import attempt_id
 from hail_batch_jupyter.service.store.rows import ROOT, BatchRow, GroupRow, JobRow
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+GIVEN_UP = "job has too many prior attempts"
+"""Why a job that nobody tries any more ended; the protocol's words."""
 _NO_JOB = -1
 """In the places that changed: the batch or a group."""
 
@@ -75,7 +77,7 @@ class Known:
                 self._charge(place, sum(billed_ms(self.card, attempt.view, 0) for attempt in self._attempts(row, row.earlier)))
         for place, row in enumerate(self.rows):
             if row.state is not None:
-                self._put(place, JobView(row.job_id, JobState(row.state), reason=row.state.lower()))
+                self._put(place, _decided(row.job_id, row.state))
         self._look_at_open()
 
     def refresh(self) -> None:
@@ -165,7 +167,7 @@ class Known:
             place = self.place(job_id)
             assert place is not None
             self.rows[place] = self.rows[place]._replace(state=state)
-            self._put(place, JobView(job_id, JobState(state), reason=state.lower()))
+            self._put(place, _decided(job_id, state))
         self.open_rows = [row for row in self.open_rows if row.job_id not in states]
 
     # what is known
@@ -257,6 +259,13 @@ class Known:
                     found[attempt.ended_ms // DAY_MS, grant] += billed_ms(self.card, attempt, attempt.ended_ms)
         return [(day, grant, ms) for (day, grant), ms in found.items() if ms]
 
+    def left(self, row: JobRow) -> JobRow:
+        """The job with as many attempts as it has left after all those of the runs that it was in; one of which nothing is left counts as one."""
+        if not row.earlier:
+            return row
+        n_tried = max(len(row.earlier), len(self._attempts(row, row.earlier)))
+        return row._replace(facts=row.facts._replace(n_max_attempts=row.facts.n_max_attempts - n_tried))
+
     def attempts(self, row: JobRow) -> list[Attempt]:
         """The attempts of a job in all runs that it was in, in their order."""
         return self._attempts(row, [*row.earlier, *([(row.run_id, row.number)] if row.run_id is not None and row.number is not None else [])])
@@ -280,6 +289,11 @@ def chain_of(groups: Mapping[int, GroupRow], group_id: int) -> tuple[int, ...]:
     while chain[-1] != ROOT:
         chain.append(groups[chain[-1]].parent_id)
     return tuple(chain)
+
+
+def _decided(job_id: int, state: str) -> JobView:
+    """A job that no run decides."""
+    return JobView(job_id, JobState(state), reason=GIVEN_UP if state == JobState.ERROR.value else state.lower())
 
 
 def is_lost(view: JobView) -> bool:

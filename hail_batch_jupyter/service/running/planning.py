@@ -10,7 +10,10 @@ from hail_batch_jupyter.service.store.rows import JobRow
 
 
 class Plan(NamedTuple):
-    """Jobs that begin together, the final states of their parents that are not among them, and the final states of jobs that never run."""
+    """Jobs that begin together, each with the attempts that it has left.
+
+    done     final states of their parents that are not among them        decided  those of jobs that never run
+    """
 
     rows: list[JobRow]
     done: dict[int, str]
@@ -28,10 +31,10 @@ def planned(known: Known) -> Plan:
         doomed = known.cancelled(row.group_id) or any(state is not JobState.SUCCESS for state in states)
         if known.batch.deleted or (doomed and not row.facts.always_run):
             decided[row.job_id] = JobState.CANCELLED.value
-        elif len(row.earlier) >= row.facts.n_max_attempts:
+        elif (left := known.left(row)).facts.n_max_attempts < 1:
             decided[row.job_id] = JobState.ERROR.value
         else:
-            chosen[row.job_id] = row
+            chosen[row.job_id] = left
     outside = {parent for row in chosen.values() for parent in row.facts.parents} - chosen.keys()
     return Plan(list(chosen.values()), {parent: _state(known, decided, parent).value for parent in outside}, decided)
 

@@ -95,7 +95,9 @@ class Worker:
             begin(with_card(spec, self.name), SubmitOptions(detach=True, begun=launch), self._place_of(spec), Made(self.name, {}), told)
 
     def describe(self, batch: BatchRow, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
-        """A run of these jobs of a batch, numbered from 1 in this order; `done` are the states of their parents that are not among them.
+        """A run of these jobs of a batch with the attempts that they have left, numbered from 1 in this order.
+
+        `done` are the states of their parents that are not among them.
 
         A parent outside has its number with a minus, as the numbers of a run are its own.
         """
@@ -123,7 +125,7 @@ class Worker:
             request=self.where.request(spec["resources"]),
             always_run=row.facts.always_run,
             always_copy_output=spec["always_copy_output"],
-            n_max_attempts=row.facts.n_max_attempts - len(row.earlier),
+            n_max_attempts=row.facts.n_max_attempts,
             timeout_s=spec.get("timeout"),
         )
 

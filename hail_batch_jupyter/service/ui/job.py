@@ -52,13 +52,14 @@ def command_shown(words: Sequence[str]) -> list[Html]:
 
 
 def _facts(job: dict[str, Any]) -> Html:
-    shorts = [f"{name}: {part.get('short_error') or part['error']}" for name, part in _parts(job) if part.get("error") or part.get("short_error")]
+    troubles = [(job["status"] or {}).get("error")]
+    troubles += [f"{name}: {part.get('short_error') or part['error']}" for name, part in _parts(job) if part.get("error") or part.get("short_error")]
     return facts(
         [
             ("State", job_sign(job["state"])),
             ("Waits for", job.get("waits_for")),
             ("Exit code", job["exit_code"]),
-            ("What went wrong", "; ".join(shorts)),
+            ("What went wrong", "; ".join(trouble for trouble in troubles if trouble)),
             ("Took", None if job["duration"] is None else format_duration(job["duration"] / 1000)),
             ("Cost", money(job["cost"])),
             ("Image", job["spec"]["process"]["image"]),
@@ -69,7 +70,8 @@ def _facts(job: dict[str, Any]) -> Html:
 
 
 def _parts(job: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return list(((job["status"] or {}).get("container_statuses") or {}).items())
+    found = ((job["status"] or {}).get("container_statuses") or {}).items()
+    return [(name, part) for name, part in found if part is not None]
 
 
 def _timings(job: dict[str, Any]) -> str:
