@@ -29,13 +29,13 @@ class Site:
         self.metrics = Metrics(pages.rules.where.labels)
         self.closing = False
         self.n_open = 0
-        self._document = json.dumps(openapi.document(ROUTES)).encode()
         self._own: list[Route[Service]] = [
-            Route("GET", "/healthcheck", lambda _: text(""), "Whether it answers.", open_to_all=True),
+            Route("GET", "/healthcheck", lambda _: text(""), "Whether it answers.", gives="text/plain", open_to_all=True),
             Route("GET", "/openapi.json", lambda _: Answer(self._document), "The description of all routes.", open_to_all=True),
             Route("GET", "/openapi.yaml", lambda _: Answer(self._document), "The same: JSON is YAML.", open_to_all=True),
-            Route("GET", "/metrics", lambda _: self._metrics(), "Counters.", open_to_all=True),
+            Route("GET", "/metrics", lambda _: self._metrics(), "Counters.", gives="text/plain", open_to_all=True),
         ]
+        self._document = json.dumps(openapi.document(ROUTES, self._own)).encode()
 
     def answer(self, request: Request) -> Answer | Later:
         """The answer to a request, or how to wait for it; raises Refusal for a client, and gives a page that says so for a browser."""

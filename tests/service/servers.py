@@ -116,7 +116,7 @@ class Server:
     def ask(self, method: str, path: str, body: Any = None, token: str | None = None, data: bytes | None = None, **headers: str) -> Reply:
         headers["Authorization"] = f"Bearer {self.token if token is None else token}"
         content = data if data is not None else None if body is None else json.dumps(body).encode()
-        own = path.startswith("/api") or path in ("/healthcheck", "/openapi.json", "/metrics")
+        own = path.startswith("/api") or path in ("/healthcheck", "/openapi.json", "/openapi.yaml", "/metrics")
         address = f"http://127.0.0.1:{self.port}{path if own else f'/api/v1alpha{path}'}"
         reply = requests.request(method, address, data=content, headers=headers, timeout=30)
         return Reply(reply.status_code, reply.reason, reply.text, reply.headers)
