@@ -80,7 +80,7 @@ def stop_one(page: Page, server: Server) -> None:
     """Cancel the second batch as a person does."""
     wait_until(lambda: "Running" in server.states(2))
     page.goto(f"http://127.0.0.1:{server.port}/batches/2")
-    page.get_by_label("Why it is cancelled").fill("the wrong reference panel")
+    page.get_by_label("Why you cancel batch 2").fill("the wrong reference panel")
     page.get_by_role("button", name="Cancel batch 2").click()
     server.ended(2)
 

@@ -32,6 +32,7 @@ _JOBS_QUERY = {
     "last_job_id": "give jobs with higher numbers",
     "limit": "how many at most, 50 unless told",
 }
+_WHY = {"why": "the reason, which is kept with who did it"}
 _ATTEMPT = {"attempt_id": "the attempt that is meant, the last one if none is named"}
 
 
@@ -73,7 +74,7 @@ def _groups(asked: _Asked) -> Any:
 
 
 def _cancel(asked: _Asked) -> Any:
-    return asked.service.reading.cancel(asked.user, asked.names["b"], asked.names.get("g", 0))
+    return asked.service.reading.cancel(asked.user, asked.names["b"], asked.names.get("g", 0), asked.query.get("why", ""))
 
 
 def _create_jobs(asked: _Asked) -> Any:
@@ -180,11 +181,13 @@ _BATCHES: list[Route[Service]] = [
         },
     ),
     Route("GET", "/batches/{b}/deeds", lambda a: a.service.reading.deeds(a.user, a.names["b"]), "Who cancelled what of a batch, and why."),
-    Route("DELETE", "/batches/{b}", lambda a: a.service.reading.delete(a.user, a.names["b"]), "Cancel a batch and forget it."),
-    Route("PATCH", "/batches/{b}/cancel", _cancel, "Cancel a batch."),
+    Route(
+        "DELETE", "/batches/{b}", lambda a: a.service.reading.delete(a.user, a.names["b"], a.query.get("why", "")), "Cancel a batch and forget it.", query=_WHY
+    ),
+    Route("PATCH", "/batches/{b}/cancel", _cancel, "Cancel a batch.", query=_WHY),
     Route("GET", "/batches/{b}/job-groups", _groups, "A page of the groups of a batch.", query={"last_job_group_id": "give groups with higher numbers"}),
     Route("GET", "/batches/{b}/job-groups/{g}", lambda a: a.service.reading.group(a.user, a.names["b"], a.names["g"]), "A job group; 0 is all of the batch."),
-    Route("PATCH", "/batches/{b}/job-groups/{g}/cancel", _cancel, "Cancel a group and what is below it."),
+    Route("PATCH", "/batches/{b}/job-groups/{g}/cancel", _cancel, "Cancel a group and what is below it.", query=_WHY),
     Route("GET", "/batches/{b}/job-groups/{g}/job-groups", _groups, "A page of the groups in a group.", query={"last_job_group_id": "as above"}),
 ]
 

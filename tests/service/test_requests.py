@@ -372,6 +372,18 @@ def test_a_batch_is_cancelled_after_so_many_failures(server: Server) -> None:
     assert (refused.status, refused.reason) == (400, "Cannot submit new jobs or job groups to a cancelled batch")
 
 
+def test_why_a_batch_is_cancelled_or_deleted_is_kept_in_one_line(server: Server) -> None:
+    number = server.post(job(1, HOLD))
+    reason = quote(" the\r\nwrong\x00 reference\u2028 <b>panél</b> " + "x" * 300)
+
+    assert server.ask("PATCH", f"/batches/{number}/job-groups/0/cancel?why={reason}").status == 200
+    assert server.ask("PATCH", f"/batches/{number}/cancel?why=again").status == 200
+    (deed,) = server.get(f"/batches/{number}/deeds")
+    assert (deed["why"][:36], len(deed["why"])) == ("the wrong reference <b>panél</b> xxx", 200)
+    assert server.ask("DELETE", f"/batches/{number}?why=%20no%20use%20").status == 200
+    assert server.ask("GET", f"/batches/{number}").text.endswith("Z (no use)")
+
+
 def test_a_deleted_batch_is_gone_with_its_files_and_its_token_stays_taken(server: Server) -> None:
     number = server.post(job(1, f"echo here; {HOLD}"), token="deleted")
     wait_until(lambda: server.log(number, 1) == "here\n")

@@ -144,16 +144,35 @@ def test_a_page_that_is_looked_at_follows_the_batch(page: Page, served: Server) 
 
     running = served.post(job(1, HOLD))
     page.goto(f"http://127.0.0.1:{served.port}/batches/{running}")
-    page.get_by_label("Why it is cancelled").fill("a <b>typo</b>")
+    page.get_by_label(f"Why you cancel batch {running}").fill("a <b>typo</b>")
     page.get_by_role("button", name=f"Cancel batch {running}").click()
     expect(page.get_by_role("table", name="What was done to the batch")).to_contain_text("cancelled italla <b>typo</b>")
     expect(page.locator("#facts .state")).to_have_text("⊘ cancelled")
-    page.get_by_role("button", name=f"Delete batch {running}").click()
-    expect(page.get_by_role("heading", name="Batches")).to_be_visible()
-    page.goto(f"http://127.0.0.1:{served.port}/batches/{number}")
-    gone = page.request.get(f"http://127.0.0.1:{served.port}/batches/{running}")
-    owner = served.get("/userinfo")["username"]
-    assert (gone.status, f"does not exist any more: {owner} deleted it at 20" in gone.text()) == (404, True)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["JavaScript", "no JavaScript"])
+def test_who_deletes_a_batch_is_asked_twice_and_may_say_why(browser: Browser, served: Server, scripts: bool) -> None:
+    number = served.post(job(1, HOLD), attributes={"name": "to be deleted"})
+    with browser.new_context(java_script_enabled=scripts) as context:
+        page = context.new_page()
+        log_in(page, served, "/batches")
+        expect(page.get_by_role("button", name=f"Delete batch {number}")).to_be_hidden()
+        page.get_by_label(f"Delete… batch {number}").press("Enter")
+        page.get_by_label(f"Why you delete batch {number}").fill("the wrong panel,  <b>ünï</b>")
+        if scripts:  # the page is put up to date meanwhile, and keeps what was opened and written
+            page.get_by_label(f"Delete… batch {number}").focus()
+            other = served.post(job(1, "true"), attributes={"name": "made meanwhile"})
+            expect(page.get_by_role("link", name=str(other), exact=True)).to_be_visible()
+            expect(page.get_by_label(f"Why you delete batch {number}")).to_have_value("the wrong panel,  <b>ünï</b>")
+        page.get_by_label(f"Why you delete batch {number}").press("Enter")
+        expect(page.get_by_role("heading", name="Batches")).to_be_visible()
+        expect(page.get_by_text("to be deleted")).to_have_count(0)
+        gone = page.goto(f"http://127.0.0.1:{served.port}/batches/{number}")
+        owner = served.get("/userinfo")["username"]
+        assert gone is not None and gone.status == 404
+        expect(page.get_by_role("alert")).to_have_text(
+            re.compile(rf"Batch {number} does not exist any more: {re.escape(owner)} deleted it at 20[-\dT:.]+Z \(the wrong panel, <b>ünï</b>\)\.")
+        )
 
 
 def test_projects_are_made_limited_and_closed_and_what_was_spent_is_a_file(page: Page) -> None:

@@ -48,6 +48,9 @@ _NEWS = 1000
 _WAIT_S = 25.0
 """So long somebody may wait: clients give up a request after 30 s."""
 _MOST_LOGS_BYTES = 64 << 20
+MOST_WHY = 200
+"""Characters of a reason that are kept."""
+_NO_REASON = "asked for"
 _YES, _NO = ("True", "true", "1"), ("False", "false", "0")
 
 
@@ -136,16 +139,16 @@ class Reading:
             found = [group_answer(known, each, self._pricing) for each in inside[:PAGE]]
         return {"job_groups": found, **({"last_job_group_id": inside[PAGE - 1]} if len(inside) > PAGE else {})}
 
-    def cancel(self, user: str, batch_id: int, group_id: int, why: str = "asked for") -> None:
-        """Cancel a group, the root for the batch."""
+    def cancel(self, user: str, batch_id: int, group_id: int, why: str = "") -> None:
+        """Cancel a group, the root for the batch; `why` is kept as one line."""
         with self._lock:
             _check_group(self._known(user, batch_id), group_id)
-        self._runs.cancel(batch_id, group_id, user=user, why=why)
+        self._runs.cancel(batch_id, group_id, user=user, why=_reason(why))
 
-    def delete(self, user: str, batch_id: int) -> None:
-        """Cancel a batch and forget it."""
+    def delete(self, user: str, batch_id: int, why: str = "") -> None:
+        """Cancel a batch and forget it; who asks for it later is told who did that and why."""
         self._batch(user, batch_id)
-        self._runs.delete(batch_id, user)
+        self._runs.delete(batch_id, user, _reason(why))
 
     def deeds(self, user: str, batch_id: int) -> list[dict[str, Any]]:
         """Who cancelled what of a batch, and why; no user is the service itself."""
@@ -254,8 +257,11 @@ class Reading:
 
     def _who_deleted(self, batch_id: int) -> str:
         """Batches of earlier versions have no row that says who did it."""
-        found = [(at_ms, user) for at_ms, _, deed, user, _ in self._store.deeds(batch_id) if deed == "delete"]
-        return f"{found[-1][1] or 'the service'} deleted it at {time_text(found[-1][0])}" if found else "it was deleted"
+        found = [(at_ms, user, why) for at_ms, _, deed, user, why in self._store.deeds(batch_id) if deed == "delete"]
+        if not found:
+            return "it was deleted"
+        at_ms, user, why = found[-1]
+        return f"{user or 'the service'} deleted it at {time_text(at_ms)}" + (f" ({why})" if why != _NO_REASON else "")
 
     def _known(self, user: str, batch_id: int) -> Known:
         self._batch(user, batch_id)
@@ -281,6 +287,11 @@ class Reading:
         if group_id not in known.groups:
             raise not_found(f"job group {group_id} of batch {batch_id} does not exist")
         return known
+
+
+def _reason(why: str) -> str:
+    """A reason as it is kept: one line that is not too long, whatever was sent."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in why).split())[:MOST_WHY] or _NO_REASON
 
 
 def _check_group(known: Known, group_id: int) -> None:

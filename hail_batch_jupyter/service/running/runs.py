@@ -251,10 +251,10 @@ class Runs:
             known.took(batch, self._store.groups.committed(batch))
             self._look_again(batch_id)
 
-    def delete(self, batch_id: int, user: str) -> None:
+    def delete(self, batch_id: int, user: str, why: str = "asked for") -> None:
         """Cancel a batch and forget it; what its runs left is removed when they have ended."""
         with self.lock:
-            self._note("delete", batch_id, ROOT, user, "asked for")
+            self._note("delete", batch_id, ROOT, user, why)
             self._store.mark_deleted(batch_id)
             self.cancel(batch_id, user=user, why="deleted")
 

@@ -59,7 +59,7 @@ def show(asked: PageAsked) -> Answer:
 
 def _facts(asked: PageAsked, entry: dict[str, Any]) -> Html:
     parts = [tag("li", f"{part['resource']}: {money(part['cost'])}") for part in entry["cost_breakdown"] or ()]
-    breakdown = tag("details", tag("summary", "By resource"), tag("ul", *parts)) if parts else None
+    breakdown = tag("details", tag("summary", "By resource"), tag("ul", *parts), id="by-resource") if parts else None
     attributes = ", ".join(f"{key}: {text}" for key, text in entry.get("attributes", {}).items() if key != "name")
     pairs = [
         ("State", batch_sign(entry)),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from hail_batch_jupyter.service.api.reading import MOST_WHY
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.ui.html import Child, Html, table, tag
-from hail_batch_jupyter.service.ui.layout import batch_sign, button, form, lasted, link, money, page, search, when
+from hail_batch_jupyter.service.ui.layout import batch_sign, button, form, lasted, link, money, page, search, sure, when
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer, Request
 
-MOST_WHY = 200
 _HEADS = ("Batch", "Name", "Project", "User", "State", "Jobs", "Created (UTC)", "Took", "Cost", "What to do")
 
 
@@ -68,10 +68,15 @@ def counts(entry: dict[str, Any]) -> str:
 
 
 def deeds(request: Request, entry: dict[str, Any], prefix: str, *, why: bool = False) -> list[Html]:
-    """What can be done to a batch; `why` asks for a reason, too."""
+    """What can be done to a batch; `why` asks who cancels for a reason, too. Deleting is for good and is asked for twice."""
     path, name = f"/batches/{entry['id']}", f"batch {entry['id']}"
-    asked = tag("input", name="why", id=f"{prefix}-why", maxlength=MOST_WHY, placeholder="why, if you like", aria_label="Why it is cancelled") if why else None
     end = button("Cancel", aria_label=f"Cancel {name}", id=f"{prefix}-cancel")
-    cancel = form(request, f"{path}/cancel", asked, end, class_="row") if not entry["complete"] else None
-    delete = form(request, f"{path}/delete", button("Delete", aria_label=f"Delete {name}", id=f"{prefix}-delete", class_="quiet"))
-    return [tag("div", cancel, delete, class_="deeds")]
+    cancel = form(request, f"{path}/cancel", _reason(prefix, "cancel", name) if why else None, end, class_="row") if not entry["complete"] else None
+    gone = button(f"Delete {name}", id=f"{prefix}-delete")
+    delete = form(request, f"{path}/delete", "Its logs are removed, too. ", _reason(prefix, "delete", name), gone, class_="row")
+    return [tag("div", cancel, sure("Delete…", f"Delete… {name}", delete, id=f"{prefix}-sure"), class_="deeds")]
+
+
+def _reason(prefix: str, deed: str, name: str) -> Html:
+    """The box for a reason, which nobody has to give."""
+    return tag("input", name="why", id=f"{prefix}-why-{deed}", maxlength=MOST_WHY, placeholder="why, if you like", aria_label=f"Why you {deed} {name}")

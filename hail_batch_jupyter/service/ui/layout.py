@@ -71,9 +71,9 @@ def button(words: str, **attributes: Any) -> Html:
     return tag("button", words, type="submit", **attributes)
 
 
-def sure(words: str, about: str, deed: Html) -> Html:
+def sure(words: str, about: str, deed: Html, **attributes: Any) -> Html:
     """A deed that is not done by one press: the form shows when it is asked for."""
-    return tag("details", tag("summary", words, aria_label=about), deed, class_="sure")
+    return tag("details", tag("summary", words, aria_label=about), deed, class_="sure", **attributes)
 
 
 def used_of(used_bytes: int, quota_bytes: int | None) -> list[Child]:

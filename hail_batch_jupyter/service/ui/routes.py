@@ -64,13 +64,12 @@ def _is_turn(page: object, messages: object) -> bool:
 
 
 def _cancel(asked: PageAsked) -> Answer:
-    why = " ".join(words_of(asked.request.body).get("why", "").split())[: batches.MOST_WHY]
-    asked.service.rules.reading.cancel(asked.user, asked.names["b"], 0, why or "asked for")
+    asked.service.rules.reading.cancel(asked.user, asked.names["b"], 0, words_of(asked.request.body).get("why", ""))
     return moved(f"/batches/{asked.names['b']}")
 
 
 def _delete(asked: PageAsked) -> Answer:
-    asked.service.rules.reading.delete(asked.user, asked.names["b"])
+    asked.service.rules.reading.delete(asked.user, asked.names["b"], words_of(asked.request.body).get("why", ""))
     return moved("/batches")
 
 

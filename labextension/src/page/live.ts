@@ -40,15 +40,31 @@ async function refresh(): Promise<boolean> {
   if (!fresh) return true;
   for (const part of document.querySelectorAll<HTMLElement>("[data-part]")) {
     const now = fresh.getElementById(part.id);
-    if (now && now.innerHTML !== part.innerHTML) exchange(part, now);
+    if (!now || isWritten(part)) continue;
+    carry(part, now);
+    if (now.innerHTML !== part.innerHTML) exchange(part, now);
   }
   return fresh.body.dataset.live !== undefined;
+}
+
+/** Whether somebody writes there now; the part is put in its place afterwards. */
+function isWritten(part: HTMLElement): boolean {
+  return document.activeElement instanceof HTMLInputElement && part.contains(document.activeElement);
+}
+
+/** What somebody has opened or written stays. */
+function carry(part: HTMLElement, now: HTMLElement): void {
+  for (const old of part.querySelectorAll<HTMLElement>("details[id], input[id]")) {
+    const fresh = now.querySelector(`#${CSS.escape(old.id)}`);
+    if (old instanceof HTMLDetailsElement && fresh instanceof HTMLDetailsElement) fresh.open = old.open;
+    if (old instanceof HTMLInputElement && fresh instanceof HTMLInputElement) fresh.value = old.value;
+  }
 }
 
 function exchange(part: HTMLElement, now: HTMLElement): void {
   const before = stateOf(part);
   const focused = part.contains(document.activeElement) ? document.activeElement?.id : "";
-  part.innerHTML = now.innerHTML;
+  part.replaceChildren(...now.childNodes);
   if (focused) document.getElementById(focused)?.focus();
   const after = stateOf(part);
   const said = document.getElementById("said");
