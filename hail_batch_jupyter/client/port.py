@@ -30,6 +30,8 @@ _REASONS = 20
 class ServicePort:
     """One submission to a batch: the jobs with these numbers.
 
+    `waits_for` is what its jobs that could begin wait for, where the service tells that, as it was at the last look.
+
     Polls are further apart the longer nothing happens, and at least twice as far as a poll takes. A service whose batches have a mark is
     asked to answer when that changes, so that who waits sees it at once.
     """
@@ -47,6 +49,7 @@ class ServicePort:
         self._due = 0.0
         self._mark: str | None = None
         self._budget = ""
+        self.waits_for = ""
 
     def begin(self, status: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:
         """Take what was listed after the batch had this status as the first look, so that the list is not asked for again before the counters move."""
@@ -55,6 +58,7 @@ class ServicePort:
         self._note_budget(status, now_ms)
         self._note(self._of_entries(entries, now_ms))
         self._counters = counters(status)
+        self.waits_for = str(status.get("waits_for", ""))
 
     def events(self, after: int, timeout_s: float) -> Sequence[JobEvent]:
         """Events after that number; the service is asked no more often than the pauses say."""
@@ -141,6 +145,7 @@ class ServicePort:
             if status.get("mark") == self._mark:
                 return
         self._mark = status.get("mark")
+        self.waits_for = str(status.get("waits_for", ""))
         now_ms = int(time.time() * 1000)
         if self._known.started_ms is None:
             self._note([JobEvent(0, milliseconds(status.get("time_created")) or now_ms, 0, phase="start")])

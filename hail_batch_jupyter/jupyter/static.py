@@ -66,7 +66,7 @@ def _head(running: RunningBatch, snapshot: BatchSnapshot) -> str:
     word = run_word(snapshot)
     lines = [
         f"{glyph_html(word)} {word.capitalize()} · <b>{escape(_cut(running.name, 80))}</b> · {escape(done_text(snapshot))}",
-        escape(" · ".join(part for part in (running.backend, running.cost_text(), _cut(note_text(snapshot), 400), _cut(running.paused, 400)) if part)),
+        escape(" · ".join(part for part in (running.backend, running.cost_text(), _cut(note_text(running, snapshot), 400), _cut(running.paused, 400)) if part)),
     ]
     if snapshot.ended_ms is None:
         lines.append(f"last known state; <code>%batch_attach {escape(str(running.id))}</code> shows the run as it is now")

@@ -91,9 +91,16 @@ def run_word(snapshot: BatchSnapshot) -> str:
     return "stopped" if snapshot.lost else _ENDED.get(snapshot.state, "running")
 
 
-def note_text(snapshot: BatchSnapshot) -> str:
+def note_text(running: RunningBatch, snapshot: BatchSnapshot) -> str:
     """What there is to say about the run beside its states, with the way on; '' mostly."""
-    return f"{snapshot.note}; %batch_run runs what is missing" if snapshot.lost else snapshot.note
+    note = f"{snapshot.note}; %batch_run runs what is missing" if snapshot.lost else snapshot.note
+    waits = f"Jobs wait for {running.waits_for}" if running.waits_for and snapshot.ended_ms is None else ""
+    return " · ".join([part for part in (note, waits) if part])
+
+
+def waits_text(running: RunningBatch, view: JobView) -> str:
+    """'waits for …' of a job that could begin, where the run tells what for; '' for others."""
+    return f"waits for {running.waits_for}" if view.state is JobState.READY and running.waits_for else ""
 
 
 def glyph_html(word: str) -> str:
@@ -139,7 +146,8 @@ def done_text(snapshot: BatchSnapshot) -> str:
 def progress_text(running: RunningBatch, snapshot: BatchSnapshot) -> str:
     """'quickstart: running, 12 of 26 jobs done after 31 s; 12 succeeded, 2 running, 12 waiting'."""
     paused = f"; no news for now, but the run goes on: {running.paused}" if running.paused else ""
-    return f"{running.name}: {run_word(snapshot)}, {done_text(snapshot)}{paused}"
+    waits = f"; jobs wait for {running.waits_for}" if running.waits_for and snapshot.ended_ms is None else ""
+    return f"{running.name}: {run_word(snapshot)}, {done_text(snapshot)}{waits}{paused}"
 
 
 def clock_text(time_ms: int) -> str:

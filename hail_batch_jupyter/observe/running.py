@@ -86,6 +86,11 @@ class RunningBatch(Awaiting, Looking):
         return ""
 
     @property
+    def waits_for(self) -> str:
+        """What jobs wait for that could begin, where that is a quota or the jobs of others; '' mostly, and where nobody tells."""
+        return ""
+
+    @property
     def attributes(self) -> dict[str, str]:
         """The attributes of the batch."""
         return {**self.spec.attributes, **({"name": self.spec.name} if self.spec.name else {})}

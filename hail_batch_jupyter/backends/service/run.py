@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class ServiceRun(RunningBatch):
         self.group_numbers = submitted.groups
         self.begin = port.begin
         self._log_size = port.log_size
+        self._waits_for: Callable[[], str] = lambda: port.waits_for
         self._service = service
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._fetching = threading.Lock()
@@ -53,6 +54,11 @@ class ServiceRun(RunningBatch):
     def _submission_info(self) -> ServiceRun:
         """hailtop's name for what tells how the jobs were posted."""
         return self
+
+    @property
+    def waits_for(self) -> str:
+        """What jobs of the batch wait for that could begin: a quota, or a share of the machine; '' mostly, and of services that do not tell."""
+        return self._waits_for()
 
     def status(self) -> dict[str, Any]:
         """What the service says of the batch now."""

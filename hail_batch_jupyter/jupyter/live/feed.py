@@ -131,7 +131,7 @@ class Feed:
                 return not ended
             if not ended and not any(self._visible.values()) and now_s - self._last_s < HIDDEN_S:
                 return True
-            if note_text(snapshot) != self._told_note:
+            if note_text(self.running, snapshot) != self._told_note:
                 self._last_s = now_s
                 self.tell_all()
                 return not ended
@@ -182,7 +182,7 @@ class Feed:
     def _head(self, snapshot: BatchSnapshot) -> Message:
         run = self.running
         head = {"id": str(run.id), "name": run.name, "backend": run.backend, "runs_on": run.runs_on}
-        return {**head, "clock": self._clock(snapshot), "note": note_text(snapshot)}
+        return {**head, "clock": self._clock(snapshot), "note": note_text(run, snapshot)}
 
     def _clock(self, snapshot: BatchSnapshot) -> Message:
         ended = snapshot.ended_ms is not None

@@ -9,6 +9,7 @@ from hail_batch_jupyter.core.spec import SCRATCH, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.jupyter.live import joblog
 from hail_batch_jupyter.jupyter.live.graph import Message
+from hail_batch_jupyter.jupyter.words import waits_text
 from hail_batch_jupyter.observe.blame import blamed, reason_of
 from hail_batch_jupyter.observe.earlier import Origin, origin_of
 from hail_batch_jupyter.observe.running import RunningBatch
@@ -39,7 +40,7 @@ def job_detail(running: RunningBatch, number: int) -> Message:
         "groups": [running.spec.groups[group - 1].name for group in reversed(running.spec.groups_of(job.group))],
         "state": view.state.value,
         "exit_code": view.exit_code,
-        "reason": reason_of(running.spec, snapshot, view),
+        "reason": reason_of(running.spec, snapshot, view) or waits_text(running, view),
         "blamed": None if other is None else {"job": other.job_id - running.spec.jobs[0].job_id, "name": running.spec.job(other.job_id).display_name},
         "command": (job.user_code or " ".join(job.command))[:_MAX_COMMAND],
         "image": job.image or "",

@@ -33,6 +33,7 @@ _SHOWN = 60
 _OPEN_COMMAND = "hail-batch-jupyter:open-run"
 _HINTS = 3
 _REASONS = 10
+_WAITS = "waits for "
 _ORDER = {state: rank for rank, state in enumerate(("Failed", "Error", "Running", "Creating", "Cancelled", "Success", "Ready", "Pending"))}
 _HEADS = ("job", "name", "state", "started", "duration", "exit code", "memory", "after", "")
 _COST_HEADS = (*_HEADS[:7], "cost", *_HEADS[7:])
@@ -155,7 +156,9 @@ def frame_text(frame: pd.DataFrame, name_of: Mapping[int, str]) -> str:
     """The same for a terminal: aligned columns, and why a job ended as it did below them."""
     rows, charged = _shown(frame)
     lines = [_job_cells(row, name_of, charged) for row in rows.itertuples(index=False)]
-    notes = [f"{row.name}: {cut(str(row.reason), 160)}" for row in rows[(rows["reason"] != "") & ~rows["reused"]].head(_REASONS).itertuples(index=False)]
+    waits, told = rows["reason"].str.startswith(_WAITS), (rows["reason"] != "") & ~rows["reused"]
+    notes = [f"{row.name}: {cut(str(row.reason), 160)}" for row in rows[told & ~waits].head(_REASONS).itertuples(index=False)]
+    notes += [f"waiting{text.removeprefix('waits')}" for text in rows[waits]["reason"].unique()]
     notes += [f"{row.name} {row.hint}" for row in rows[rows["hint"] != ""].head(_HINTS).itertuples(index=False)]
     caption = (f"{len(rows)} shown of " if len(rows) < len(frame) else "") + f"{plural(len(frame), 'job')}{_counts(frame)}"
     return table_text(caption, (_COST_HEADS if charged else _HEADS)[:-1], lines, notes)
@@ -185,7 +188,7 @@ def _ran(row: Any) -> list[str]:  # as above
 
 def _row(row: Any, name_of: Mapping[int, str], charged: bool, source: RunningBatch | None) -> str:  # as above
     cells = _job_cells(row, name_of, charged)
-    reason = f" ({cut(row.reason, 60)})" if row.reason and row.reason != cells[2] else ""
+    reason = f" ({cut(row.reason.removeprefix('waits '), 60)})" if row.reason and row.reason != cells[2] else ""
     return row_html([*map(escape, cells[:2]), state_html(cells[2], reason), *map(escape, cells[3:]), _log_link(row, source)])
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, word_of
+from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, waits_text, word_of
 from hail_batch_jupyter.observe.blame import reasons
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.usage import Figures, figures, hint, last_figures
@@ -25,13 +26,14 @@ def jobs_frame(running: RunningBatch, q: str | None = None) -> JobsFrame:
     """The jobs of a run as they are now, see `frame_of`."""
     import hail_batch_jupyter.jupyter.tables.jobsframe  # noqa: F401 - pandas takes a second the first time; the states must not be of the time before
 
-    frame = frame_of(running.spec, running.snapshot(), q)
+    snapshot = running.snapshot()
+    frame = frame_of(running.spec, snapshot, q, {view.job_id: waits_text(running, view) for view in snapshot.jobs} if running.waits_for else {})
     frame.source = running
     return frame
 
 
-def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> JobsFrame:
-    """One row a job, in the order of their numbers, with the columns that `Looking.jobs_frame` lists."""
+def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None, waits: Mapping[int, str] = MappingProxyType({})) -> JobsFrame:
+    """One row a job, in the order of their numbers, with the columns that `Looking.jobs_frame` lists; `waits` says of jobs by number what they wait for."""
     import pandas as pd
 
     from hail_batch_jupyter.jupyter.tables.jobsframe import COLUMNS, JobsFrame
@@ -49,7 +51,7 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None) -> 
         "end": _times([view.ended_ms for view in views]),
         "duration_s": pd.array([_duration_s(view.started_ms, view.ended_ms, now_ms) for view in views], dtype="float64"),
         "exit_code": pd.array([view.exit_code for view in views], dtype="Int64"),
-        "reason": pd.array([why[view.job_id] for view in views], dtype="string"),
+        "reason": pd.array([why[view.job_id] or waits.get(view.job_id, "") for view in views], dtype="string"),
         "cores": pd.array([(job.request.cpu_mcpu or 1000) / 1000 for job in jobs], dtype="float64"),
         "max_rss_bytes": pd.array([view.usage.max_rss_bytes if view.usage else None for view in views], dtype="Int64"),
         "cost_usd": pd.array([view.cost_usd for view in views], dtype="float64"),

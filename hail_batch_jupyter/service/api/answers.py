@@ -52,6 +52,7 @@ def batch_answer(known: Known, pricing: Pricing) -> dict[str, Any]:
         "duration": duration,
         "msec_mcpu": 0,
         "mark": known.mark,
+        **_waits(known.waits_for()),
         **_group_cost(known, ROOT, pricing),
         **_attributes(batch.attributes),
     }
@@ -87,7 +88,7 @@ def _whole(known: Known, group_id: int) -> dict[str, Any]:
 
 
 def job_entry(known: Known, row: JobRow, view: JobView, pricing: Pricing) -> dict[str, Any]:
-    """A job as the list of jobs has it; `parent_ids`, its parents' numbers, is this service's own."""
+    """A job as the list of jobs has it; `parent_ids`, its parents' numbers, and `waits_for` are this service's own."""
     batch = known.batch
     ended = view.state.complete and view.ended_ms is not None
     ran = ended and view.started_ms is not None
@@ -106,6 +107,7 @@ def job_entry(known: Known, row: JobRow, view: JobView, pricing: Pricing) -> dic
         "always_run": row.facts.always_run,
         "display_state": None,
         "parent_ids": list(row.facts.parents),
+        **_waits(known.job_waits_for(row, view)),
     }
 
 
@@ -118,14 +120,13 @@ def job_answer(known: Known, row: JobRow, spec: Mapping[str, Any], pricing: Pric
         "status": _status(known, row, view, spec),
         "spec": dict(spec),
         "inst_coll": COLLECTION,
-        **_waits(view),
         **_attributes(row.facts.attributes),
     }
 
 
-def _waits(view: JobView) -> dict[str, str]:
-    """What a job that Slurm has waits for; Hail's service has no such word."""
-    return {"waits_for": view.reason} if view.state is JobState.CREATING and view.reason else {}
+def _waits(what: str) -> dict[str, str]:
+    """What is waited for beside other jobs; Hail's service has no such word."""
+    return {"waits_for": what} if what else {}
 
 
 def _status(known: Known, row: JobRow, view: JobView, spec: Mapping[str, Any]) -> dict[str, Any] | None:

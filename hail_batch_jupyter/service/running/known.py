@@ -61,6 +61,7 @@ class Known:
         self._seqs: dict[str, int] = {}
         self._places: dict[str, dict[int, int]] = {}
         self._news: list[int] = []
+        self._waits: dict[str, str] = {}
         for place, row in enumerate(rows):
             if row.run_id is not None and row.number is not None:
                 self._places.setdefault(row.run_id, {})[row.number] = place
@@ -80,8 +81,11 @@ class Known:
                 self._put(place, _decided(row.job_id, row.state))
         self._look_at_open()
 
-    def refresh(self) -> None:
-        """Read what the runs have written since."""
+    def refresh(self, waits: Mapping[str, str] | None = None) -> None:
+        """Read what the runs have written since; `waits` is what their jobs wait for now."""
+        if waits is not None and self._waits != (now := {run_id: waits[run_id] for run_id in self.runs if run_id in waits}):
+            self._waits = now
+            self._news.append(_NO_JOB)
         news = [self._refresh_run(run_id, run) for run_id, run in self.runs.items()]
         if any(news):
             self._look_at_open()
@@ -198,6 +202,16 @@ class Known:
         place = self.place(job_id)
         assert place is not None
         return self.views[place]
+
+    def waits_for(self) -> str:
+        """What jobs wait for that have a run and could begin, where that is a quota or others; '' mostly."""
+        return "; ".join(dict.fromkeys(self._waits.values())) if self._counts[ROOT][JobState.READY] else ""
+
+    def job_waits_for(self, row: JobRow, view: JobView) -> str:
+        """The same of a job, or what it waits for in Slurm; '' mostly."""
+        if view.state is JobState.CREATING:
+            return view.reason
+        return self._waits.get(row.run_id or "", "") if view.state is JobState.READY else ""
 
     def counts(self, group_id: int = ROOT) -> dict[JobState, int]:
         """Jobs of a group and those below it, in each state that occurs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -26,10 +27,12 @@ class KnownBatches:
 
     lock        is held while what is known changes; who reads more than one thing holds it too
     unsettled   batches for which something may still be done; changed only while the lock is held
+    waits       gives what runs wait for whose jobs could begin
     """
 
-    def __init__(self, store: Store, pricing: Pricing) -> None:
+    def __init__(self, store: Store, pricing: Pricing, waits: Callable[[], Mapping[str, str]]) -> None:
         self._store = store
+        self._waits = waits
         self._pricing = pricing
         self._known: OrderedDict[int, Known] = OrderedDict()
         self.lock = OuterLock(store.in_transaction)
@@ -39,7 +42,7 @@ class KnownBatches:
         """The batch as it is known now."""
         with self.lock:
             known = self.loaded(batch_id)
-            known.refresh()
+            known.refresh(self._waits())
             return known
 
     def loaded(self, batch_id: int) -> Known:

@@ -54,7 +54,7 @@ class Runs:
         self._worker = worker
         self._callbacks = Callbacks(store, pricing)
         self._closing = Closing()
-        self._batches = KnownBatches(store, pricing)
+        self._batches = KnownBatches(store, pricing, lambda: shares.waits)
         self.lock = self._batches.lock
         self.spending = Spending(store, pricing, self._batches)
         self._wake = threading.Event()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hail_batch_jupyter.observe.sharing import CLOSED, Allowance, AllowanceReader, Amount, Use, UseReader, write_allowance
 from hail_batch_jupyter.service.running.division import TURN_CORE_S, Caps, Claim, Owed, divide, fair, less, most, weight
+from hail_batch_jupyter.service.running.waits import Standing, Waits
 from hail_batch_jupyter.service.store.quotas import Quotas
 from hail_batch_jupyter.service.store.rows import BatchRow
 
@@ -69,6 +70,12 @@ class _Run:
         """What it asks for."""
         return Claim(self.directory.name, self.batch.user, self.batch.project, self.batch.batch_id, self._wanted, self._next, self.told.amount)
 
+    def standing(self) -> Standing:
+        """How it stands now, by what the runner said last."""
+        use = self.use or Use(0, Amount(), Amount(), Amount(), Amount())
+        facts = (self.directory.name, self.batch.user, self.batch.project, self.batch.batch_id)
+        return Standing(*facts, self._wanted.cpu_mcpu > 0, use.used, less(use.allowed, use.used), use.next)
+
     def tell(self, amount: Amount) -> None:
         """Another allowance; one whose directory is gone will soon be known to have ended."""
         told = Allowance(self.told.number + 1, amount)
@@ -80,7 +87,7 @@ class _Run:
 
 
 class Shares:
-    """Every method but `used` is called from one thread.
+    """Every method but `used` and `waits` is called from one thread.
 
     What a run holds, at most, follows from the two files alone, so a service that was killed goes on where it was, and meanwhile every runner keeps to its
     last word. A runner is told less before another is told more: a core that is taken away is given on when the runner has said that it will not use it.
@@ -97,6 +104,7 @@ class Shares:
         self._looked_s = time.monotonic()
         self._last: tuple[object, dict[str, Amount]] = ((), {})
         self._used: Mapping[str, int] = {}
+        self._waits = Waits()
 
     def found(self, directory: Path, batch: BatchRow) -> None:
         """A run goes on that was begun before this service was."""
@@ -119,6 +127,11 @@ class Shares:
         """Millicores that the jobs of a user take; from any thread."""
         return self._used.get(user, 0)
 
+    @property
+    def waits(self) -> Mapping[str, str]:
+        """Run -> what its jobs wait for, of those that wait for others; from any thread."""
+        return self._waits.told
+
     def look(self) -> None:
         """Hear all runners and tell them what has changed; a few microseconds for each run of which nothing is new."""
         if not self._runs:
@@ -129,6 +142,7 @@ class Shares:
         runs = [run for run in self._runs.values() if not run.closed]
         self._used = {user: sum(run.used.cpu_mcpu for run in runs if run.batch.user == user) for user in {run.batch.user for run in runs}}
         claims, caps = [run.claim() for run in runs], self._quotas.caps()
+        self._waits.note([run.standing() for run in runs], caps, now_s)
         self._note_owed(runs, claims, caps, min(now_s - self._looked_s, _LONGEST_S))
         self._looked_s = now_s
         self._tell(runs, self._divided(claims, caps))

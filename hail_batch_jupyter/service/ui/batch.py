@@ -64,6 +64,7 @@ def _facts(asked: PageAsked, entry: dict[str, Any]) -> Html:
     pairs = [
         ("State", batch_sign(entry)),
         ("Jobs", counts(entry)),
+        ("Jobs wait for", entry.get("waits_for")),
         ("User", entry["user"]),
         ("Project", [entry["billing_project"], _limit(asked, entry["billing_project"])]),
         ("Created (UTC)", when(entry["time_created"])),

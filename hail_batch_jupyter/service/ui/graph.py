@@ -63,6 +63,11 @@ class WholeBatch(RunningBatch):
         began = [view.started_ms for view in views if view.started_ms is not None]
         return BatchSnapshot(views, self._nth, known.cancelled(ROOT), min(began, default=known.batch.created_ms), ended_ms)
 
+    @property
+    def waits_for(self) -> str:
+        """What jobs wait for that could begin."""
+        return self._runs.known(self.id).waits_for()
+
     def log_size(self, job_id: int, container: str = "main", attempt: int | None = None) -> int:
         """Bytes of a log as it is now, 0 where there is none."""
         assert isinstance(self._port, _Port)

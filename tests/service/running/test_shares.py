@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from hail_batch_jupyter.backends.service import connect
+from hail_batch_jupyter.backends.service_open import open_batch
 from hail_batch_jupyter.engine.capacity import machine
+from hail_batch_jupyter.jupyter.live.feed import Feed
+from hail_batch_jupyter.jupyter.live.jobdetail import job_detail
+from hail_batch_jupyter.jupyter.words import progress_text
 from hail_batch_jupyter.observe.sharing import UseReader
 from tests.conftest import wait_until
+from tests.service.conftest import point_at
 from tests.service.plain_engine import post, shared_server, token_of, user
 from tests.service.servers import Server, job
 
@@ -146,6 +153,44 @@ def test_a_job_of_the_whole_machine_gets_it_when_its_turn_comes(server: Server, 
 
     assert ended(server, gate, "ben", ben)["n_succeeded"] == 2
     assert ended(server, gate, "ann", ann)["n_succeeded"] == 3 * PLACES
+
+
+def test_what_jobs_wait_for_is_told_to_programs_on_pages_and_in_notebooks(server: Server, gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ann = post(server, "ann", *gate.jobs(PLACES + 2)).json["id"]
+    filled(gate, **{f"b{ann}": PLACES})
+    assert "waits_for" not in told(server, "ann", ann)  # the machine is full with her own jobs
+    ben = post(server, "ben", *gate.jobs(1)).json["id"]
+    others = "a share of the cores, as another user has jobs"
+
+    for who, number in (("ann", ann), ("ben", ben)):
+        wait_until(lambda who=who, number=number: told(server, who, number).get("waits_for") == others)
+    jobs = server.ask("GET", f"/batches/{ann}/jobs", token=token_of(server, "ann")).json["jobs"]
+    assert {(each["state"], each.get("waits_for", "")) for each in jobs} == {("Running", ""), ("Ready", others)}
+    assert told(server, "ann", f"{ann}/jobs/{PLACES + 1}")["waits_for"] == others
+
+    point_at(server, monkeypatch, tmp_path)
+    run = open_batch(connect(token_of(server, "ann")), ann, "")
+    seen = list[Any]()
+    feed = Feed(run, lambda content, _: seen.append(content))
+    wait_until(lambda: feed.tell_all() or seen[-1]["run"]["note"] == f"Jobs wait for {others}", story=lambda: seen)
+    assert progress_text(run, run.snapshot()).endswith(f"; jobs wait for {others}")
+    assert run.jobs_frame("waiting")["reason"].tolist() == [f"waits for {others}"] * 2
+    assert job_detail(run, PLACES)["reason"] == f"waits for {others}"
+
+    assert user(server, "quota", "ann", str(JOB_MCPU / 1000)).returncode == 0
+    quota = f"the quota of ann, {JOB_MCPU / 1000:g} cores at once"
+    with requests.Session() as session:
+        session.post(f"http://127.0.0.1:{server.port}/login", data={"token": token_of(server, "ann")}, timeout=30)
+        wait_until(lambda: quota in session.get(f"http://127.0.0.1:{server.port}/batches/{ann}", timeout=30).text)
+        assert f"<dt>Waits for</dt><dd>{quota}</dd>" in session.get(f"http://127.0.0.1:{server.port}/batches/{ann}/jobs/{PLACES + 1}", timeout=30).text
+    assert "waits_for" not in ended(server, gate, "ann", ann)
+    assert "waits_for" not in ended(server, gate, "ben", ben)
+    wait_until(lambda: run.complete)
+    assert run.waits_for == ""
+
+
+def told(server: Server, who: str, number: int | str) -> Any:
+    return server.ask("GET", f"/batches/{number}", token=token_of(server, who)).json
 
 
 def test_who_may_set_quotas_and_what_is_refused(server: Server) -> None:
