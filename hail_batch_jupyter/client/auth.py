@@ -1,4 +1,4 @@
-"""Who asks: the token that goes with each request, from an argument, an identity of Google, or what logging in has left.
+"""Who asks: the token that goes with each request, from an argument, an identity of Google or Microsoft, or what logging in has left.
 
 Source: the Batch Service's protocol, section 3.2.
 """
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hail_batch_jupyter.client.microsoft import MicrosoftTokens
 from hail_batch_jupyter.config.deploy import Deployment, stored_token
 from hail_batch_jupyter.config.files import identity_file
 from hail_batch_jupyter.errors import CapabilityError, ConfigError, NotAuthenticatedError
@@ -23,7 +24,7 @@ Headers = Callable[[], Mapping[str, str]]
 
 
 def headers_of(token: str | None, place: Deployment) -> Headers:
-    """What tells the service who asks; asked for before each request, because tokens of Google last an hour.
+    """What tells the service who asks; asked for before each request, because tokens of identities last an hour.
 
     Raises NotAuthenticatedError when nothing does.
     """
@@ -56,9 +57,9 @@ def _identity() -> Callable[[], str] | None:
         provider, credentials = found["idp"], found.get("credentials")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"the identity in {where} cannot be read ({type(error).__name__}); {_LOG_IN}") from error
-    if provider != "Google":
+    if provider not in ("Google", "Microsoft"):
         raise CapabilityError(f"identities of {provider!r} cannot be used by this version; pass ServiceBackend(token=…)")
-    return GoogleTokens(credentials).token
+    return GoogleTokens(credentials).token if provider == "Google" else MicrosoftTokens(credentials).token
 
 
 class GoogleTokens:

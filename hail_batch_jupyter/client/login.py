@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from hail_batch_jupyter.client.auth import GOOGLE_TOKENS, SCOPES
 from hail_batch_jupyter.client.calls import Call
+from hail_batch_jupyter.client.providers import Provider, provider_of
 from hail_batch_jupyter.client.transport import Transport
 from hail_batch_jupyter.config.deploy import Deployment, put_token, stored_tokens, without_token
 from hail_batch_jupyter.config.files import identity_file, write_identity
-from hail_batch_jupyter.errors import CapabilityError, NotAuthenticatedError, ServiceError
+from hail_batch_jupyter.errors import NotAuthenticatedError, ServiceError
 
 _PATIENCE_S = 20.0
 _API = "/api/v1alpha"
@@ -32,26 +32,20 @@ def login_by_provider(place: Deployment, visit: Visit) -> str:
 
     Raises NotAuthenticatedError when the provider or the deployment refuses.
     """
-    found = json.loads(_send(place, {}, Call("GET", f"{_API}/oauth2-client")))
-    if found.get("idp") != "Google":
-        raise CapabilityError(f"identities of {found.get('idp')!r} cannot be used by this version; log in with --copy-paste-token, or --token")
-    client = next(iter(found["oauth2_client"].values()))
+    provider = provider_of(json.loads(_send(place, {}, Call("GET", f"{_API}/oauth2-client"))))
     state, verifier = secrets.token_urlsafe(16), secrets.token_urlsafe(48)
     back_to: list[str] = []
 
     def address(back: str) -> str:
-        back_to.append(back)
+        back_to.append(provider.back(back))
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-        asked = {"response_type": "code", "client_id": client["client_id"], "redirect_uri": back, "scope": " ".join(SCOPES), "state": state}
-        more = {"access_type": "offline", "prompt": "consent", "code_challenge": challenge, "code_challenge_method": "S256"}
-        return f"{client['auth_uri']}?{urlencode({**asked, **more})}"
+        asked = {"response_type": "code", "redirect_uri": back_to[-1], "state": state, "code_challenge": challenge, "code_challenge_method": "S256"}
+        return f"{provider.auth_uri}?{urlencode({**asked, **provider.asked})}"
 
     code = _code(visit(address), state)
-    given = _exchanged(client, {"grant_type": "authorization_code", "code": code, "redirect_uri": back_to[-1], "code_verifier": verifier})
+    given = _exchanged(provider, {"grant_type": "authorization_code", "code": code, "redirect_uri": back_to[-1], "code_verifier": verifier})
     name = user_name(place, given["access_token"])
-    own = {"client_id": client["client_id"], "client_secret": client["client_secret"], "refresh_token": given["refresh_token"], "type": "authorized_user"}
-    elsewhere = {} if client["token_uri"] == GOOGLE_TOKENS else {"token_uri": client["token_uri"]}
-    write_identity({"idp": "Google", "credentials": {**own, **elsewhere}})
+    write_identity(provider.identity(given["refresh_token"]))
     return name
 
 
@@ -108,12 +102,11 @@ def _code(came_back: str, state: str) -> str:
     return query["code"]
 
 
-def _exchanged(client: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+def _exchanged(provider: Provider, words: Mapping[str, str]) -> dict[str, Any]:
     import requests
 
-    asked = {**words, "client_id": client["client_id"], "client_secret": client["client_secret"]}
     try:
-        answer = requests.post(client["token_uri"], data=asked, timeout=_PATIENCE_S)
+        answer = requests.post(provider.token_uri, data={**words, **provider.exchanged}, timeout=_PATIENCE_S)
         given: dict[str, Any] = answer.json()
     except requests.RequestException as error:
         raise NotAuthenticatedError(f"the identity provider cannot be asked ({type(error).__name__}); check the network, and log in again") from error

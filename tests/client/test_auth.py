@@ -109,7 +109,10 @@ def test_an_identity_that_google_refuses_says_how_to_log_in(giver: TokenGiver, m
         ("{}", ConfigError, "cannot be read"),
         ('{"idp": "Google", "credentials": {"type": "authorized_user"}}', ConfigError, r"cannot be used \(KeyError\); log in"),
         ('{"idp": "Google", "credentials": {"type": "service_account"}}', ConfigError, "cannot be used"),
-        ('{"idp": "Microsoft", "credentials": {}}', CapabilityError, "'Microsoft' cannot be used by this version"),
+        ('{"idp": "Microsoft", "credentials": {}}', ConfigError, "the Microsoft identity cannot be used: it has no 'appId'; log in"),
+        ('{"idp": "Microsoft", "credentials": {"appId": "a", "tenant": "t"}}', ConfigError, "it has no 'password'"),
+        ('{"idp": "Microsoft", "credentials": "x"}', ConfigError, "the Microsoft identity cannot be used"),
+        ('{"idp": "Other", "credentials": {}}', CapabilityError, "'Other' cannot be used by this version"),
     ],
 )
 def test_an_identity_that_is_no_use_is_told(text: str, error: type[Exception], words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,10 @@ import requests
 from hail_batch_jupyter.cli import main
 from hail_batch_jupyter.client.auth import headers_of
 from hail_batch_jupyter.config.deploy import deployment
+from tests.client.entra import APP, LASTING, SCOPE, TENANT, entra
 from tests.conftest import RUNS
 
-USERS = {"session": "ann", "access": "ann", "made": "ann"}
+USERS = {"session": "ann", "access": "ann", "made": "ann", "token-1": "ann", "token-2": "ann"}
 """Token -> whose it is."""
 
 
@@ -40,7 +41,7 @@ class Deployment:
                 found = urlsplit(self.path)
                 token = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 if found.path == "/api/v1alpha/oauth2-client":
-                    self.answer(200, {"idp": here.idp, "oauth2_client": {"installed": here.client}})
+                    self.answer(200, {"idp": here.idp, "oauth2_client": here.app or {"installed": here.client}})
                 elif found.path == "/api/v1alpha/userinfo" and token in USERS:
                     self.answer(200, {"username": USERS[token]})
                 else:
@@ -73,6 +74,7 @@ class Deployment:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.app: dict[str, str] = {}
         self.client = {"client_id": "id", "client_secret": "known to all", "auth_uri": "https://provider/auth", "token_uri": f"{self.url}/token"}
         threading.Thread(target=self.server.serve_forever).start()
 
@@ -124,6 +126,32 @@ def test_a_browser_comes_back_with_an_identity(site: Deployment, tmp_path: Path,
     assert str(kept) in capsys.readouterr().out
     assert main(["auth", "logout"]) == 0
     assert not kept.exists()
+
+
+def test_a_browser_comes_back_from_microsoft_to_localhost_with_an_identity(
+    site: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.idp, site.app = "Microsoft", {"appId": APP, "tenant": TENANT, "userOauthScope": SCOPE, "appIdentifierUri": "api://hail"}
+    with entra() as platform:
+        monkeypatch.setenv("AZURE_AUTHORITY_HOST", platform.url)
+
+        def browse(address: str) -> bool:
+            query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+            assert address.startswith(f"{platform.url}/{TENANT}/oauth2/v2.0/authorize?")
+            assert (query["client_id"], query["response_type"], query["code_challenge_method"]) == (APP, "code", "S256")
+            assert set(query["scope"].split()) == {SCOPE, *LASTING}
+            platform.challenge, platform.redirect_uri = query["code_challenge"], query["redirect_uri"]
+            assert urlsplit(platform.redirect_uri)[:3] == ("http", f"localhost:{urlsplit(platform.redirect_uri).port}", "")
+            back = platform.redirect_uri.replace("localhost", "127.0.0.1")  # which a browser knows it as
+            threading.Thread(target=lambda: requests.get(f"{back}/?state={quote(query['state'])}&code=good", timeout=10)).start()
+            return True
+
+        monkeypatch.setattr("webbrowser.open", browse)
+        assert main(["auth", "login"]) == 0
+        assert capsys.readouterr().out.endswith("as ann.\n")
+        kept = json.loads((tmp_path / "config" / "hail" / "identity.json").read_text())
+        assert kept == {"idp": "Microsoft", "credentials": {**site.app, "refreshToken": "refresh-1"}}
+        assert headers_of(None, deployment())() == {"Authorization": "Bearer token-2"}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +210,7 @@ def test_what_the_deployment_does_not_know_is_not_kept(
         assert main(["auth", "login", "--token"]) == 1
         assert words in capsys.readouterr().err
     assert main(["auth", "login", "--copy-paste-token", "wrong"]) == 1
-    site.idp = "Microsoft"
-    assert main(["auth", "login"]) == 1
-    assert "'Microsoft' cannot be used" in capsys.readouterr().err
+    for site.idp, words in (("Other", "'Other' cannot be used"), ("Microsoft", "does not say how to log in at Microsoft (KeyError('appId'))")):
+        assert main(["auth", "login"]) == 1
+        assert words in capsys.readouterr().err
     assert not (tmp_path / ".hail").exists()
