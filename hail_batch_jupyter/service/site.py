@@ -74,7 +74,8 @@ class Site:
         """The way to the page that asks who it is; what changes something is not sent on."""
         if request.method not in ("GET", "HEAD"):
             raise Refusal(401, "nobody is logged in; log in, and then send it again")
-        return moved(f"/login?{urlencode({'next': request.path})}")
+        asked = f"{request.path}?{urlencode(request.query)}" if request.query else request.path
+        return moved(f"/login?{urlencode({'next': asked})}")
 
     def _metrics(self) -> Answer:
         jobs, batches = self._pages.rules.reading.totals()

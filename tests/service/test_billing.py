@@ -132,6 +132,8 @@ def test_a_project_is_made_filled_closed_reopened_and_deleted(paid: Server) -> N
 
     assert [paid.ask("POST", f"/billing_projects/{name}/create").json for name in ("lab", "lab")] == ["lab", "lab"]
     assert paid.get("/billing_projects/lab") == {"billing_project": "lab", "status": "open", "users": [], "limit": None, "accrued_cost": 0.0}
+    assert "lab" in [project["billing_project"] for project in paid.get("/billing_projects")]
+    assert paid.ask("GET", "/billing_projects/none").reason == "Unknown Hail Batch billing project none."
     assert paid.ask("POST", "/batches/create", {**HEAD, "billing_project": "lab", "token": "x"}).status == 403
     assert paid.ask("POST", "/billing_projects/lab/users/nobody/add").reason == "User nobody does not exist."
     assert [paid.ask("POST", f"{member}/add").json for _ in range(2)] == [{"billing_project": "lab", "user": user}] * 2

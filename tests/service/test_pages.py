@@ -201,6 +201,51 @@ def test_who_is_removed_on_a_page_leaves_no_token_and_no_key(served: Server) -> 
     session.close()
 
 
+def test_pages_lead_to_what_people_ask_next(served: Server) -> None:
+    number = served.post(job(1, "exit 3", attributes={"name": "align"}), job(2, "true", [1]), attributes={"name": "led"})
+    served.ended(number)
+    session, path = session_of(served), f"/batches/{number}"
+    shown = get(served, session, f"{path}/jobs/2").text
+
+    assert f'<nav aria-label="Part of" class="above"><a href="{path}">Batch {number}: led</a>' in shown
+    needs = re.search(r"<dt>Needs</dt><dd>(.*?)</dd>", shown)
+    assert needs is not None
+    assert "".join(Seen(needs[1]).texts) == "✗ failed align"
+    assert f'href="{path}/jobs/1"' in needs[1]
+    assert ("It never ran." in shown, "Nothing was written." in shown) == (True, True)
+    assert "<td>failed</td><td>3</td>" in get(served, session, f"{path}/jobs/1").text
+    gone = get(served, session, f"{path}/jobs/99")
+    assert (gone.status_code, f'href="{path}">To batch {number}</a>' in gone.text) == (404, True)
+    assert "To batch" not in get(served, session, "/batches/9999/jobs/1").text
+    session.close()
+
+
+def test_questions_that_are_often_asked_are_links_and_who_finds_nothing_is_told(served: Server) -> None:
+    session, owner = session_of(served), served.get("/userinfo")["username"]
+
+    for path, marked in (("/batches", "Yours"), ("/batches?q=", "All"), ("/batches?q=state+%3D+running", "Running"), ("/batches/1", "All")):
+        assert re.findall(r'aria-current="true">(\w+)</a>', get(served, session, path).text) == [marked], path
+    assert "No batch matches." in get(served, session, f"/batches?q=user+%3D+{owner}%0Aname+%3D+none").text
+    assert "No job matches." in get(served, session, "/batches/1?q=state+%3D+running").text
+    wrong = get(served, session, "/batches?q=state+%3D+nonsense").text
+    assert ("unknown state" in wrong, "No batch" in wrong) == (True, False)
+    sent = requests.get(f"http://127.0.0.1:{served.port}/batches?q=state+%3D+running", allow_redirects=False, timeout=30)
+    assert sent.headers["Location"] == f"/login?next={quote('/batches?q=state+%3D+running', safe='')}"
+    session.close()
+
+
+def test_administrators_see_all_projects_and_which_have_spent_their_limit(served: Server) -> None:
+    session = session_of(served)
+    assert served.ask("POST", "/billing_projects/of-others/create").status == 200
+    for limit, shown in ((2500000, "2500000"), (1e-7, "0.0000001"), (0, "0")):
+        assert served.ask("POST", "/billing_limits/of-others/edit", {"limit": limit}).status == 200
+        assert f'inputmode="decimal" value="{shown}"' in get(served, session, "/billing").text
+    assert "its batches are cancelled and no new one is taken" in get(served, session, "/billing").text
+    assert "of-others" not in get(served, session, "/user").text
+    assert "of-others" not in get(served, session_of(served, "of zoe"), "/billing").text
+    session.close()
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\x00")))
 def test_any_text_is_text_and_any_value_a_value(text: str) -> None:
     seen = Seen(tag("p", text, title=text, data_x=[text]))

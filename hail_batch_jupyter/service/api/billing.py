@@ -55,7 +55,7 @@ class BillingRules:
         wanted = query.get("status")
         if wanted is not None and wanted not in _STATUSES:
             raise Refusal(400, f"Invalid value for status '{wanted}'; must be 'open' or 'closed'.")
-        found = self._billing.all_projects() if self._sees_all(user) else self._billing.projects(user)
+        found = self._billing.projects(None if self._sees_all(user) else user)
         return [self._told(project) for project in found if wanted in (None, project.status)]
 
     def own_projects(self, user: str) -> list[dict[str, Any]]:

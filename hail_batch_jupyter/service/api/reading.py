@@ -188,6 +188,13 @@ class Reading:
             spec = completed(self._store.posted(batch_id, job_id), job_id, row.group_id, grants)
             return job_answer(known, row, spec, self._pricing)
 
+    def parents(self, user: str, batch_id: int, job_id: int) -> list[dict[str, Any]]:
+        """Number, name and state of the jobs that a job needs."""
+        with self._lock:
+            known, row = self._job(user, batch_id, job_id)
+            found = [(known.place(parent), known.view(parent)) for parent in row.facts.parents]
+        return [{"job_id": view.job_id, "name": known.rows[place or 0].facts.name, "state": view.state.value} for place, view in found]
+
     def attempts(self, user: str, batch_id: int, job_id: int) -> list[dict[str, Any]] | None:
         """The attempts of a job, None if there are none."""
         with self._lock:

@@ -47,14 +47,12 @@ class Billing:
         row = self._database.one(f"{_PROJECT} WHERE name = ?", name)
         return None if row is None else _project(row)
 
-    def projects(self, user: str) -> list[Project]:
-        """The billing projects of a user that are not deleted."""
+    def projects(self, user: str | None) -> list[Project]:
+        """The billing projects of a user, or all, that are not deleted."""
+        if user is None:
+            return [_project(row) for row in self._database.all(f"{_PROJECT} WHERE status != 'deleted' ORDER BY name")]
         sql = f"{_PROJECT} JOIN members ON project = name WHERE user = ? AND status != 'deleted' ORDER BY name"
         return [_project(row) for row in self._database.all(sql, user)]
-
-    def all_projects(self) -> list[Project]:
-        """All billing projects that are not deleted."""
-        return [_project(row) for row in self._database.all(f"{_PROJECT} WHERE status != 'deleted' ORDER BY name")]
 
     def create(self, name: str) -> None:
         """Make a project; one of that name in any case stays as it is."""

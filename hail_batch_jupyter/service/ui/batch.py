@@ -10,13 +10,14 @@ from hail_batch_jupyter.service.budget import low_budget
 from hail_batch_jupyter.service.ui.batches import counts, deeds
 from hail_batch_jupyter.service.ui.batches import took as batch_took
 from hail_batch_jupyter.service.ui.html import Html, facts, row, table, tag
-from hail_batch_jupyter.service.ui.layout import batch_sign, job_sign, lasted, link, money, page, search, when
+from hail_batch_jupyter.service.ui.layout import batch_sign, choices, job_sign, lasted, link, money, page, search, when
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer
 
 _JOB_HEADS = ("Job", "Name", "State", "Exit code", "Took", "Cost")
 _GROUP_HEADS = ("Group", "Name", "State", "Jobs", "Cost")
 _DEED_HEADS = ("When (UTC)", "Who", "Did what", "To which group", "Why")
+_QUESTIONS = (("All", ""), ("Failed", "state = bad"), ("Running", "state = running"), ("Waiting", "state = ready"), ("Cancelled", "state = cancelled"))
 _DEEDS = {"cancel": "cancelled it", "delete": "deleted it"}
 
 
@@ -48,17 +49,22 @@ def show(asked: PageAsked) -> Answer:
         ),
         _groups(asked, number),
         tag("h2", "Jobs"),
-        tag("p", link(f"{path}/resources", "What they asked for and used, by stage")),
+        tag("p", link(f"{path}/resources", "What they asked for and used, by stage")) if entry["n_jobs"] else None,
+        choices(path, query["q"], "Jobs that are often asked for", _QUESTIONS),
         search(path, query["q"], "Show jobs where", "state = failed"),
         trouble,
-        tag("div", table("Jobs of the batch", _JOB_HEADS, rows) if rows else tag("p", "No such jobs."), id="jobs", data_part=True),
+        tag("div", table("Jobs of the batch", _JOB_HEADS, rows) if rows else None if trouble else tag("p", _none(entry)), id="jobs", data_part=True),
         link(path, "More jobs", more, rel="next") if "last_job_id" in found else None,
         live=str(number) if not entry["complete"] else None,
     )
 
 
+def _none(entry: dict[str, Any]) -> str:
+    return "No job matches." if entry["n_jobs"] else "The batch has no jobs."
+
+
 def _facts(asked: PageAsked, entry: dict[str, Any]) -> Html:
-    parts = [tag("li", f"{part['resource']}: {money(part['cost'])}") for part in entry["cost_breakdown"] or ()]
+    parts = [tag("li", f"{part['resource']}: ", money(part["cost"])) for part in entry["cost_breakdown"] or ()]
     breakdown = tag("details", tag("summary", "By resource"), tag("ul", *parts), id="by-resource") if parts else None
     attributes = ", ".join(f"{key}: {text}" for key, text in entry.get("attributes", {}).items() if key != "name")
     pairs = [
@@ -98,7 +104,8 @@ def _job(path: str, job: dict[str, Any]) -> Html:
     always = " (always runs)" if job["always_run"] and job["end_time"] is None else ""
     took = None if job["duration"] is None else lasted(job["duration"])
     number = tag("th", link(f"{path}/jobs/{job['job_id']}", job["job_id"], id=f"j{job['job_id']}"), scope="row")
-    cells = (job["name"], [job_sign(job["state"]), always], job["exit_code"], took, money(job["cost"]))
+    name = link(f"{path}/jobs/{job['job_id']}", job["name"], id=f"n{job['job_id']}") if job["name"] else None
+    cells = (name, [job_sign(job["state"]), always], job["exit_code"], took, money(job["cost"]))
     return tag("tr", number, *[tag("td", cell) for cell in cells])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from hail_batch_jupyter.cost.money import amount_text
 from hail_batch_jupyter.service.api.billing import Spent
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.budget import low_budget
-from hail_batch_jupyter.service.ui.html import Html, joined, table, tag
+from hail_batch_jupyter.service.ui.html import Child, Html, joined, table, tag
 from hail_batch_jupyter.service.ui.layout import button, form, link, money, page
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer
@@ -40,7 +41,8 @@ def show(asked: PageAsked) -> Answer:
         _sums("By user", "User", lines, lambda line: line.user),
         _sums("By resource", "Resource", lines, lambda line: line.resource),
     ]
-    spent = [tag("p", f"${amount_text(total)} in all · ", csv), *(sums if lines else [tag("p", "Nothing was charged in these days.")])]
+    shown = tag("div", *sums, class_="side") if lines else tag("p", "Nothing was charged in these days.")
+    spent = [tag("p", f"${amount_text(total)} in all · ", csv), shown]
     return page(
         asked.request,
         "Billing",
@@ -78,13 +80,14 @@ def _project(asked: PageAsked, project: dict[str, Any]) -> Html:
     """A project; what can be done to it is for administrators."""
     name, limit = project["billing_project"], project["limit"]
     path = f"/billing_projects/{quote(name, safe='')}"
-    spent = money(project["accrued_cost"])
+    spent: list[Child] = [money(project["accrued_cost"]), " spent"]
     if project["status"] != "open":
-        said, rest = f"closed, {spent} spent", _closed_deeds(asked, path) if asked.request.admin else []
+        said, rest = ["closed, ", *spent], _closed_deeds(asked, path) if asked.request.admin else []
     else:
-        said, rest = f"{spent} spent, {'no limit' if limit is None else f'limit {money(limit)}'}", _open_project(asked, project, path)
+        most: list[Child] = ["no limit"] if limit is None else ["limit ", money(limit)]
+        said, rest = [*spent, ", ", *most], _open_project(asked, project, path)
     alert = tag("p", tag("strong", f"{name} {low}", class_="alert")) if project["status"] == "open" and (low := low_budget(project)) else None
-    return tag("section", tag("h3", name), tag("p", said), alert, *rest)
+    return tag("section", tag("h3", name), tag("p", *said), alert, *rest)
 
 
 def _closed_deeds(asked: PageAsked, path: str) -> list[Html]:
@@ -102,7 +105,13 @@ def _open_project(asked: PageAsked, project: dict[str, Any], path: str) -> list[
         request,
         f"/billing_limits/{quoted}/edit",
         tag("label", "Limit in dollars, empty for none", for_=f"{slug}-limit"),
-        tag("input", name="limit", id=f"{slug}-limit", inputmode="decimal", value="" if project["limit"] is None else f"{project['limit']:g}"),
+        tag(
+            "input",
+            name="limit",
+            id=f"{slug}-limit",
+            inputmode="decimal",
+            value=_plain(project["limit"]),
+        ),
         button("Set"),
         class_="row",
     )
@@ -110,6 +119,11 @@ def _open_project(asked: PageAsked, project: dict[str, Any], path: str) -> list[
     add = form(request, f"{path}/users/add", tag("label", "Add a user", for_=f"{slug}-user"), box, button("Add"), class_="row")
     close = form(request, f"{path}/close", button("Close", class_="quiet", aria_label=f"Close {name}"))
     return [tag("ul", *members, aria_label=f"Members of {name}"), edit, add, close]
+
+
+def _plain(limit: float | None) -> str:
+    """A limit as people write it, never as 1e+06."""
+    return "" if limit is None else format(Decimal(str(limit)).normalize(), "f")
 
 
 def _remove(asked: PageAsked, path: str, user: str, name: str) -> Html:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.core.units import format_bytes, format_duration
+from hail_batch_jupyter.core.units import format_bytes
 from hail_batch_jupyter.cost.money import dollars
-from hail_batch_jupyter.jupyter.words import COLORS, GLYPHS, STATE_WORDS
+from hail_batch_jupyter.jupyter.words import COLORS, GLYPHS, STATE_WORDS, took_text
 from hail_batch_jupyter.service.people import CSRF_FIELD, csrf_of
 from hail_batch_jupyter.service.ui.html import Child, Html, tag
 from hail_batch_jupyter.service.web import Answer, Request
@@ -21,11 +24,12 @@ HEADERS = (("Content-Security-Policy", _POLICY), ("Referrer-Policy", "same-origi
 _PLACES = (("/batches", "Batches"), ("/files", "Files"), ("/billing", "Billing"), ("/user", "You"))
 _ADMIN_PLACES = (*_PLACES, ("/users", "Users"))
 _TITLES = {400: "This cannot be done so", 401: "Not allowed", 403: "Not allowed", 404: "Not found", 405: "This is not done here"}
+_WITHIN = re.compile(r"(/batches/(\d{1,18}))/")
 _BATCH_WORDS = {"success": "succeeded", "open": "waiting"}
 
 
-def page(request: Request, title: str, *main: Child, status: int = 200, live: str | None = None) -> Answer:
-    """A whole page; `live` is the batch whose news change it, '' for a page that looks again every other second."""
+def page(request: Request, title: str, *main: Child, status: int = 200, live: str | None = None, above: Sequence[Html] = ()) -> Answer:
+    """A whole page; `live` is the batch whose news change it, '' for a page that looks again every other second; `above` leads to what it is a part of."""
     places = _ADMIN_PLACES if request.admin else _PLACES
     links = [tag("a", name, href=path, aria_current="page" if request.path.partition("/")[2].split("/")[0] == path[1:] else None) for path, name in places]
     leave = form(request, "/logout", button("Log out", class_="quiet"))
@@ -42,16 +46,18 @@ def page(request: Request, title: str, *main: Child, status: int = 200, live: st
         tag("script", src="/static/page.js", type="module"),
     )
     said = tag("p", "", id="said", role="status", class_="said")
-    body = tag(
-        "body", tag("a", "To the content", href="#main", class_="skip"), top, tag("main", tag("h1", title), said, *main, id="main", tabindex=-1), data_live=live
-    )
+    around = tag("nav", *[[link_above, " / "] for link_above in above], aria_label="Part of", class_="above") if above else None
+    inside = tag("main", around, tag("h1", title), said, *main, id="main", tabindex=-1)
+    body = tag("body", tag("a", "To the content", href="#main", class_="skip"), top, inside, data_live=live)
     return Answer(f"<!doctype html>{tag('html', head, body, lang='en')}".encode(errors="replace"), "text/html; charset=utf-8", status, HEADERS)
 
 
 def refused(request: Request, status: int, sentence: str) -> Answer:
     """A page that says why there is no other, and where to go on."""
     said = sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith((".", "!")) else ".")
-    on = tag("p", link("/batches", "To your batches") if request.user else link("/login", "Log in"))
+    around = _WITHIN.match(request.path) if request.user and "does not exist" not in said else None
+    ways = [link(around[1], f"To batch {around[2]}"), " · "] if around else []
+    on = tag("p", *ways, link("/batches", "To your batches") if request.user else link("/login", "Log in"))
     return page(request, _TITLES.get(status, "This was not done"), tag("p", said, role="alert", class_="alert"), on, status=status)
 
 
@@ -105,6 +111,12 @@ def link(path: str, words: Child, query: dict[str, Any] | None = None, **attribu
     return tag("a", words, href=f"{path}?{urlencode(query)}" if query else path, **attributes)
 
 
+def batch_link(entry: dict[str, Any]) -> Html:
+    """The way to a batch, by its number and name."""
+    name = entry.get("attributes", {}).get("name")
+    return link(f"/batches/{entry['id']}", f"Batch {entry['id']}: {name}" if name else f"Batch {entry['id']}")
+
+
 def sign(word: str) -> Html:
     """A state as shape, colour and word."""
     return tag("span", tag("span", GLYPHS.get(word, ""), aria_hidden="true", style=f"color:{COLORS.get(word, 'inherit')}"), " ", word, class_="state")
@@ -123,16 +135,32 @@ def job_sign(state: str) -> Html:
     return sign(STATE_WORDS[JobState(state)])
 
 
-def money(usd: float) -> str:
+def money(usd: float) -> Html:
     """Dollars as people read them."""
-    return dollars(usd)
+    return tag("span", dollars(usd), class_="money")
 
 
 def lasted(duration_ms: float) -> Html:
     """How long something took."""
-    return tag("span", format_duration(duration_ms / 1000), class_="lasted")
+    return tag("span", took_text(duration_ms / 1000), class_="lasted")
 
 
-def when(text: str | None) -> Html | None:
-    """A time of the protocol: UTC to the second, and exact for programs."""
-    return None if text is None else tag("time", f"{text[:10]} {text[11:19]}", datetime=text)
+def so_far(created: str) -> Html:
+    """How long something goes on that began at that time of the protocol, in whole minutes, so that it is not another text every second."""
+    minutes = int((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds() // 60)
+    words = [f"{count} {unit}" for count, unit in ((minutes // 1440, "d"), (minutes % 1440 // 60, "h"), (minutes % 60, "min")) if count]
+    return tag("span", f"{' '.join(words[:2]) or '<1 min'} so far", class_="lasted")
+
+
+def when(text: str | None, *, short: bool = False) -> Html | None:
+    """A time of the protocol: UTC to the second, or to the minute where room is short, and exact for programs."""
+    if text is None:
+        return None
+    shown = f"{text[:10]} {text[11:19]}"
+    return tag("time", shown[:16], datetime=text, title=shown) if short else tag("time", shown, datetime=text)
+
+
+def choices(path: str, query: str, about: str, questions: Sequence[tuple[str, str]]) -> Html:
+    """Links to what people ask most; the one that is asked now is marked."""
+    links = [link(path, word, {"q": asked}, aria_current="true" if asked == query.strip() else None) for word, asked in questions]
+    return tag("nav", *links, aria_label=about, class_="choices")

@@ -9,7 +9,7 @@ from hail_batch_jupyter.core.units import format_bytes
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.ui.html import Child, Html, tag
-from hail_batch_jupyter.service.ui.layout import button, link, page
+from hail_batch_jupyter.service.ui.layout import batch_link, button, link, page
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.ui.terminal import painted
 from hail_batch_jupyter.service.web import Answer
@@ -20,9 +20,11 @@ _TEXT_BYTES = 4 << 20
 """A log up to this size is offered as one page of text."""
 
 
-def end_of(path: str, name: str, log: Path | None) -> Html:
+def end_of(path: str, name: str, log: Path | None, goes_on: bool) -> Html:
     """The end of one log, which grows while it is looked at, and the ways to all of it."""
     size = log.stat().st_size if log else 0
+    if not size and not goes_on:
+        return tag("section", tag("h3", name.capitalize()), tag("p", "Nothing was written.", class_="muted"), aria_label=f"Log of {name}")
     start = max(0, size - TAIL_BYTES)
     place = f"{path}/log/{name}"
     cut = tag("p", f"The last {format_bytes(TAIL_BYTES)} of {format_bytes(size)}.", class_="muted") if start else None
@@ -43,11 +45,12 @@ def show_part(asked: PageAsked) -> Answer:
     return page(
         asked.request,
         f"Log of {name}, job {job_id} of batch {number}",
-        tag("p", link(path, f"Job {job_id}"), f" · attempt {attempt}" if attempt else None),
+        tag("p", f"Attempt {attempt}.") if attempt else None,
         tag("p", f"Bytes {start:,} to {end:,} of {size:,}." if size else "The log is empty.", id="place"),
         _steps(f"{path}/log/{name}/part", start, end, size, more),
         _text(log, start, end, name, "log part"),
         _ways(path, name, size, more),
+        above=[batch_link(asked.service.rules.reading.batch(asked.user, number)), link(path, f"Job {job_id}")],
     )
 
 

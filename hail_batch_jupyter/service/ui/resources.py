@@ -8,7 +8,7 @@ from hail_batch_jupyter.core.units import format_bytes, format_duration
 from hail_batch_jupyter.jupyter.words import plural
 from hail_batch_jupyter.service.api.stages import Stage
 from hail_batch_jupyter.service.ui.html import Html, row, table, tag
-from hail_batch_jupyter.service.ui.layout import link, page
+from hail_batch_jupyter.service.ui.layout import batch_link, page
 from hail_batch_jupyter.service.ui.pages import PageAsked
 from hail_batch_jupyter.service.web import Answer
 
@@ -69,10 +69,10 @@ def show(asked: PageAsked) -> Answer:
     return page(
         asked.request,
         f"Resources of batch {number}",
-        tag("p", link(f"/batches/{number}", f"Batch {number}")),
         about,
         tag("div", shown, id="stages", data_part=True),
         live="" if not entry["complete"] and entry["n_jobs"] <= _LIVE_JOBS else None,
+        above=[batch_link(entry)],
     )
 
 
