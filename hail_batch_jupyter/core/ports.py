@@ -76,8 +76,11 @@ class FileSystem(Protocol):
     def write(self, uri: str, data: bytes) -> None:
         """Make or replace a file, whole or not at all; folders above it are made."""
 
-    def upload(self, path: str, uri: str) -> None:
-        """Copy a file or folder of this machine to `uri`, each file whole or not at all. Raises MissingFileError if there is none."""
+    def upload(self, path: str, uri: str) -> str:
+        """Copy a file or folder of this machine to `uri`, each file whole or not at all; gives the version of a file where the store told it, else ''.
+
+        Raises MissingFileError if there is none.
+        """
 
     def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
         """Copy one file, whose size may be known, to a path of this machine, whole or not at all. Raises MissingFileError if there is none."""

@@ -47,11 +47,13 @@ class AzureFiles:
         """Make or replace a blob."""
         self._ask(uri, "written", lambda: self._blob(uri).upload_blob(data, overwrite=True, validate_content=True))
 
-    def upload(self, path: str, uri: str) -> None:
-        """Copy a file, or a folder with all that is in it."""
+    def upload(self, path: str, uri: str) -> str:
+        """Copy a file; gives the tag of the blob. A folder is copied with all that is in it, and gives ''."""
+        if os.path.isfile(path):
+            return self._ask(uri, "written", partial(self._send, path, uri))
         for name, _, _ in LocalFiles().files(path):
-            source, dest = os.path.join(path, name) if name else path, joined(uri, name)
-            self._ask(dest, "written", partial(self._send, source, dest))
+            self.upload(os.path.join(path, name), joined(uri, name))
+        return ""
 
     def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
         """Copy one blob to a file."""
@@ -75,14 +77,14 @@ class AzureFiles:
         if found.name and not shown(uri).endswith("/"):
             blob = self._ask(uri, "read", lambda: self._properties(uri))
             if blob is not None:
-                yield Found("", blob.size, str(blob.etag))
+                yield Found("", blob.size, _tag(blob.etag))
                 return
         there = False
         for blob in self._ask(uri, "listed", lambda: self._list(found)):
             there = True
             inside = blob.name[len(found.name) + 1 :] if found.name else blob.name
             if inside and not inside.endswith("/"):
-                yield Found(inside, blob.size, str(blob.etag))
+                yield Found(inside, blob.size, _tag(blob.etag))
         if not there:
             raise _missing(uri)
 
@@ -115,9 +117,9 @@ class AzureFiles:
 
     # how
 
-    def _send(self, path: str, uri: str) -> None:
+    def _send(self, path: str, uri: str) -> str:
         with open(path, "rb") as file:
-            self._blob(uri).upload_blob(file, overwrite=True, validate_content=True, max_concurrency=_THREADS)
+            return _tag(self._blob(uri).upload_blob(file, overwrite=True, validate_content=True, max_concurrency=_THREADS).get("etag"))
 
     def _container(self, found: Place) -> ContainerClient:
         try:
@@ -181,6 +183,11 @@ def place_of(uri: str) -> Place:
     if not host.endswith(_HOST) or not container:
         raise StorageError(f"{address!r} names no container; write https://ACCOUNT{_HOST}/CONTAINER/FILE", address)
     return Place(host[: -len(_HOST)], container, unquote(name).rstrip("/"), token)
+
+
+def _tag(etag: Any) -> str:
+    """The tag of a blob, which answers quote and lists do not."""
+    return str(etag or "").strip('"')
 
 
 def _logged_in() -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import NamedTuple
 
 from hail_batch_jupyter.core.ports import FileSystem
@@ -16,10 +17,12 @@ from hail_batch_jupyter.storage.access import Access
 from hail_batch_jupyter.storage.router import file_system
 from hail_batch_jupyter.storage.uris import base_name, is_local, joined, path_of, safe_below, shown
 
-WORKERS = 16
-"""Files that are copied at once: requests wait for the store most of the time."""
-_AHEAD = 4
-"""Files listed ahead, times the workers, so that memory does not grow with the number of files."""
+WORKERS = 32
+"""Files that are copied at once at most: requests wait for a store that is far away most of the time."""
+_FIRST_WORKERS = 4
+_BUSY = 0.7
+"""Of a processor: from there on more threads bring nothing, for they share one interpreter."""
+_LOOK_S = 0.05
 
 
 class FileCopy(NamedTuple):
@@ -63,7 +66,7 @@ Told = Callable[[Summary], None]
 def copy(transfers: Iterable[tuple[str, str]], access: Access | None = None, *, workers: int = WORKERS, told: Told | None = None) -> Summary:
     """Copy (source, destination) pairs; a folder is copied with all that is below it.
 
-    Each file comes whole or not at all; one that fails leaves the others alone. `told` gets the summary so far after every file, in this thread.
+    Each file comes whole or not at all; one that fails leaves the others alone. `told` gets the summary so far again and again, and at the end, in this thread.
     """
     return _Copying(access, workers, told).run(transfers)
 
@@ -98,30 +101,92 @@ def copy_all(transfers: Iterable[tuple[str, str]], access: Access | None = None,
 
 
 class _Copying:
-    """One copy; its numbers are changed by the thread that runs it only."""
+    """One copy. Each thread takes the next file when it has done with one; the list, and the numbers, are one thread's at a time."""
 
     def __init__(self, access: Access | None, workers: int, told: Told | None) -> None:
         self._access = access
-        self._workers = workers
+        self._most = workers
         self._told = told
         self._summary = Summary()
-        self._running: dict[Future[None], FileCopy] = {}
         self._started_s = time.monotonic()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._items: Iterator[FileCopy] = iter(())
+        self._n_threads = 0
+        self._broken: BaseException | None = None
 
     def run(self, transfers: Iterable[tuple[str, str]]) -> Summary:
-        with ThreadPoolExecutor(self._workers) as pool:
-            try:
-                for item in self._files(transfers):
-                    if len(self._running) >= self._workers * _AHEAD:
-                        self._collect()
-                    self._running[pool.submit(self._one, item)] = item
-                while self._running:
-                    self._collect()
-            except BaseException:  # an interrupt: what has not begun never does
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        self._summary.elapsed_s = time.monotonic() - self._started_s
+        files = self._files(transfers)
+        first = list(islice(files, 2))
+        self._items = chain(first, files)
+        if len(first) > 1:
+            self._together()
+        else:
+            self._work()
+        if self._broken is not None:
+            raise self._broken
+        self._tell()
         return self._summary
+
+    def _together(self) -> None:
+        """Start threads, and more as long as that helps: where the processor is busy, they take it from each other."""
+        seen = _Busy()
+        self._start(min(_FIRST_WORKERS, self._most))
+        try:
+            while self._wait():
+                if not seen.busy() and self._n_threads < self._most:
+                    self._start(min(self._n_threads, self._most - self._n_threads))
+                self._tell()
+        except BaseException:  # an interrupt: what has not begun never does
+            self._stop(None)
+            while self._wait():
+                continue
+            raise
+
+    def _start(self, n_threads: int) -> None:
+        for _ in range(n_threads):
+            with self._lock:
+                self._n_threads += 1
+            threading.Thread(target=self._run_thread, name="copy", daemon=True).start()
+
+    def _wait(self) -> bool:
+        """Whether a thread still works, after a short time or when the last one has ended."""
+        with self._lock:
+            return not self._changed.wait_for(lambda: self._n_threads == 0, _LOOK_S)
+
+    def _run_thread(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - the edge of a thread: raised by the one that waits
+            self._stop(error)
+        finally:
+            with self._lock:
+                self._n_threads -= 1
+                self._changed.notify_all()
+
+    def _work(self) -> None:
+        """Copy files until none is left."""
+        done: FileCopy | None = None
+        while True:
+            with self._lock:
+                if done is not None:
+                    self._summary.n_files += 1
+                    self._summary.n_bytes += done.size_bytes
+                item = next(self._items, None)
+            if item is None:
+                return
+            done = item if self._copied(item) else None
+
+    def _stop(self, error: BaseException | None) -> None:
+        with self._lock:
+            self._broken = self._broken or error
+            self._items = iter(())
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._summary.elapsed_s = time.monotonic() - self._started_s
+            if self._told is not None:
+                self._told(self._summary)
 
     def _files(self, transfers: Iterable[tuple[str, str]]) -> Iterator[FileCopy]:
         """The single files; what cannot be listed is noted as failed."""
@@ -136,6 +201,15 @@ class _Copying:
     def _fail(self, source: str, error: Exception) -> None:
         self._summary.failed.append((shown(source), str(error)))
         self._summary.error = self._summary.error or error
+
+    def _copied(self, item: FileCopy) -> bool:
+        try:
+            self._one(item)
+        except (BatchException, OSError) as error:
+            with self._lock:
+                self._fail(item.source, error)
+            return False
+        return True
 
     def _system(self, uri: str) -> FileSystem:
         return file_system(uri, self._access)
@@ -157,20 +231,16 @@ class _Copying:
             source.download(item.source, path)
             dest.upload(path, item.dest)
 
-    def _collect(self) -> None:
-        for future in wait(self._running, return_when=FIRST_COMPLETED).done:
-            item = self._running.pop(future)
-            error = future.exception()
-            if error is None:
-                self._summary.n_files += 1
-                self._summary.n_bytes += item.size_bytes
-            elif isinstance(error, (BatchException, OSError)):
-                self._fail(item.source, error)
-            else:
-                raise error
-        self._summary.elapsed_s = time.monotonic() - self._started_s
-        if self._told is not None:
-            self._told(self._summary)
+
+class _Busy:
+    """Whether this process has kept a processor busy since it was asked last."""
+
+    def __init__(self) -> None:
+        self._seen = time.process_time(), time.monotonic()
+
+    def busy(self) -> bool:
+        before, self._seen = self._seen, (time.process_time(), time.monotonic())
+        return self._seen[0] - before[0] > _BUSY * (self._seen[1] - before[1])
 
 
 def amount(n_bytes: float) -> str:

@@ -14,14 +14,16 @@ from hail_batch_jupyter.storage import gcs_parts
 from hail_batch_jupyter.storage.access import Access
 from hail_batch_jupyter.storage.again import persistently
 from hail_batch_jupyter.storage.gcs_client import Client, is_transient
+from hail_batch_jupyter.storage.gcs_media import Named, crc32c_of, pieces_of
 from hail_batch_jupyter.storage.local import LocalFiles, place
 from hail_batch_jupyter.storage.uris import bucket_and_name, joined
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
 
-_CHUNK_BYTES = 8 << 20
-"""What a resumable upload holds in memory; the client's own choice is 100 MB."""
+_READ_BYTES = 1 << 20
+"""Files up to here are read once, for their checksum and to be sent."""
+_LISTED = "items(name,size,generation),nextPageToken"
 T = TypeVar("T")
 
 
@@ -35,26 +37,26 @@ class GcsFiles:
 
     def write(self, uri: str, data: bytes) -> None:
         """Make or replace an object."""
-        self._ask(uri, "written", lambda: self._blob(uri).upload_from_string(data, "application/octet-stream", checksum="crc32c"))
+        what = self._named(uri)
+        self._ask(uri, "written", lambda: self._client_now().media.put(what, len(data), crc32c_of([data]), lambda: iter((data,))))
 
-    def upload(self, path: str, uri: str) -> None:
-        """Copy a file, or a folder with all that is in it."""
-        for name, size_bytes, _ in LocalFiles().files(path):
-            source, dest = os.path.join(path, name) if name else path, joined(uri, name)
-            send = self._upload_parts if size_bytes >= gcs_parts.PARTS_FROM_BYTES else _upload_stream
-            self._ask(dest, "written", partial(self._send, send, source, dest))
+    def upload(self, path: str, uri: str) -> str:
+        """Copy a file; gives the generation of the object. A folder is copied with all that is in it, and gives ''."""
+        if os.path.isfile(path):
+            what = self._named(uri)
+            return self._ask(uri, "written", lambda: self._upload(path, what))
+        for name, _, _ in LocalFiles().files(path):
+            self.upload(os.path.join(path, name), joined(uri, name))
+        return ""
 
     def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
         """Copy one object to a file."""
+        what = self._named(uri)
 
         def fetch(temporary: str) -> None:
-            blob = self._blob(uri)
-            if size_bytes is None or size_bytes >= gcs_parts.PARTS_FROM_BYTES:
-                blob.reload()
-            if (blob.size or 0) >= gcs_parts.PARTS_FROM_BYTES:
-                gcs_parts.download(blob, temporary)
-            else:
-                blob.download_to_filename(temporary, checksum="crc32c")
+            small = (size_bytes or 0) < gcs_parts.PARTS_FROM_BYTES
+            if not (small and self._client_now().media.get(what, partial(_keep, temporary), gcs_parts.PARTS_FROM_BYTES)):
+                self._download_parts(uri, temporary)
 
         self._ask(uri, "read", lambda: place(path, fetch))
 
@@ -79,7 +81,7 @@ class GcsFiles:
                 yield Found("", blob.size, str(blob.generation))
                 return
         there = False
-        for blob in self._ask(uri, "listed", lambda: self._list(bucket, name)):
+        for blob in self._list(uri, bucket, name):
             there = True
             inside = blob.name[len(name) + 1 :] if name else blob.name
             if inside and not inside.endswith("/"):  # some tools mark folders by empty objects
@@ -106,7 +108,7 @@ class GcsFiles:
         bucket, name = bucket_and_name(uri)
         if not name:
             raise StorageError(f"{uri!r} is a whole bucket, which is never removed from here; name a folder in it", uri)
-        blobs = [self._bucket(bucket).blob(name), *self._ask(uri, "listed", lambda: self._list(bucket, name))]
+        blobs = [self._bucket(bucket).blob(name), *self._list(uri, bucket, name)]
         with ThreadPoolExecutor(8) as pool:
             for _ in pool.map(lambda blob: self._ask(uri, "removed", lambda: _delete(blob)), blobs):
                 pass
@@ -132,11 +134,27 @@ class GcsFiles:
 
     # how
 
-    def _send(self, send: Callable[[str, Blob], None], path: str, uri: str) -> None:
-        send(path, self._blob(uri))
+    def _upload(self, path: str, what: Named) -> str:
+        with open(path, "rb", buffering=0) as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            if size_bytes < gcs_parts.PARTS_FROM_BYTES:
+                return self._upload_whole(file.fileno(), size_bytes, what)
+        return gcs_parts.upload(path, self._bucket(what.bucket).blob(what.name), self._client_now())
 
-    def _upload_parts(self, path: str, blob: Blob) -> None:
-        gcs_parts.upload(path, blob, self._client_now())
+    def _upload_whole(self, fd: int, size_bytes: int, what: Named) -> str:
+        if size_bytes <= _READ_BYTES:
+            data = os.read(fd, size_bytes + 1)
+            return self._client_now().media.put(what, len(data), crc32c_of([data]), lambda: iter((data,)))
+        crc32c = crc32c_of(pieces_of(fd, 0, size_bytes))
+        return self._client_now().media.put(what, size_bytes, crc32c, lambda: pieces_of(fd, 0, size_bytes))
+
+    def _download_parts(self, uri: str, temporary: str) -> None:
+        blob = self._blob(uri)
+        blob.reload()
+        if (blob.size or 0) >= gcs_parts.PARTS_FROM_BYTES and not blob.content_encoding:
+            gcs_parts.download(blob, temporary)
+        else:
+            blob.download_to_filename(temporary, checksum="crc32c")
 
     def _found(self, uri: str) -> Iterator[Found]:
         try:
@@ -153,14 +171,28 @@ class GcsFiles:
     def _bucket(self, bucket: str) -> Bucket:
         return self._client_now().google.bucket(bucket, user_project=self._access.payer(bucket))
 
-    def _blob(self, uri: str) -> Blob:
+    def _named(self, uri: str) -> Named:
         bucket, name = bucket_and_name(uri)
         if not name:
             raise StorageError(f"{uri!r} is a bucket and no file; write {uri.rstrip('/')}/FILE", uri)
-        return self._bucket(bucket).blob(name)
+        return Named(bucket, name, self._access.payer(bucket))
 
-    def _list(self, bucket: str, name: str) -> list[Blob]:
-        return list(self._client_now().google.list_blobs(self._bucket(bucket), prefix=f"{name}/" if name else None))
+    def _blob(self, uri: str) -> Blob:
+        what = self._named(uri)
+        return self._bucket(what.bucket).blob(what.name)
+
+    def _list(self, uri: str, bucket: str, name: str) -> Iterator[Blob]:
+        """The objects below, a page at a time, each of which is asked for again by itself."""
+        token = None
+        while True:
+            blobs, token = self._ask(uri, "listed", partial(self._page, bucket, f"{name}/" if name else None, token))
+            yield from blobs
+            if not token:
+                return
+
+    def _page(self, bucket: str, prefix: str | None, token: str | None) -> tuple[list[Blob], str | None]:
+        pages = self._client_now().google.list_blobs(self._bucket(bucket), prefix=prefix, page_token=token, fields=_LISTED)
+        return list(next(pages.pages, ())), pages.next_page_token
 
     def _ask(self, uri: str, done: str, action: Callable[[], T]) -> T:
         """What the action gives, tried again where the store or the network is at fault, errors told as this package's."""
@@ -196,10 +228,15 @@ def _missing(uri: str) -> MissingFileError:
     return MissingFileError(f"{uri!r} does not exist; mend the address, or make the file first", uri)
 
 
-def _upload_stream(path: str, blob: Blob) -> None:
-    if os.path.getsize(path) > _CHUNK_BYTES:
-        blob.chunk_size = _CHUNK_BYTES
-    blob.upload_from_filename(path, content_type="application/octet-stream", checksum="crc32c")
+def _keep(path: str, pieces: Iterator[bytes]) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        for data in pieces:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+    finally:
+        os.close(fd)
 
 
 def _delete(blob: Blob) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import secrets
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from hail_batch_jupyter.storage.again import persistently
 from hail_batch_jupyter.storage.gcs_client import Client, is_transient
+from hail_batch_jupyter.storage.gcs_media import Named, crc32c_of, pieces_of
 from hail_batch_jupyter.storage.slices import Slice
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
 PARTS_FROM_BYTES = 64 << 20
-"""Smaller objects go in one stream: parts cost three requests more."""
+"""Smaller objects go in one request, which begins anew when it fails: parts cost three requests more."""
 _THREADS = 4
 _MOST_PARTS = 32
 """What one request can put together."""
@@ -36,9 +36,10 @@ def download(blob: Blob, path: str) -> None:
     transfer_manager.download_chunks_concurrently(blob, path, _LEAST_PART_BYTES, options, worker_type=threads, max_workers=_THREADS)
 
 
-def upload(path: str, blob: Blob, client: Client) -> None:
-    """Make the object of a file: parts go up under names of their own, which are removed, and nobody sees the object before it is whole.
+def upload(path: str, blob: Blob, client: Client) -> str:
+    """Make the object of a file, and give its generation.
 
+    Parts go up under names of their own, which are removed, and nobody sees the object before it is whole.
     The library's own way to do this compares no checksum of the whole object, and not every store that speaks this protocol has it.
     """
     size_bytes = os.path.getsize(path)
@@ -54,6 +55,7 @@ def upload(path: str, blob: Blob, client: Client) -> None:
             _all(sent)
             blob.compose(parts)
             _check(blob, whole)
+            return str(blob.generation)
         finally:
             wait(sent)
             _all([pool.submit(_remove, part) for part in parts])
@@ -69,24 +71,25 @@ def _send(path: str, part: Blob, start: int, length: int, client: Client) -> Non
     """Send a part; what arrives is checked as a whole. A part that takes long goes in chunks, so that a broken connection costs one of them."""
 
     def send() -> None:
-        with Slice(path, start, length) as file:
-            if length <= _POSTED_BYTES:
-                client.post(part, file)
-            else:
+        if length <= _POSTED_BYTES:
+            with open(path, "rb", buffering=0) as file:
+                client.media.put(named(part), length, None, lambda: pieces_of(file.fileno(), start, length))
+        else:
+            with Slice(path, start, length) as file:
                 part.upload_from_file(file, size=length, content_type="application/octet-stream", checksum="crc32c")
 
     persistently(send, is_transient)
 
 
+def named(blob: Blob) -> Named:
+    """The object as requests name it."""
+    return Named(blob.bucket.name, blob.name, blob.bucket.user_project)
+
+
 def _checksum(path: str) -> str:
     """The CRC32C of a file, as the store writes it."""
-    import google_crc32c
-
-    total = google_crc32c.Checksum()
     with open(path, "rb", buffering=0) as file:
-        for _ in total.consume(file, _CHUNK_BYTES):
-            pass
-    return base64.b64encode(total.digest()).decode()
+        return crc32c_of(iter(lambda: file.read(_CHUNK_BYTES), b""))
 
 
 def _check(blob: Blob, whole: str) -> None:

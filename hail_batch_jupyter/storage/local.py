@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -20,11 +21,12 @@ class LocalFiles:
         """Make or replace a file in one step for its readers."""
         place(path_of(uri), lambda path: Path(path).write_bytes(data))
 
-    def upload(self, path: str, uri: str) -> None:
-        """Copy a file, or a folder with all that is in it; links become what they point to."""
+    def upload(self, path: str, uri: str) -> str:
+        """Copy a file, or a folder with all that is in it; links become what they point to. Gives '', for what is written here is looked at."""
         target = path_of(uri)
         for name, _, _ in self.files(path):
             _copy(os.path.join(path, name) if name else path, os.path.join(target, name) if name else target)
+        return ""
 
     def download(self, uri: str, path: str, size_bytes: int | None = None) -> None:
         """Copy one file to `path`, whole or not at all."""
@@ -79,15 +81,18 @@ def place(path: str, fill: Callable[[str], object]) -> None:
 
     Raises StorageError for what the file system refuses.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{secrets.token_hex(4)}.part")
+    folder = os.path.dirname(path)
+    temporary = f"{folder}/.{secrets.token_hex(4)}.part"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
         try:
-            fill(str(temporary))
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+            fill(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
     except StorageError:
         raise
     except OSError as error:

@@ -42,10 +42,11 @@ class ServiceFiles:
         else:
             self._send(uri, len(data), (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES)))
 
-    def upload(self, path: str, uri: str) -> None:
-        """Copy a file, or a folder with all that is in it."""
+    def upload(self, path: str, uri: str) -> str:
+        """Copy a file, or a folder with all that is in it; gives '', for the service tells no version."""
         for name, size_bytes, _ in LocalFiles().files(path):
             self._upload(os.path.join(path, name) if name else path, joined(uri, name), size_bytes)
+        return ""
 
     def _upload(self, path: str, uri: str, size_bytes: int) -> None:
         with open(path, "rb") as file:

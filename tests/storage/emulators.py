@@ -113,8 +113,8 @@ Answer = tuple[int, bytes]
 
 
 @contextmanager
-def proxied(url: str, meddle: Callable[[str, str], Answer | None]) -> Iterator[str]:
-    """A proxy before the server that gives the answer of `meddle(method, path)` where there is one: (status, body)."""
+def proxied(url: str, meddle: Callable[[str, str], Answer | None], change: Callable[[bytes], bytes] = lambda content: content) -> Iterator[str]:
+    """A proxy before the server that gives the answer of `meddle(method, path)` where there is one: (status, body); others come through `change`."""
 
     class Proxy(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -134,7 +134,7 @@ def proxied(url: str, meddle: Callable[[str, str], Answer | None]) -> Iterator[s
             if own is not None:
                 return own[0], own[1], {"Content-Type": "application/json"}
             theirs = requests.request(self.command, url + self.path, data=body, headers=headers, timeout=10)
-            return theirs.status_code, theirs.content, dict(theirs.headers)
+            return theirs.status_code, change(theirs.content), dict(theirs.headers)
 
         do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that the library calls
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import random
@@ -98,6 +99,55 @@ def test_what_fails_through_nobodys_fault_is_tried_again(bucket: str, gcs_url: s
         router.forget()
 
     assert (summary.failed, summary.n_files) == ([], 1)
+
+
+def test_a_file_costs_one_request_each_way(bucket: str, gcs_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"a b": b"", "c": b"12", "deep/d": random.Random(2).randbytes(20 << 20)}
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name, content in data.items():
+        (tmp_path / "in" / name).write_bytes(content)
+    asked: list[str] = []
+    with proxied(gcs_url, lambda method, path: asked.append(f"{method} {path.partition('?')[0]}")) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        router.forget()
+        up = copy([(str(tmp_path / "in"), f"{bucket}/x")])
+        went, asked[:] = [each for each in asked if "/o" in each], []
+        down = copy([(f"{bucket}/x/", str(tmp_path / "out"))])
+        router.forget()
+
+    name = bucket.removeprefix("gs://")
+    assert (up.failed, down.failed) == ([], [])
+    assert went == [f"POST /upload/storage/v1/b/{name}/o"] * 3
+    assert sorted(each for each in asked if "/o" in each) == [*(f"GET /download/storage/v1/b/{name}/o/x%2F{each}" for each in ("a%20b", "c", "deep%2Fd")), f"GET /storage/v1/b/{name}/o"]
+    assert {each: (tmp_path / "out" / each).read_bytes() for each in data} == data
+
+
+def test_bytes_that_change_on_their_way_are_no_file(bucket: str, gcs_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hail_batch_jupyter.storage.again.FIRST_PAUSE_S", 0.0)
+    file_system(bucket).write(f"{bucket}/x", b"right")
+    with proxied(gcs_url, lambda *_: None, lambda content: content.replace(b"right", b"wrong")) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        router.forget()
+        summary = copy([(f"{bucket}/x", str(tmp_path / "x"))])
+        router.forget()
+
+    assert [why for _, why in summary.failed if "has checksum" in why and "try again later" in why]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_packed_object_comes_unpacked(bucket: str, tmp_path: Path) -> None:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    client = storage.Client("test", AnonymousCredentials())
+    blob = client.bucket(bucket.removeprefix("gs://")).blob("x")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(gzip.compress(b"unpacked"))
+    client.close()
+
+    assert copy([(f"{bucket}/x", str(tmp_path / "x"))]).failed == []
+
+    assert (tmp_path / "x").read_bytes() == b"unpacked"
 
 
 def test_the_command_line_copies_and_tells_what_failed(bucket: str, tmp_path: Path) -> None:
