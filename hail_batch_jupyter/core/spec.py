@@ -22,11 +22,15 @@ class Edge(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """One file or folder to copy; `source` and `dest` are URIs or begin with ${BATCH_TMPDIR}."""
+    """One file or folder to copy; `source` and `dest` are URIs or begin with ${BATCH_TMPDIR}.
+
+    payer   Google project that pays for reading, '' for that of the batch
+    """
 
     source: str
     dest: str
     label: str = ""
+    payer: str = ""
 
 
 class Upload(NamedTuple):

@@ -29,7 +29,7 @@ class Localizer:
         self.scratch = scratch
         self._confined = confined
         self._stores = stores
-        self._fetched: dict[str, Future[None]] = {}
+        self._fetched: dict[tuple[str, str], Future[None]] = {}
         self._shared = shared_directory
         self._staged: set[str] = set()
         self._own = own
@@ -41,16 +41,18 @@ class Localizer:
         if path.startswith(SCRATCH):
             return self.scratch + path[len(SCRATCH) :]
         if is_remote(path):
-            return _copy_of(path, self.scratch)
+            return _copy_of(path, "", self.scratch)
         return path[len("file://") :] if path.startswith("file://") else path
 
     def fetch(self, transfers: Sequence[Transfer]) -> Callable[[], bool] | None:
         """Begin to copy inputs from object stores, each once a run; gives what tells whether all are here or failed, None if they are now."""
         if self._stores is None or not transfers:
             return None
-        for source in {transfer.source for transfer in transfers if is_remote(transfer.source)} - self._fetched.keys():
-            self._fetched[source] = self._stores.copy(source, self.absolute(source))
-        waiting = [self._fetched[transfer.source] for transfer in transfers if is_remote(transfer.source)]
+        wanted = dict.fromkeys((transfer.source, transfer.payer) for transfer in transfers if is_remote(transfer.source))
+        for source, payer in wanted:
+            if (source, payer) not in self._fetched:
+                self._fetched[source, payer] = self._stores.copy(source, _copy_of(source, payer, self.scratch), payer)
+        waiting = [self._fetched[key] for key in wanted]
         return None if all(future.done() for future in waiting) else lambda: all(future.done() for future in waiting)
 
     def stage(self, transfers: Iterable[Transfer]) -> None:
@@ -58,17 +60,17 @@ class Localizer:
 
         Raises OSError naming a source that is not there.
         """
-        for source, dest, _ in transfers:
+        for source, dest, _, payer in transfers:
             if dest not in self._staged:
                 if is_remote(source):
-                    self._check_fetched(source)
-                _link(self.absolute(source), self.absolute(dest))
+                    self._check_fetched(source, payer)
+                _link(_copy_of(source, payer, self.scratch) if is_remote(source) else self.absolute(source), self.absolute(dest))
                 self._staged.add(dest)
 
-    def _check_fetched(self, source: str) -> None:
-        future = self._fetched[source]
+    def _check_fetched(self, source: str, payer: str) -> None:
+        future = self._fetched[source, payer]
         if future.exception() is not None:
-            del self._fetched[source]  # the next attempt asks again
+            del self._fetched[source, payer]  # the next attempt asks again
             future.result()
 
     def make_directory(self, job: JobSpec, attempt: int) -> str:
@@ -118,11 +120,11 @@ class Localizer:
         Raises OSError naming the file.
         """
         far = []
-        for source, dest, _ in transfers:
+        for source, dest, _, payer in transfers:
             if self._confined is not None:
                 check_inside(self.absolute(source), self._confined)
             if self._stores is not None and (is_remote(source) or is_remote(dest)):
-                far.append(self._stores.copy(source if is_remote(source) else self.absolute(source), dest if is_remote(dest) else self.absolute(dest)))
+                far.append(self._stores.copy(source if is_remote(source) else self.absolute(source), dest if is_remote(dest) else self.absolute(dest), payer))
             else:
                 copy(self.absolute(source), self.absolute(dest))
         for future in far:
@@ -133,12 +135,12 @@ class Localizer:
         return [transfer for transfer in transfers if is_remote(transfer.dest) or not _same(self.absolute(transfer.source), self.absolute(transfer.dest))]
 
 
-def _copy_of(uri: str, scratch: str) -> str:
-    """Where the copy of a file or folder of an object store lies; its name has no token of the address."""
+def _copy_of(uri: str, payer: str, scratch: str) -> str:
+    """Where the copy of a file or folder of an object store lies, one for each who paid for it; its name has no token of the address."""
     import hashlib
 
     address = uri.partition("?")[0] if uri.startswith("https://") else uri
-    return f"{scratch}/fetched/{hashlib.sha256(address.encode()).hexdigest()[:12]}/{os.path.basename(address.rstrip('/'))}"
+    return f"{scratch}/fetched/{hashlib.sha256(f'{address}{payer}'.encode()).hexdigest()[:12]}/{os.path.basename(address.rstrip('/'))}"
 
 
 def write_uploads(scratch: str, uploads: Iterable[Upload]) -> None:

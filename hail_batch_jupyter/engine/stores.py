@@ -47,15 +47,15 @@ class Stores:
         self._number = 0
         self._listener: threading.Thread | None = None
 
-    def copy(self, source: str, dest: str) -> Future[None]:
-        """Begin a copy; the future raises OSError when it fails."""
+    def copy(self, source: str, dest: str, payer: str = "") -> Future[None]:
+        """Begin a copy, for which `payer` pays instead of the project of the run; the future raises OSError when it fails."""
         from concurrent.futures import Future
 
         with self._lock:
             self._number += 1
             future = self._open[self._number] = Future()
             try:
-                self._say([self._number, source, dest])
+                self._say([self._number, source, dest, payer])
             except OSError:
                 self._process = None
                 self._fail([self._open.pop(self._number)])

@@ -29,6 +29,10 @@ class Access(NamedTuple):
         """Who pays for reading the bucket, None for its owner."""
         return self.project if self.buckets is None or bucket in self.buckets else None
 
+    def paid_by(self, project: str) -> Access:
+        """The same rights at the cost of that project, for every bucket."""
+        return self._replace(project=project, buckets=None)
+
     @classmethod
     def of(cls, requester_pays: str | tuple[str, Iterable[str]] | None, key_file: str | None = None) -> Access:
         """The access for a project that pays, or for (project, the buckets that it pays for)."""

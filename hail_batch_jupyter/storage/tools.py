@@ -18,7 +18,7 @@ _STORES = ("gs://", "https://")
 
 
 def own_tool(command: Sequence[str], key_file: str | None = None) -> tuple[str, ...]:
-    """The command that does the same as `python3 -m hailtop.aiotools.…` here; () for every other one.
+    """The command that does the same as `python3 -m hailtop.aiotools.delete ADDRESS…` and `….copy PROJECT JSON` here; () for every other one.
 
     Only addresses in object stores are taken: what is done outside of a container must not reach files of the machine. With a key file
     it has the rights of that account alone, and only Google's store is taken.
@@ -28,24 +28,27 @@ def own_tool(command: Sequence[str], key_file: str | None = None) -> tuple[str, 
     what = _MODULES[command[2]]
     try:
         addresses = command[3:] if what == "delete" else [pair[end] for pair in json.loads(command[-1]) for end in ("from", "to")]
+        payer = json.loads(command[3]) if what == "copy" and len(command) > 4 else None
     except (ValueError, KeyError, TypeError):
         return ()
     stores = _STORES if key_file is None else _STORES[:1]
     if not all(isinstance(address, str) and address.startswith(stores) for address in addresses):
         return ()
-    return (sys.executable, "-m", __name__, key_file or "", what, *(command[3:] if what == "delete" else command[-1:]))
+    said = command[3:] if what == "delete" else (payer if isinstance(payer, str) else "", command[-1])
+    return (sys.executable, "-m", __name__, key_file or "", what, *said)
 
 
 def main(words: Sequence[str]) -> None:
-    """Run `KEYFILE delete ADDRESS…` or `KEYFILE copy JSON`; ends the process with the reason when it fails."""
+    """Run `KEYFILE delete ADDRESS…` or `KEYFILE copy PROJECT JSON`; ends the process with the reason when it fails."""
     key_file, what, *rest = words
-    files = Files(of_key(key_file or None))
+    access = of_key(key_file or None)
     try:
         if what == "delete":
             for address in rest:
-                files.remove(address)
+                Files(access).remove(address)
         else:
-            files.copy([(pair["from"], pair["to"]) for pair in json.loads(rest[0])])
+            payer, transfers = rest
+            Files(access.paid_by(payer) if payer else access).copy([(pair["from"], pair["to"]) for pair in json.loads(transfers)])
     except BatchException as error:
         sys.exit(str(error))
 

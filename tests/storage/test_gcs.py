@@ -118,7 +118,10 @@ def test_a_file_costs_one_request_each_way(bucket: str, gcs_url: str, tmp_path: 
     name = bucket.removeprefix("gs://")
     assert (up.failed, down.failed) == ([], [])
     assert went == [f"POST /upload/storage/v1/b/{name}/o"] * 3
-    assert sorted(each for each in asked if "/o" in each) == [*(f"GET /download/storage/v1/b/{name}/o/x%2F{each}" for each in ("a%20b", "c", "deep%2Fd")), f"GET /storage/v1/b/{name}/o"]
+    assert sorted(each for each in asked if "/o" in each) == [
+        *(f"GET /download/storage/v1/b/{name}/o/x%2F{each}" for each in ("a%20b", "c", "deep%2Fd")),
+        f"GET /storage/v1/b/{name}/o",
+    ]
     assert {each: (tmp_path / "out" / each).read_bytes() for each in data} == data
 
 

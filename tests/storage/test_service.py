@@ -4,6 +4,8 @@ import os
 import signal
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.conftest import wait_until
 from tests.engine.jobs import Gate, gone, pid_in
 from tests.recorder import Recorder
 from tests.service.servers import Server, job
+from tests.storage.emulators import proxied
 
 pytestmark = pytest.mark.requires("fake-gcs-server")
 
@@ -45,3 +48,36 @@ def test_what_ended_well_just_before_its_runner_was_killed_is_still_copied_to_th
         wait_until(lambda: file_system(bucket).exists(f"{bucket}/out"), 30, lambda: server.states(number))
 
         assert (file_system(bucket).read(f"{bucket}/out"), server.states(number)) == (b"late\n", ["Success"])
+
+
+def test_each_job_pays_for_its_own_files(bucket: str, gcs_url: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file_system(bucket).write(f"{bucket}/in", b"paid\n")
+    refusal = (400, b'{"error": {"code": 400, "message": "Bucket is a requester pays bucket but no user project provided."}}')
+    paid: set[tuple[str, str]] = set()
+
+    def at_the_door(_: str, path: str) -> tuple[int, bytes] | None:
+        payer = parse_qs(urlsplit(path).query).get("userProject")
+        if payer is None:
+            return refusal
+        paid.add((payer[0], urlsplit(path).path.split("/")[1]))
+        return None
+
+    def copying(job_id: int, **more: Any) -> dict[str, Any]:
+        inputs = [{"from": f"{bucket}/in", "to": "/io/in"}]
+        return job(job_id, "cat /io/in > /io/out", input_files=inputs, output_files=[{"from": "/io/out", "to": f"{bucket}/{job_id}"}], **more)
+
+    with proxied(gcs_url, at_the_door) as door:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", door)
+        with closing(Server(runs / "data").start()) as server:
+            jobs = copying(1, requester_pays_project="lab-one"), copying(2, requester_pays_project="lab-two"), copying(3)
+            number = server.post(*jobs)
+            server.ended(number)
+            log = server.log(number, 3, "input")
+            story = [server.log(number, job_id, part) for job_id in (1, 2) for part in ("input", "main", "output")]
+
+            assert server.states(number) == ["Success", "Success", "Failed"], (log, story)
+            assert "say who pays for bucket" in log
+            batch = {"billing_project": "local", "token": "t", "n_jobs": 1}
+            refused = server.ask("POST", "/batches/create-fast", {"bunch": [copying(1, requester_pays_project="my lab/1")], "batch": batch})
+            assert (refused.status, "'my lab/1' is no Google project; write its id" in refused.reason) == (400, True), refused
+    assert paid == {(payer, part) for payer in ("lab-one", "lab-two") for part in ("storage", "download", "upload")}

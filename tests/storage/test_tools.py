@@ -17,10 +17,17 @@ def test_what_hails_tools_copy_and_delete_is_copied_and_deleted(bucket: str) -> 
     files.write(f"{bucket}/a/x", b"x")
     pairs = json.dumps([{"from": f"{bucket}/a/x", "to": f"{bucket}/b/y"}])
 
-    for words in (("hailtop.aiotools.copy", "null", pairs), ("hailtop.aiotools.delete", f"{bucket}/a")):
+    for words in (("hailtop.aiotools.copy", "null", pairs), ("hailtop.aiotools.copy", '"lab-1"', pairs), ("hailtop.aiotools.delete", f"{bucket}/a")):
         assert subprocess.run(own_tool([*HEAD, *words]), capture_output=True, timeout=60, check=False).returncode == 0
 
     assert (files.read(f"{bucket}/b/y"), files.exists(f"{bucket}/a")) == (b"x", False)
+
+
+def test_the_project_that_pays_is_handed_on() -> None:
+    pairs = '[{"from": "gs://b/a", "to": "gs://b/c"}]'
+
+    assert own_tool([*HEAD, "hailtop.aiotools.copy", '"lab-1"', pairs])[-3:] == ("copy", "lab-1", pairs)
+    assert own_tool([*HEAD, "hailtop.aiotools.copy", "null", pairs])[-3:] == ("copy", "", pairs)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ _NOT_THERE = re.compile(r"not found|manifest unknown|no such image|does not exis
 
 def linked_inputs(attempt: Attempt, scratch: str) -> list[str]:
     """Real paths of what was linked for the job; each is mounted where it lies, so that the link leads there in the container too."""
-    places = [dest if dest.startswith("/") else scratch + dest[dest.index("/") :] for _, dest, _ in attempt.job.inputs]
+    dests = [transfer.dest for transfer in attempt.job.inputs]
+    places = [dest if dest.startswith("/") else scratch + dest[dest.index("/") :] for dest in dests]
     inside = os.path.realpath(scratch) + os.sep
     return [path for path in dict.fromkeys(map(os.path.realpath, places)) if not path.startswith(inside)]
 

@@ -5,6 +5,7 @@ Source: the Batch Service's protocol, chapters 6 and 8.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,7 @@ _ATTRIBUTES = 1 << 16
 _FEW = 20
 _SHORT = 1000
 _ADDRESS = 255
+_PROJECT = re.compile("[a-z0-9][a-z0-9.:-]{0,99}")
 
 
 def _not_negative(value: Any, where: str) -> None:
@@ -41,6 +43,12 @@ def _address(value: Any, where: str) -> None:
         raise Refusal(400, f"{where} is no http:// or https:// address of at most {_ADDRESS} characters.")
 
 
+def _project(value: Any, where: str) -> None:
+    is_a(str)(value, where)
+    if not _PROJECT.fullmatch(value):
+        raise Refusal(400, f"{where} {value[:_ADDRESS]!r} is no Google project; write its id, such as my-lab-1234.")
+
+
 def _are_few_words(value: Any) -> bool:
     """Whether they are so few and short that none of the limits is near."""
     return (
@@ -51,6 +59,7 @@ def _are_few_words(value: Any) -> bool:
 not_negative = Shape(_not_negative, {"type": "integer", "minimum": 0, "maximum": GREATEST - 1}, lambda value: type(value) is int and 0 <= value < GREATEST)
 words = Shape(_words, {"type": "object", "additionalProperties": {"type": "string"}, "propertyNames": {"maxLength": _ATTRIBUTE}}, _are_few_words)
 address = Shape(_address, {"type": "string", "maxLength": _ADDRESS, "pattern": "^https?://[!-~]*$"})
+project = Shape(_project, {"type": "string", "pattern": f"^{_PROJECT.pattern}$"}, lambda value: type(value) is str and bool(_PROJECT.fullmatch(value)))
 token = limited_text(_TOKEN, "a token")
 _TEXT = is_a(str)
 _YES_NO = is_a(bool)
@@ -85,7 +94,7 @@ job = record(
         "timeout": or_null(above_zero(int, float)),
         "port": or_null(is_a(int)),
         "regions": or_null(list_of(_TEXT)),
-        "requester_pays_project": or_null(_TEXT),
+        "requester_pays_project": or_null(project),
         "network": or_null(_TEXT),
         "unconfined": _YES_NO,
         "secrets": list_of(is_a(dict)),

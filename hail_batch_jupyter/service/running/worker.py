@@ -109,6 +109,7 @@ class Worker:
     def _job(self, batch: BatchRow, row: JobRow, spec: Mapping[str, Any], numbers: Mapping[int, int], io: Path) -> JobSpec:
         number = numbers[row.job_id]
         own = str(io / str(number))
+        payer = spec.get("requester_pays_project") or ""
         tool, env = self._tool(batch, spec["process"]["command"]), {pair["name"]: _moved(pair["value"], own) for pair in spec["env"]}
         return JobSpec(
             number,
@@ -119,8 +120,8 @@ class Worker:
             f"w{number}",
             env={**({} if tool else env), **_told(batch.batch_id, row)},
             image=(spec["process"]["image"] or None) if self.where.images and not tool else None,
-            inputs=tuple(Transfer(self._reached(pair["from"]), _moved(pair["to"], own)) for pair in spec.get("input_files", ())),
-            outputs=tuple(Transfer(_moved(pair["from"], own), self._reached(pair["to"])) for pair in spec.get("output_files", ())),
+            inputs=tuple(Transfer(self._reached(pair["from"]), _moved(pair["to"], own), payer=payer) for pair in spec.get("input_files", ())),
+            outputs=tuple(Transfer(_moved(pair["from"], own), self._reached(pair["to"]), payer=payer) for pair in spec.get("output_files", ())),
             parents=tuple(Edge(numbers.get(parent, -parent)) for parent in row.facts.parents),
             request=self.where.request(spec["resources"]),
             always_run=row.facts.always_run,
