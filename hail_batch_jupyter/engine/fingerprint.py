@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -90,18 +90,24 @@ def load(directory: Path) -> Prints:
 def earlier_results(previous: str | None) -> dict[str, Earlier]:
     """Fingerprint -> newest successful job, one whose files were kept before others, over the run `previous` and those before it."""
     found: dict[str, Earlier] = {}
-    for _ in range(_LOOK_BACK):
-        if previous is None:
-            break
-        try:
-            run = rundir.info(rundir.find(previous))
-        except RunLostError:
-            break
+    for run in runs_before(previous):
         for text, earlier in _successes(run).items():
             if text not in found or (earlier.kept and not found[text].kept):
                 found[text] = earlier
-        previous = run.previous
     return found
+
+
+def runs_before(previous: str | None) -> Iterator[rundir.RunInfo]:
+    """The run `previous` and those before it, newest first, as far as they are there and as many as are searched."""
+    for _ in range(_LOOK_BACK):
+        if previous is None:
+            return
+        try:
+            run = rundir.info(rundir.find(previous))
+        except RunLostError:
+            return
+        yield run
+        previous = run.previous
 
 
 def _successes(run: rundir.RunInfo) -> dict[str, Earlier]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Callable
 
 from hail_batch_jupyter.core.spec import SCRATCH, JobSpec, Transfer, Upload
 from hail_batch_jupyter.engine.recycle import Recycler
-from hail_batch_jupyter.engine.stores import Stores, is_remote
+from hail_batch_jupyter.engine.stores import Stores, bare, is_remote
+from hail_batch_jupyter.engine.written import Noted, Written, facts_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -22,14 +23,24 @@ class Localizer:
     """Knows where scratch is and what was staged already.
 
     confined   folder in which outputs lie, where one is named, and out of which no links lead
+    written    notes what is uploaded, where a later run may ask
     own        folder in which each job gets one, by its number, beside its directory, where one is named
     """
 
-    def __init__(self, scratch: str, shared_directory: bool = False, stores: Stores | None = None, confined: str | None = None, own: str | None = None) -> None:
+    def __init__(
+        self,
+        scratch: str,
+        shared_directory: bool = False,
+        stores: Stores | None = None,
+        confined: str | None = None,
+        own: str | None = None,
+        written: Written | None = None,
+    ) -> None:
         self.scratch = scratch
         self._confined = confined
         self._stores = stores
-        self._fetched: dict[tuple[str, str], Future[None]] = {}
+        self._written = written
+        self._fetched: dict[tuple[str, str], Future[dict[str, str]]] = {}
         self._shared = shared_directory
         self._staged: set[str] = set()
         self._own = own
@@ -124,11 +135,35 @@ class Localizer:
             if self._confined is not None:
                 check_inside(self.absolute(source), self._confined)
             if self._stores is not None and (is_remote(source) or is_remote(dest)):
-                far.append(self._stores.copy(source if is_remote(source) else self.absolute(source), dest if is_remote(dest) else self.absolute(dest), payer))
+                here, there = source if is_remote(source) else self.absolute(source), dest if is_remote(dest) else self.absolute(dest)
+                facts = "" if is_remote(source) or self._written is None else facts_of(here)  # before: what changes while it goes is not what went
+                far.append((dest, facts, self._stores.copy(here, there, payer)))
             else:
                 copy(self.absolute(source), self.absolute(dest))
-        for future in far:
-            future.result()
+        for dest, facts, future in far:
+            told = future.result()
+            if facts and told:
+                self.note(dest, Noted(facts, told))
+
+    def note(self, dest: str, noted: Noted) -> None:
+        """Keep for later runs what was uploaded, by this run or an earlier one."""
+        if self._written is not None:
+            self._written.note(dest, noted)
+
+    def still_there(self, transfers: Iterable[Transfer], before: Mapping[str, Noted]) -> dict[str, Noted]:
+        """Those destinations in object stores where what earlier runs uploaded is what would be uploaded now, and nobody has touched it; asked for at once."""
+        known = {}
+        for transfer in transfers:
+            noted = before.get(bare(transfer.dest)) if is_remote(transfer.dest) else None
+            if noted is not None and noted.facts == facts_of(self.absolute(transfer.source)):
+                known[transfer.dest] = noted
+        if not known or self._stores is None:
+            return {}
+        try:
+            found = self._stores.found(list(known)).result()
+        except OSError:  # whoever writes there then says so, of each
+            return {}
+        return {dest: noted for (dest, noted), now in zip(known.items(), found) if all(now.get(name) == version for name, version in noted.told.items())}
 
     def written_out(self, transfers: Iterable[Transfer]) -> list[Transfer]:
         """Those outputs whose destination is not there as it would be copied now."""
@@ -139,7 +174,7 @@ def _copy_of(uri: str, payer: str, scratch: str) -> str:
     """Where the copy of a file or folder of an object store lies, one for each who paid for it; its name has no token of the address."""
     import hashlib
 
-    address = uri.partition("?")[0] if uri.startswith("https://") else uri
+    address = bare(uri)
     return f"{scratch}/fetched/{hashlib.sha256(f'{address}{payer}'.encode()).hexdigest()[:12]}/{os.path.basename(address.rstrip('/'))}"
 
 

@@ -31,6 +31,7 @@ from hail_batch_jupyter.engine.localize import Localizer, remove_tree
 from hail_batch_jupyter.engine.ready import ReadyQueue
 from hail_batch_jupyter.engine.share import Share
 from hail_batch_jupyter.engine.stores import Stores
+from hail_batch_jupyter.engine.written import Written
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.executors.process.executor import ProcessExecutor
 from hail_batch_jupyter.executors.process.guard import guard
@@ -40,6 +41,7 @@ from hail_batch_jupyter.observe.cancelling import PartsReader
 from hail_batch_jupyter.observe.journal import JournalWriter
 
 _DESCRIPTORS = 1 << 16
+_WONDER_S = 0.3
 
 
 class Outside:
@@ -85,7 +87,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     logs = str(directory / "logs")
     python, sys_path = orders.get("stores", (sys.executable, orders["sys_path"]))
     stores = Stores(python, sys_path, spec.requester_pays_project, os.environ, orders.get("key_file"))
-    localizer = Localizer(facts.scratch, orders["shared_directory"], stores, orders.get("confined"), orders.get("own"))
+    localizer = Localizer(facts.scratch, orders["shared_directory"], stores, orders.get("confined"), orders.get("own"), Written(directory))
     executor = _executor(directory, facts.scratch, orders)
     ledger = Ledger(Capacity(*orders["capacity"]), whole_cores="slurm" in orders)
     share = Share(directory, ledger)
@@ -98,7 +100,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     gc.freeze()  # what is loaded stays; the collector need not look at it again and again
     try:
         _copy_external(spec, localizer)
-        engine.run(*_taken_over(spec, directory, localizer))
+        engine.run(*_taken_over(spec, directory, localizer, journal))
         share.close()
     finally:
         executor.close()
@@ -138,13 +140,29 @@ def _executor(directory: Path, scratch: str, orders: dict[str, Any]) -> Executor
     return ContainerExecutor(processes, Containers(**orders["containers"]), directory, scratch)
 
 
-def _taken_over(spec: BatchSpec, directory: Path, localizer: Localizer) -> tuple[dict[int, JobEvent], dict[int, str], str]:
+def _taken_over(spec: BatchSpec, directory: Path, localizer: Localizer, journal: JournalWriter) -> tuple[dict[int, JobEvent], dict[int, str], str]:
     if spec.previous_run is None:
         return {}, {}, ""
     from hail_batch_jupyter.engine.fingerprint import load
     from hail_batch_jupyter.engine.takeover import take_over
 
-    return take_over(spec, load(directory), localizer)
+    return take_over(spec, load(directory), localizer, _Saying(journal))
+
+
+class _Saying:
+    """Tells in the journal what is done before the run begins, where that takes so long that somebody may wonder."""
+
+    def __init__(self, journal: JournalWriter) -> None:
+        self._journal = journal
+        self._began_ms = int(time.time() * 1000)
+        self._phase, self._next = "start", time.monotonic() + _WONDER_S
+
+    def __call__(self, words: str) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._journal.write(JobEvent(0, self._began_ms if self._phase == "start" else int(time.time() * 1000), 0, phase=self._phase, reason=words))
+        self._journal.flush()
+        self._phase, self._next = "note", time.monotonic() + _WONDER_S
 
 
 def _copy_external(spec: BatchSpec, localizer: Localizer) -> None:

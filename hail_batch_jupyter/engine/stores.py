@@ -25,12 +25,17 @@ def is_remote(path: str) -> bool:
     return "://" in path and not path.startswith("file://")
 
 
+def bare(uri: str) -> str:
+    """The address without the token that one in Azure may have, which must stay in no file and no name."""
+    return uri.partition("?")[0] if uri.startswith("https://") else uri
+
+
 class Stores:
     """Copies single files and folders; every method but `close` may be called from any thread.
 
     `key_file` is whose rights it has, those of this process without one.
 
-    The helper is started by the first copy. It reads one JSON line a copy, and writes one when the copy has ended: (number, '' or why it failed).
+    The helper is started by the first question. It reads one JSON line for each, and writes one when it is done: (number, '' or why it failed, the answer).
     """
 
     def __init__(
@@ -43,19 +48,29 @@ class Stores:
         self._env = env
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._open: dict[int, Future[None]] = {}
+        self._open: dict[int, Future[Any]] = {}
         self._number = 0
         self._listener: threading.Thread | None = None
 
-    def copy(self, source: str, dest: str, payer: str = "") -> Future[None]:
-        """Begin a copy, for which `payer` pays instead of the project of the run; the future raises OSError when it fails."""
+    def copy(self, source: str, dest: str, payer: str = "") -> Future[dict[str, str]]:
+        """Begin a copy, for which `payer` pays instead of the project of the run.
+
+        The future gives name below the destination ('' for a file) -> its version, as far as the store told it, and raises OSError when the copy fails.
+        """
+        return self._ask(["copy", source, dest, payer])
+
+    def found(self, uris: Sequence[str]) -> Future[list[dict[str, str]]]:
+        """Begin to look at files or folders, all at once; the future gives of each what `copy` gives, nothing of one that is not there."""
+        return self._ask(["found", list(uris)])
+
+    def _ask(self, words: list[Any]) -> Future[Any]:
         from concurrent.futures import Future
 
         with self._lock:
             self._number += 1
             future = self._open[self._number] = Future()
             try:
-                self._say([self._number, source, dest, payer])
+                self._say([self._number, *words])
             except OSError:
                 self._process = None
                 self._fail([self._open.pop(self._number)])
@@ -91,12 +106,12 @@ class Stores:
         assert process.stdin is not None
         assert process.stdout is not None
         for line in process.stdout:
-            number, why = json.loads(line)
+            number, why, answer = json.loads(line)
             future = self._open.pop(number)
             if why:
                 future.set_exception(OSError(why))
             else:
-                future.set_result(None)
+                future.set_result(answer)
         process.stdout.close()
         process.wait()
         with contextlib.suppress(OSError):  # what it did not read any more
@@ -107,6 +122,6 @@ class Stores:
             left, self._open = list(self._open.values()), {}
         self._fail(left)
 
-    def _fail(self, futures: Sequence[Future[None]]) -> None:
+    def _fail(self, futures: Sequence[Future[Any]]) -> None:
         for future in futures:
             future.set_exception(OSError(_DIED))

@@ -80,7 +80,7 @@ class AzureFiles:
                 yield Found("", blob.size, _tag(blob.etag))
                 return
         there = False
-        for blob in self._ask(uri, "listed", lambda: self._list(found)):
+        for blob in self._list(uri, found):
             there = True
             inside = blob.name[len(found.name) + 1 :] if found.name else blob.name
             if inside and not inside.endswith("/"):
@@ -110,7 +110,7 @@ class AzureFiles:
         found = place_of(uri)
         if not found.name:
             raise StorageError(f"{shown(uri)!r} is a whole container, which is never removed from here; name a folder in it", shown(uri))
-        names = [found.name, *(blob.name for blob in self._ask(uri, "listed", lambda: self._list(found)))]
+        names = [found.name, *(blob.name for blob in self._list(uri, found))]
         with ThreadPoolExecutor(8) as pool:
             for _ in pool.map(lambda name: self._ask(uri, "removed", lambda: self._delete(found, name)), names):
                 pass
@@ -151,8 +151,18 @@ class AzureFiles:
         except ResourceNotFoundError:
             return None
 
-    def _list(self, found: Place) -> list[Any]:
-        return list(self._container(found).list_blobs(name_starts_with=f"{found.name}/" if found.name else None))
+    def _list(self, uri: str, found: Place) -> Iterator[Any]:
+        """The blobs below, a page at a time, each of which is asked for again by itself."""
+        token = None
+        while True:
+            blobs, token = self._ask(uri, "listed", partial(self._page, found, token))
+            yield from blobs
+            if not token:
+                return
+
+    def _page(self, found: Place, token: str | None) -> tuple[list[Any], str | None]:
+        pages = self._container(found).list_blobs(name_starts_with=f"{found.name}/" if found.name else None).by_page(token)
+        return list(next(pages, ())), pages.continuation_token  # type: ignore[attr-defined]  # of the pages that this library gives
 
     def _delete(self, found: Place, name: str) -> None:
         from azure.core.exceptions import ResourceNotFoundError

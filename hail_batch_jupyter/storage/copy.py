@@ -26,11 +26,12 @@ _LOOK_S = 0.05
 
 
 class FileCopy(NamedTuple):
-    """One file to copy."""
+    """One file to copy; `name` is that below the folder it is of."""
 
     source: str
     dest: str
     size_bytes: int
+    name: str = ""
 
 
 @dataclass
@@ -63,12 +64,20 @@ class Summary:
 Told = Callable[[Summary], None]
 
 
-def copy(transfers: Iterable[tuple[str, str]], access: Access | None = None, *, workers: int = WORKERS, told: Told | None = None) -> Summary:
+def copy(
+    transfers: Iterable[tuple[str, str]],
+    access: Access | None = None,
+    *,
+    workers: int = WORKERS,
+    told: Told | None = None,
+    written: dict[str, str] | None = None,
+) -> Summary:
     """Copy (source, destination) pairs; a folder is copied with all that is below it.
 
     Each file comes whole or not at all; one that fails leaves the others alone. `told` gets the summary so far again and again, and at the end, in this thread.
+    `written` is filled with name below the source ('' for a file) -> version, where the store of the destination told it.
     """
-    return _Copying(access, workers, told).run(transfers)
+    return _Copying(access, workers, told, written).run(transfers)
 
 
 def targets(sources: Sequence[str], dest: str) -> list[tuple[str, str]]:
@@ -87,12 +96,12 @@ def targets(sources: Sequence[str], dest: str) -> list[tuple[str, str]]:
     return [(source, joined(dest, name)) for source, name in zip(sources, names, strict=True)]
 
 
-def copy_all(transfers: Iterable[tuple[str, str]], access: Access | None = None, *, workers: int = WORKERS) -> None:
-    """Copy all of them.
+def copy_all(transfers: Iterable[tuple[str, str]], access: Access | None = None, *, workers: int = WORKERS, written: dict[str, str] | None = None) -> None:
+    """Copy all of them, as `copy` does.
 
     Raises StorageError, or what else the first that failed raised.
     """
-    summary = copy(transfers, access, workers=workers)
+    summary = copy(transfers, access, workers=workers, written=written)
     if len(summary.failed) > 1:
         address, why = summary.failed[0]
         raise StorageError(f"{why} (and {len(summary.failed) - 1} more were not copied)", address) from summary.error
@@ -103,8 +112,9 @@ def copy_all(transfers: Iterable[tuple[str, str]], access: Access | None = None,
 class _Copying:
     """One copy. Each thread takes the next file when it has done with one; the list, and the numbers, are one thread's at a time."""
 
-    def __init__(self, access: Access | None, workers: int, told: Told | None) -> None:
+    def __init__(self, access: Access | None, workers: int, told: Told | None, written: dict[str, str] | None) -> None:
         self._access = access
+        self._written = written
         self._most = workers
         self._told = told
         self._summary = Summary()
@@ -194,7 +204,7 @@ class _Copying:
             try:
                 for name, size_bytes, _ in self._system(source).files(source):
                     below = safe_below(name, source) if name and is_local(dest) and not is_local(source) else name
-                    yield FileCopy(joined(source, name), joined(dest, below), size_bytes)
+                    yield FileCopy(joined(source, name), joined(dest, below), size_bytes, name)
             except (BatchException, OSError) as error:
                 self._fail(source, error)
 
@@ -204,32 +214,35 @@ class _Copying:
 
     def _copied(self, item: FileCopy) -> bool:
         try:
-            self._one(item)
+            version = self._one(item)
         except (BatchException, OSError) as error:
             with self._lock:
                 self._fail(item.source, error)
             return False
+        if self._written is not None and version:
+            self._written[item.name] = version
         return True
 
     def _system(self, uri: str) -> FileSystem:
         return file_system(uri, self._access)
 
-    def _one(self, item: FileCopy) -> None:
+    def _one(self, item: FileCopy) -> str:
         source, dest = self._system(item.source), self._system(item.dest)
         if source is dest:
             source.copy(item.source, item.dest)
         elif is_local(item.source):
-            dest.upload(path_of(item.source), item.dest)
+            return dest.upload(path_of(item.source), item.dest)
         elif is_local(item.dest):
             source.download(item.source, path_of(item.dest), item.size_bytes)
         else:
-            self._through_here(source, dest, item)
+            return self._through_here(source, dest, item)
+        return ""
 
-    def _through_here(self, source: FileSystem, dest: FileSystem, item: FileCopy) -> None:
+    def _through_here(self, source: FileSystem, dest: FileSystem, item: FileCopy) -> str:
         with tempfile.TemporaryDirectory(prefix="hail-batch-jupyter-") as folder:
             path = os.path.join(folder, "file")
             source.download(item.source, path)
-            dest.upload(path, item.dest)
+            return dest.upload(path, item.dest)
 
 
 class _Busy:

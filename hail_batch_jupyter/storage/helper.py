@@ -1,16 +1,18 @@
-"""The process that copies files for a runner: a JSON line in for each copy, a JSON line out for each that has ended."""
+"""The process that copies files for a runner: a JSON line in for each copy or question, a JSON line out for each that has ended."""
 
 from __future__ import annotations
 
 import json
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.storage.access import Access, of_key
 from hail_batch_jupyter.storage.copy import copy_all
+from hail_batch_jupyter.storage.versions import found
 
 _COPIES = 12
 _WORKERS = 8
@@ -24,13 +26,13 @@ def main() -> None:
 
 
 def serve(asked: BinaryIO, told: BinaryIO, access: Access) -> None:
-    """Copy several at once, each (number, source, destination, who pays instead of the project of the access, or '')."""
+    """Do several at once, each (number, 'copy', source, destination, who pays instead of the project of the access, or '') or (number, 'found', addresses)."""
     lock = threading.Lock()
 
-    def work(number: int, source: str, dest: str, payer: str) -> None:
-        why = _copied(source, dest, access.paid_by(payer) if payer else access)
+    def work(number: int, what: str, *words: Any) -> None:
+        why, answer = _done(what, words, access)
         with lock:
-            told.write(json.dumps([number, why]).encode() + b"\n")
+            told.write(json.dumps([number, why, answer]).encode() + b"\n")
             told.flush()
 
     with ThreadPoolExecutor(_COPIES) as pool:
@@ -38,12 +40,17 @@ def serve(asked: BinaryIO, told: BinaryIO, access: Access) -> None:
             pool.submit(work, *json.loads(line))
 
 
-def _copied(source: str, dest: str, access: Access) -> str:
-    """'' or why it failed."""
+def _done(what: str, words: Sequence[Any], access: Access) -> tuple[str, Any]:
+    """('', the answer) or (why there is none, None)."""
     try:
-        copy_all([(source, dest)], access, workers=_WORKERS)
+        return "", found(words[0], access) if what == "found" else _copied(access, *words)
     except (BatchException, OSError) as error:
-        return str(error)
+        return str(error), None
     except Exception as error:  # noqa: BLE001 - told to the user as the reason why the job failed
-        return f"{type(error).__name__}: {error}"
-    return ""
+        return f"{type(error).__name__}: {error}", None
+
+
+def _copied(access: Access, source: str, dest: str, payer: str) -> dict[str, str]:
+    written: dict[str, str] = {}
+    copy_all([(source, dest)], access.paid_by(payer) if payer else access, workers=_WORKERS, written=written)
+    return written

@@ -15,7 +15,7 @@ def test_copies_end_with_their_own_results(tmp_path: Path) -> None:
     try:
         good, bad = stores.copy(str(tmp_path / "x"), str(tmp_path / "y")), stores.copy(str(tmp_path / "none"), str(tmp_path / "z"))
 
-        assert good.result(timeout=30) is None and (tmp_path / "y").read_text() == "x"
+        assert good.result(timeout=30) == {} and (tmp_path / "y").read_text() == "x"
         with pytest.raises(OSError, match="none' does not exist"):
             bad.result(timeout=30)
     finally:

@@ -12,6 +12,7 @@ import pytest
 
 import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.errors import MissingFileError, StorageError
+from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.storage import router
 from hail_batch_jupyter.storage.azure import ENDPOINT, place_of
 from hail_batch_jupyter.storage.copy import copy
@@ -20,6 +21,7 @@ from tests.conftest import wait_until
 from tests.service.plain_engine import post, shared_server, token_of
 from tests.service.servers import job
 from tests.storage.emulators import ACCOUNT, azure_emulator, make_container
+from tests.storage.reused import check_reused
 
 azurite = pytest.mark.requires("azurite")
 KEY = base64.b64encode(b"a key of the tests").decode()
@@ -104,6 +106,16 @@ def test_a_batch_reads_and_writes_blobs_and_logs_no_token(container: tuple[str, 
 
     assert file_system(address).read(f"{address}/out?{token}") == b"one"
     assert running is not None and "in.txt" in running.get_job_log(1)["main"] and "sig=" not in running.get_job_log(1)["main"]
+
+
+@azurite
+def test_outputs_of_reused_jobs_are_written_again_only_where_others_changed_them(container: tuple[str, str], tmp_path: Path) -> None:
+    address, token = container
+
+    check_reused(f"{address}/results?{token}", tmp_path)
+
+    assert not any("sig=" in path.read_text() for path in rundir.runs_folder().glob("*/written.jsonl"))
+    assert list(rundir.runs_folder().glob("*/written.jsonl"))
 
 
 def test_addresses_are_taken_apart() -> None:

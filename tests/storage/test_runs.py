@@ -10,8 +10,12 @@ import hail_batch_jupyter.batch as hb
 from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.errors import JobFailedError, SubmitError
 from hail_batch_jupyter.observe.running import RunningBatch
+from hail_batch_jupyter.storage.access import Access
 from hail_batch_jupyter.storage.copy import copy
 from hail_batch_jupyter.storage.router import file_system
+from hail_batch_jupyter.storage.versions import found
+from tests.storage.emulators import proxied
+from tests.storage.reused import check_reused, run, versions
 
 pytestmark = pytest.mark.requires("fake-gcs-server")
 
@@ -88,3 +92,33 @@ def test_a_job_is_taken_over_until_its_input_in_the_store_changes(bucket: str, t
 
     assert [running.snapshot().jobs[0].reused for running in (first, second, third)] == [False, True, False]
     assert text(f"{bucket}/o") == "2"
+
+
+def test_outputs_of_reused_jobs_are_written_again_only_where_others_changed_them(bucket: str, tmp_path: Path) -> None:
+    check_reused(f"{bucket}/results", tmp_path)
+
+
+def test_outputs_are_written_again_when_the_store_does_not_say_what_it_has(bucket: str, gcs_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(f"{bucket}/results", tmp_path, None)
+    before = versions(f"{bucket}/results")
+
+    with proxied(gcs_url, lambda method, path: (403, b"") if method == "GET" and "/o" in path else None) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        run(f"{bucket}/results", tmp_path, first)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_url)
+
+    after = versions(f"{bucket}/results")
+    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
+
+
+@pytest.mark.parametrize("others", [1, 100])
+def test_what_is_found_of_many_is_what_is_found_of_each(bucket: str, others: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hail_batch_jupyter.storage.versions._OTHERS", others)
+    for name in [*(f"d/{number}" for number in range(9)), *(f"d/other-{number}" for number in range(15)), "d/folder/a", "d/folder/b/c", "top"]:
+        file_system(bucket).write(f"{bucket}/{name}", b"1")
+    uris = [f"{bucket}/{name}" for name in [*(f"d/{number}" for number in range(11)), "d/folder", "top", "none"]]
+
+    told = found(uris, Access())
+
+    assert told == [found([uri], Access())[0] for uri in uris]
+    assert [sorted(each) for each in told] == [[""]] * 9 + [[], [], ["a", "b/c"], [""], []]
