@@ -117,14 +117,14 @@ def _successes(run: rundir.RunInfo) -> dict[str, Earlier]:
     return {prints[view.job_id]: Earlier(run.run_id, run.created_ms, run.scratch, run.kept, view.files) for view in succeeded}
 
 
-def kept_files(earlier: Earlier, job: JobSpec) -> dict[str, str] | None:
-    """Each file that the job promises now -> where it lies unchanged; None when one is not there.
+def kept_files(earlier: Earlier, job: JobSpec) -> dict[str, tuple[str, int, int]] | None:
+    """Each file that the job promises now -> where it lies unchanged, its size and time of change in ns; None when one is not there.
 
     Of a run whose intermediate files were removed those that were written out may still be found at their destination.
     """
     known = {os.path.basename(path) if "/" not in path else path.split("/", 1)[1]: (path, size, mtime) for path, size, mtime in earlier.files}
     written = {} if earlier.kept else {out.source[len(SCRATCH) + 1 :]: out.dest for out in job.outputs}
-    found = {}
+    found: dict[str, tuple[str, int, int]] = {}
     for relative in (*job.promises, *job.results):
         if relative.split("/", 1)[1] not in known:
             return None
@@ -136,5 +136,5 @@ def kept_files(earlier: Earlier, job: JobSpec) -> dict[str, str] | None:
             return None
         if (facts.st_size, facts.st_mtime_ns) != (size, mtime_ns):
             return None
-        found[relative] = place
+        found[relative] = (place, size, mtime_ns)
     return found

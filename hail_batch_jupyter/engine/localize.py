@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Callable
@@ -248,29 +249,37 @@ def _same(source: str, dest: str) -> bool:
         a, b = os.stat(source), os.stat(dest)
     except OSError:
         return False
-    if os.path.isdir(source):
+    if stat.S_ISDIR(a.st_mode):
         names = [os.path.join(folder, name)[len(source) :] for folder, _, files in os.walk(source) for name in files]
         return os.path.isdir(dest) and all(_same(source + name, dest + name) for name in names)
     return a.st_size == b.st_size and a.st_mtime_ns == b.st_mtime_ns
 
 
-def link_tree(source: str, dest: str) -> None:
-    """Make `dest` share the content of `source`; a copy where the file system cannot link."""
-    os.makedirs(os.path.dirname(dest), 0o700, exist_ok=True)
-    if os.path.isdir(source):
-        import shutil
+def link_tree(source: str, dest: str) -> bool:
+    """Make `dest` share the content of `source`, a copy where the file system cannot link; whether it is now the very same file."""
+    try:
+        os.link(source, dest)  # at once: looking first would cost three times as much
+        return True
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(dest), 0o700, exist_ok=True)
+    except OSError:
+        pass  # a folder, or what cannot be linked
+    if not os.path.isdir(source):
+        return _link_file(source, dest)
+    import shutil
 
-        shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=_link_file)
-    else:
-        _link_file(source, dest)
+    shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=_link_file)
+    return False
 
 
-def _link_file(source: str, dest: str) -> None:
+def _link_file(source: str, dest: str) -> bool:
     try:
         os.link(source, dest)
+        return True
     except FileExistsError:
-        return
+        return False
     except OSError:
         import shutil
 
         shutil.copy2(source, dest)
+        return False

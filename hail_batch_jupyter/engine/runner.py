@@ -41,7 +41,6 @@ from hail_batch_jupyter.observe.cancelling import PartsReader
 from hail_batch_jupyter.observe.journal import JournalWriter
 
 _DESCRIPTORS = 1 << 16
-_WONDER_S = 0.3
 
 
 class Outside:
@@ -144,25 +143,10 @@ def _taken_over(spec: BatchSpec, directory: Path, localizer: Localizer, journal:
     if spec.previous_run is None:
         return {}, {}, ""
     from hail_batch_jupyter.engine.fingerprint import load
+    from hail_batch_jupyter.engine.saying import Saying
     from hail_batch_jupyter.engine.takeover import take_over
 
-    return take_over(spec, load(directory), localizer, _Saying(journal))
-
-
-class _Saying:
-    """Tells in the journal what is done before the run begins, where that takes so long that somebody may wonder."""
-
-    def __init__(self, journal: JournalWriter) -> None:
-        self._journal = journal
-        self._began_ms = int(time.time() * 1000)
-        self._phase, self._next = "start", time.monotonic() + _WONDER_S
-
-    def __call__(self, words: str) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._journal.write(JobEvent(0, self._began_ms if self._phase == "start" else int(time.time() * 1000), 0, phase=self._phase, reason=words))
-        self._journal.flush()
-        self._phase, self._next = "note", time.monotonic() + _WONDER_S
+    return take_over(spec, load(directory), localizer, Saying(journal))
 
 
 def _copy_external(spec: BatchSpec, localizer: Localizer) -> None:

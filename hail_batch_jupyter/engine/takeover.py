@@ -124,14 +124,23 @@ def _take(job: JobSpec, earlier: Earlier, localizer: Localizer) -> Files | None:
     if places is None:
         return None
     try:
-        for relative, place in places.items():
-            (link_tree if earlier.kept else copy)(place, f"{localizer.scratch}/{relative}")
+        same = [_put(place, f"{localizer.scratch}/{relative}", kept=earlier.kept) for relative, (place, _, _) in places.items()]
+        if all(same):
+            return tuple((relative, size_bytes, mtime_ns) for relative, (_, size_bytes, mtime_ns) in places.items())
         files = promised_files(Path(localizer.scratch), job)
     except OSError:
         files = None
     if files is None:
         localizer.remove_directory(job)
     return files
+
+
+def _put(place: str, dest: str, *, kept: bool) -> bool:
+    """Whether it is there as the very same file."""
+    if kept:
+        return link_tree(place, dest)
+    copy(place, dest)
+    return False
 
 
 def _reasons(spec: BatchSpec, prints: Prints, run: list[JobSpec], spoilt: set[int]) -> list[str]:
@@ -151,7 +160,7 @@ def _note(spec: BatchSpec, taken: int, newest: Earlier | None, reasons: list[str
     more = f" and {runs - len(reasons)} more" if runs > len(reasons) else ""
     rest = f"; {runs} to run: {', '.join(reasons)}{more}" if runs else ""
     if newest is None:
-        return f"none of {len(spec.jobs)} jobs taken over{rest}" if reasons else ""
+        return f"none of {len(spec.jobs)} jobs taken over{rest}" if reasons or not runs else ""
     then = time.localtime(newest.created_ms / 1000)
     same_day = then[:3] == time.localtime()[:3]
     when = time.strftime("%H:%M", then) if same_day else f"{then.tm_mday} {time.strftime('%b %H:%M', then)}"

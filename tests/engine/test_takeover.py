@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
-from hail_batch_jupyter.engine.fingerprint import fingerprints
+from hail_batch_jupyter.engine.fingerprint import Prints, fingerprints
+from hail_batch_jupyter.engine.localize import Localizer
+from hail_batch_jupyter.engine.saying import Saying
+from hail_batch_jupyter.engine.takeover import take_over
+from hail_batch_jupyter.observe.journal import JournalWriter, read_events
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.engine.jobs import SCRATCH, Transfer, bash, batch, main_log, output, run, states
 
@@ -288,3 +292,32 @@ def test_the_fingerprint_of_a_folder_follows_every_file_in_it(tmp_path: Path) ->
 
     assert len(seen) == 3
     assert fingerprints(batch(job)) == fingerprints(batch(job))
+
+
+def test_a_run_says_how_far_taking_over_is_while_it_lasts(tmp_path: Path) -> None:
+    jobs = [bash(number, f"echo {number} > made", **output(number, "made", tmp_path / f"out{number}")) for number in range(1, 201)]
+    first = run(batch(*jobs), keep_files=True)
+    (tmp_path / "out7").unlink()
+    said: list[str] = []
+    spec = batch(*jobs, previous_run=str(first.id))
+    os.mkdir(tmp_path / "scratch")
+
+    taken = take_over(spec, Prints(fingerprints(spec), {}), Localizer(str(tmp_path / "scratch")), said.append)
+
+    assert said == ["taking over results: 100 of 200", "taking over results: 200 of 200", "writing outputs of results that were taken over: 1 of 1"]
+    assert (len(taken.reused), taken.unwritten, (tmp_path / "out7").read_text()) == (200, {}, "7\n")
+    assert taken.reused[7].files == first.snapshot().jobs[6].files
+
+
+def test_what_is_done_before_a_run_begins_is_in_its_journal_from_the_first_moment(tmp_path: Path) -> None:
+    journal = JournalWriter(tmp_path / "events.jsonl")
+    say = Saying(journal, wonder_s=0.0)
+
+    say("taking over results: 1 of 2")
+    say("taking over results: 2 of 2")
+
+    events = read_events(tmp_path / "events.jsonl")
+    assert [(event.phase, event.reason) for event in events] == [("start", "taking over results: 1 of 2"), ("note", "taking over results: 2 of 2")]
+    Saying(journal, wonder_s=3600.0)("nobody wonders yet")
+    journal.close()
+    assert read_events(tmp_path / "events.jsonl") == events
