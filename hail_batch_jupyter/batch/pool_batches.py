@@ -133,14 +133,26 @@ class BatchPool:
                     return
                 self._changed.wait(pause_s if self._open else None)
                 submitted = {task: found for task, found in self._open.items() if found is not None}
-            ended = [task for task, (_, _, running) in submitted.items() if running.complete or not running.alive()]
-            for task in ended:
-                outcome = self._settle(submitted[task])
+            ended = False
+            for task, found in submitted.items():
+                outcome = self._look(found)
+                if outcome is None:
+                    continue
+                ended = True
                 with self._changed:
                     del self._open[task]
                     self._stopped.discard(task)
                 task.end(outcome)
             pause_s = _SHORTEST_PAUSE_S if ended else min(1.5 * pause_s, _LONGEST_PAUSE_S)
+
+    def _look(self, submitted: _Submitted) -> PoolOutcome | None:
+        """How a call ended, None while it goes on; one whose batch cannot be asked any more is lost, and the others go on."""
+        running = submitted.running
+        try:
+            goes_on = not running.complete and running.alive()
+        except Exception as error:  # noqa: BLE001 - the edge of a thread; the user finds it in the future
+            return PoolOutcome("lost", reason=f"its batch {running.id} cannot be asked any more ({_words(error)})")
+        return None if goes_on else self._settle(submitted)
 
     def _settle(self, submitted: _Submitted) -> PoolOutcome:
         _, result, running = submitted

@@ -11,6 +11,7 @@ import re
 import reprlib
 import sys
 import textwrap
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,9 @@ class CallPacker:
         return list(self._draft.inputs[ref.owner].members or {})
 
 
+_ALONE = threading.RLock()
+
+
 @functools.cache
 def _versions() -> dict[str, str]:
     """What a job's interpreter must be like."""
@@ -128,7 +132,7 @@ def dumps(value: Any, replace: Callable[[Any], Any]) -> bytes:
     file = io.BytesIO()
     pickler = dill.Pickler(file, _PROTOCOL, byref=False, recurse=True)
     pickler.persistent_id = replace
-    with warnings.catch_warnings():
+    with _ALONE, warnings.catch_warnings():  # both change what belongs to the whole process, and an executor submits from several threads
         warnings.simplefilter("ignore", dill.PicklingWarning)
         pickler.dump(value)
     return file.getvalue()

@@ -317,10 +317,33 @@ def test_a_page_of_jobs_is_as_long_as_was_asked_for(b: hb.Batch, server: Server,
 
 
 def test_calls_of_a_pool_give_their_values_and_leave_nothing(server: Server) -> None:
-    before = set((server.data / "files").iterdir())
+    kept = server.data / "files" / "by-path"
+    before = set(kept.glob("*"))
     with BatchPoolExecutor(backend=ServiceBackend()) as pool:
         assert list(pool.map(lambda x: x * x, range(3))) == [0, 1, 4]
         with pytest.raises(ValueError, match="ZeroDivisionError: integer division"):
             pool.submit(lambda: 1 // 0).result()
 
-    assert set((server.data / "files").iterdir()) == before
+    assert set(kept.glob("*")) - before == set()
+
+
+def test_a_call_whose_batch_was_deleted_is_lost_and_the_next_one_is_not(server: Server, tmp_path: Path) -> None:
+    here, gate = str(tmp_path / "here"), str(tmp_path / "gate")
+    with BatchPoolExecutor(backend=ServiceBackend()) as pool:
+        call = pool.submit(_stand_at, here, gate)
+        wait_until(Path(here).exists)
+        number = pool._pool.batches[0].last_run.id
+        server.ask("DELETE", f"/batches/{number}")
+        with pytest.raises(ValueError, match=f"batch {number} cannot be asked any more"):
+            call.result(LONG_S)
+        assert pool.submit(abs, -3).result(LONG_S) == 3
+
+
+def _stand_at(here: str, gate: str) -> None:
+    """Say that it runs, and wait for a file."""
+    import time
+    from pathlib import Path
+
+    Path(here).touch()
+    while not Path(gate).exists():
+        time.sleep(0.02)
