@@ -83,7 +83,7 @@ def test_every_attempt_is_charged_until_it_ended_and_the_bill_outlives_the_batch
     before = Fraction(paid.get("/billing_projects/local")["accrued_cost"])
     number = paid.post(job(1, f"if [ -e {tmp_path}/again ]; then exit 0; fi; {gate.shell}", resources={"memory": "7G"}))
     gate.reached()
-    assert paid.get(f"/batches/{number}")["cost"] > 0
+    wait_until(lambda: paid.get(f"/batches/{number}")["cost"] > 0)
     (tmp_path / "again").touch()
     kill_runners(paid)
     batch = paid.ended(number)
