@@ -18,7 +18,7 @@ from hail_batch_jupyter.client.providers import Provider, provider_of
 from hail_batch_jupyter.client.transport import Transport
 from hail_batch_jupyter.config.deploy import Deployment, put_token, stored_tokens, without_token
 from hail_batch_jupyter.config.files import identity_file, write_identity
-from hail_batch_jupyter.errors import NotAuthenticatedError, ServiceError
+from hail_batch_jupyter.errors import CapabilityError, NotAuthenticatedError, ServiceError
 
 _PATIENCE_S = 20.0
 _API = "/api/v1alpha"
@@ -32,7 +32,7 @@ def login_by_provider(place: Deployment, visit: Visit) -> str:
 
     Raises NotAuthenticatedError when the provider or the deployment refuses.
     """
-    provider = provider_of(json.loads(_send(place, {}, Call("GET", f"{_API}/oauth2-client"))))
+    provider = provider_of(json.loads(_asked_how(place)))
     state, verifier = secrets.token_urlsafe(16), secrets.token_urlsafe(48)
     back_to: list[str] = []
 
@@ -58,8 +58,12 @@ def login_by_copy_paste(place: Deployment, copied: str) -> str:
 
 
 def login_by_token(place: Deployment, token: str) -> str:
-    """Keep a token that the deployment knows, and give the user's name."""
-    name = user_name(place, token)
+    """Keep a token that the deployment knows, and give the user's name. Raises NotAuthenticatedError for one that it does not know."""
+    try:
+        name = user_name(place, token)
+    except NotAuthenticatedError as error:
+        words = f"{place.base_url()} does not know this token; take the one that `serve` wrote down, or ask an administrator of the service for one"
+        raise NotAuthenticatedError(words, error.status, error.method, error.path, error.body) from error
     put_token(place.namespace, token)
     return name
 
@@ -82,6 +86,17 @@ def logout(place: Deployment) -> bool:
 def user_name(place: Deployment, token: str) -> str:
     """Whom the deployment takes the token for. Raises NotAuthenticatedError for nobody."""
     return str(json.loads(_send(place, {"Authorization": f"Bearer {token}"}, Call("GET", f"{_API}/userinfo")))["username"])
+
+
+def _asked_how(place: Deployment) -> bytes:
+    """What a deployment says of its identity provider; raises CapabilityError for one that has none."""
+    try:
+        return _send(place, {}, Call("GET", f"{_API}/oauth2-client"))
+    except ServiceError as error:
+        if error.status != 404:
+            raise
+        remedy = "log in by its token: `hail-batch-jupyter auth login --token`, which asks for it, or reads it from a file behind <"
+        raise CapabilityError(f"{place.base_url()} has no browser login, as no service that `hail-batch-jupyter serve` started; {remedy}") from error
 
 
 def _send(place: Deployment, headers: Mapping[str, str], call: Call) -> bytes:

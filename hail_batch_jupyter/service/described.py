@@ -79,10 +79,10 @@ SCHEMAS: Mapping[str, Schema] = {
             "mark": _TEXT,
             **_COST,
         },
-        {**_ATTRIBUTES, "jobs": _list(_of("JobEntry"))},
+        {**_ATTRIBUTES, "jobs": _list(_of("JobEntry")), "waits_for": _TEXT},
     ),
     "JobGroup": _object({**_keys("batch_id job_group_id", _WHOLE), **_COUNTS, **_ENDED, "duration": _or_null(_WHOLE), **_COST}, _ATTRIBUTES),
-    "JobEntry": _object(_ENTRY),
+    "JobEntry": _object(_ENTRY, {"waits_for": _TEXT}),
     "Job": _object({**_ENTRY, "status": _or_null(_ANYTHING), "spec": _ANYTHING, "inst_coll": _TEXT}, {**_ATTRIBUTES, "waits_for": _TEXT}),
     "Attempt": _object(
         {

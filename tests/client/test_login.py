@@ -40,7 +40,9 @@ class Deployment:
             def do_GET(self) -> None:
                 found = urlsplit(self.path)
                 token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-                if found.path == "/api/v1alpha/oauth2-client":
+                if found.path == "/api/v1alpha/oauth2-client" and here.idp == "none":
+                    self.answer(404, {})
+                elif found.path == "/api/v1alpha/oauth2-client":
                     self.answer(200, {"idp": here.idp, "oauth2_client": here.app or {"installed": here.client}})
                 elif found.path == "/api/v1alpha/userinfo" and token in USERS:
                     self.answer(200, {"username": USERS[token]})
@@ -210,7 +212,11 @@ def test_what_the_deployment_does_not_know_is_not_kept(
         assert main(["auth", "login", "--token"]) == 1
         assert words in capsys.readouterr().err
     assert main(["auth", "login", "--copy-paste-token", "wrong"]) == 1
-    for site.idp, words in (("Other", "'Other' cannot be used"), ("Microsoft", "does not say how to log in at Microsoft (KeyError('appId'))")):
+    for site.idp, words in (
+        ("none", "has no browser login"),
+        ("Other", "'Other' cannot be used"),
+        ("Microsoft", "does not say how to log in at Microsoft (KeyError('appId'))"),
+    ):
         assert main(["auth", "login"]) == 1
         assert words in capsys.readouterr().err
     assert not (tmp_path / ".hail").exists()
