@@ -158,6 +158,7 @@ ANSWERS: Mapping[tuple[str, str], Schema] = {
     ("GET", "/batches/{b}/jobs/{j}/attempts"): _or_null(_list(_of("Attempt"))),
     ("GET", "/batches/{b}/jobs/{j}/resource_usage"): _object({}, {"main": _TABLE}),
     ("GET", "/batches/{b}/jobs/{j}/log"): _LOGS,
+    ("GET", "/batches/{b}/jobs/{j}/log/{c}/signed_url"): _object(_keys("signed_url expires_at", _TEXT)),
     ("GET", "/billing"): _list(_object({**_SPENT, "total_spent": _NUMBER})),
     ("GET", "/billing_breakdown"): _list(_object({**_SPENT, "resource": _TEXT, "cost": _NUMBER})),
     ("GET", "/billing_projects"): _list(_of("BillingProject")),

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from hail_batch_jupyter.service.api import posts
+from hail_batch_jupyter.service.api.answers import time_text
 from hail_batch_jupyter.service.api.billing import BillingRules
 from hail_batch_jupyter.service.api.filing import Filing
 from hail_batch_jupyter.service.api.members import PERMISSIONS, Members
@@ -20,6 +21,7 @@ from hail_batch_jupyter.service.api.refusal import Refusal, not_found
 from hail_batch_jupyter.service.api.resources import CLOUD, REGION
 from hail_batch_jupyter.service.api.roles import Roles
 from hail_batch_jupyter.service.api.shapes import parsed, parsed_items
+from hail_batch_jupyter.service.api.signing import signed, signer
 from hail_batch_jupyter.service.api.submitting import Submitting
 from hail_batch_jupyter.service.running.where import Where
 from hail_batch_jupyter.service.web import Answer, Asked, Route, text
@@ -51,8 +53,22 @@ class Service(NamedTuple):
 _Asked = Asked[Service]
 
 
+def _log_path(asked: _Asked) -> str:
+    names = asked.names
+    return f"/api/v1alpha/batches/{names['b']}/jobs/{names['j']}/log/{names['c']}"
+
+
+def _signed_log(asked: _Asked) -> dict[str, str]:
+    names, request = asked.names, asked.request
+    attempt_id = asked.service.reading.attempt_id(asked.user, names["b"], names["j"], names["c"], asked.query.get("attempt_id"))
+    base = f"{'https' if request.secure else 'http'}://{request.headers.get('host', '')}"
+    address, until_ms = signed(base, _log_path(asked), asked.user, attempt_id)
+    return {"signed_url": address, "expires_at": time_text(until_ms)}
+
+
 def _log(asked: _Asked) -> Answer:
-    path = asked.service.reading.log(asked.user, asked.names["b"], asked.names["j"], asked.names["c"], asked.query.get("attempt_id"))
+    user = asked.user or signer(_log_path(asked), asked.query)
+    path = asked.service.reading.log(user, asked.names["b"], asked.names["j"], asked.names["c"], asked.query.get("attempt_id"))
     return file_answer(path, asked.request.headers.get("range"))
 
 
@@ -204,7 +220,16 @@ _JOBS: list[Route[Service]] = [
         query=_ATTEMPT,
     ),
     Route("GET", "/batches/{b}/jobs/{j}/log", _old_logs, "All logs of a job, as old clients ask for them."),
-    Route("GET", "/batches/{b}/jobs/{j}/log/{c}", _log, "The log of one part of a job, or a range of it.", query=_ATTEMPT, gives=_BYTES),
+    Route(
+        "GET",
+        "/batches/{b}/jobs/{j}/log/{c}",
+        _log,
+        "The log of one part of a job, or a range of it; to nobody known by a signed address only.",
+        query={**_ATTEMPT, "user": "of a signed address", "until": "of a signed address", "signature": "of a signed address"},
+        gives=_BYTES,
+        open_to_all=True,
+    ),
+    Route("GET", "/batches/{b}/jobs/{j}/log/{c}/signed_url", _signed_log, "An address that gives the log without a token for 15 minutes.", query=_ATTEMPT),
 ]
 
 _DATES = {"start": "the first day, MM/DD/YYYY", "end": "the last day"}

@@ -46,7 +46,7 @@ class Site:
         route, names = find(ROUTES if found is not None else self._own, request.method, path)
         if not route.open_to_all and not request.user:
             raise Refusal(401, "Unauthorized")
-        made: Any = route.call(Asked(self._pages.rules, request, {**names, "version": language}))
+        made: Any = route.call(Asked(self._pages.rules, request._replace(secure=self._pages.secure), {**names, "version": language}))
         return made if isinstance(made, Later) else answer_of(made, request.method)
 
     def refused(self, request: Request, refusal: Refusal) -> Answer:

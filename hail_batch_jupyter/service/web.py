@@ -22,7 +22,7 @@ class Request(NamedTuple):
     """What was asked; `user` is '' for somebody who is not known.
 
     session   the browser's, '' for a client with a token        headers   by their names in lower case
-    admin     of pages: whether who asks keeps the service
+    admin     of pages: whether who asks keeps the service        secure  whether who asks comes by TLS
     """
 
     method: str
@@ -33,6 +33,7 @@ class Request(NamedTuple):
     session: str = ""
     headers: Mapping[str, str] = {}
     admin: bool = False
+    secure: bool = False
 
 
 class Piece(NamedTuple):

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
+import requests
 
+from hail_batch_jupyter.service.api import signing
+from hail_batch_jupyter.service.api.refusal import Refusal
 from tests.conftest import wait_until
 from tests.engine.jobs import HOLD, Gate
 from tests.service.servers import Server, job
@@ -289,6 +292,35 @@ def test_the_list_tells_of_ended_batches_what_they_are_now(own_server: Server) -
     assert (listed("cancelled"), own_server.get("/batches?q=!cancelled")["batches"]) == (told(), [])
     own_server.ask("DELETE", f"/batches/{number}")
     assert own_server.get("/batches?q=")["batches"] == []
+
+
+def test_a_signed_address_gives_one_log_to_nobody_known(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = own_server.post(job(1, "echo signed"), job(2, "exit 1"), job(3, "true", [2]))
+    own_server.ended(number)
+    path = f"/batches/{number}/jobs/1/log/main"
+
+    made = own_server.get(f"{path}/signed_url")
+
+    address = made["signed_url"]
+    assert address.startswith(f"http://127.0.0.1:{own_server.port}/api/v1alpha{path}?attempt_id=")
+    assert requests.get(address, timeout=30).text == "signed\n"
+    assert requests.get(address, headers={"Range": "bytes=0-1"}, timeout=30).text == "si"
+    others = (
+        ["jobs/1/", "jobs/2/"],
+        ["until=", "until=9"],
+        ["attempt_id=", "attempt_id=x"],
+        ["user=", "user=x"],
+        ["signature=", "signature=0"],
+        ["/main", "/input"],
+    )
+    assert {requests.get(address.replace(*words), timeout=30).status_code for words in others} == {401}
+    assert requests.get(address.partition("?")[0], timeout=30).status_code == 401
+    assert own_server.ask("GET", f"/batches/{number}/jobs/3/log/main/signed_url").reason == "no attempt found for this job"
+    assert own_server.ask("GET", f"/batches/{number}/jobs/1/log/input/signed_url").status == 400
+    monkeypatch.setattr(signing, "_GOOD_MS", -1)
+    words = dict(parse_qsl(signing.signed("", path, "ann", "a")[0].partition("?")[2]))
+    with pytest.raises(Refusal, match="the address is over"):
+        signing.signer(path, words)
 
 
 def test_what_is_quoted_in_a_refusal_has_an_end(server: Server) -> None:

@@ -231,6 +231,15 @@ class Reading:
         path = path_of_log(attempt.run.directory, attempt.number, attempt.view.number, container)
         return path if path.exists() else None
 
+    def attempt_id(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> str:
+        """The attempt whose log of that part is meant; raises Refusal where there is none."""
+        self.log(user, batch_id, job_id, container, attempt_id)
+        with self._lock:
+            attempt = self._attempt(user, batch_id, job_id, attempt_id)
+        if attempt is None:
+            raise not_found("no attempt found for this job")
+        return attempt.attempt_id
+
     def logs(self, user: str, batch_id: int, job_id: int) -> dict[str, str | None]:
         """All logs of a job as texts."""
         with self._lock:
