@@ -25,7 +25,7 @@ from hail_batch_jupyter.observe.running import RunningBatch
 from tests.at_once import assert_started_once
 from tests.backends import slurm_dag
 from tests.conftest import wait_until
-from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, files_holding, main_log, run, states, submit
+from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, commands, files_holding, main_log, run, states, submit
 from tests.engine.killing import kill_runner, maker
 from tests.slurm_cluster import SlurmCluster, end_process, start
 
@@ -97,13 +97,13 @@ def test_values_of_env_stand_nowhere_but_in_the_job(slurm: SlurmCluster, tmp_pat
 
     (key,) = keys(slurm, running, 1)
     told = slurm.run("scontrol", "show", "job", key) + slurm.run("squeue", "--noheader", "--format=%all")
-    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+    shown = commands()
     holding = files_holding(running.directory, secret)
     gate.let_through()
     running.wait(LONG_S)
 
     assert secret not in told
-    assert not [line for line in commands if secret.encode() in line]
+    assert not [line for line in shown if secret.encode() in line]
     assert holding == ["slurm/tasks/1.1.sh"]
     assert files_holding(running.directory, secret) == []
     assert main_log(running) == f"{len(secret)}\n"

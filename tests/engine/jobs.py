@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hail_batch_jupyter.backends.local import LocalBackend
 from hail_batch_jupyter.core.ports import SubmitOptions
@@ -16,7 +18,7 @@ from hail_batch_jupyter.observe.journal import read_events
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.conftest import wait_until
 
-LONG_S = 60.0
+LONG_S = 120.0
 """Longer than any run of these tests takes, on any machine."""
 HOLD = "mkfifo hold; read -r _ < hold"
 """Bash that waits for ever, in itself and not in a program, so that nobody but bash has to end."""
@@ -87,6 +89,20 @@ def states(running: RunningBatch) -> str:
     return "".join(letters.get(view.state, view.state.value[0]) for view in running.snapshot().jobs)
 
 
+def timed_out(made: Callable[[float], BatchSpec | JobSpec], come: Path) -> RunningBatch:
+    """The run of a job, made with its time limit, that had come so far as to make a file; it has longer where a busy machine did not let it."""
+    for timeout_s in (1.5, 6.0, 24.0, 96.0):
+        running = run(made(timeout_s))
+        if come.exists():
+            return running
+    pytest.fail(f"{come.name} was never made: {running.snapshot()}")
+
+
+def begun(running: RunningBatch, *job_ids: int) -> None:
+    """Wait until the run knows that these jobs have begun: what a job does may be seen before its runner has written that down."""
+    wait_until(lambda: all(running.attempts(job_id) for job_id in job_ids), story=lambda: states(running))
+
+
 def main_log(running: RunningBatch, job_id: int = 1) -> str:
     """What a job printed."""
     return running.get_job_log(job_id)["main"]
@@ -109,6 +125,11 @@ def command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").strip()
     except OSError:
         return b""
+
+
+def commands() -> list[bytes]:
+    """Command lines of all processes of the machine that had not ended when they were looked at."""
+    return [command(pid) for pid in procfs.pids()]
 
 
 def gone(pid: int) -> bool:

@@ -10,7 +10,7 @@ from hail_batch_jupyter.core.spec import Edge, Request
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.observe.journal import read_events
 from hail_batch_jupyter.observe.running import RunningBatch
-from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, exists, main_log, run, states, submit
+from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, begun, exists, main_log, run, states, submit
 
 
 def meeting(folder: Path) -> tuple[str, str]:
@@ -131,6 +131,7 @@ def test_parallelism_limits_jobs_that_ask_for_little(tmp_path: Path) -> None:
     running = submit(*jobs, bash(4, ":", request=little), backend=LocalBackend(cores=4, parallelism=3))
     for gate in gates:
         gate.reached()
+    begun(running, 1, 2, 3)
 
     assert states(running) == "XXXR"
     for gate in gates:

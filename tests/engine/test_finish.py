@@ -7,7 +7,7 @@ import pytest
 
 from hail_batch_jupyter.core.spec import Transfer
 from hail_batch_jupyter.engine.localize import INLINE_BYTES
-from tests.engine.jobs import HOLD, SCRATCH, bash, batch, main_log, output, run, states, submit
+from tests.engine.jobs import HOLD, LONG_S, SCRATCH, bash, batch, main_log, output, run, states, submit, timed_out
 
 
 def test_a_promised_file_that_was_not_made_fails_the_job_and_is_named() -> None:
@@ -114,7 +114,9 @@ def test_always_copy_output_writes_what_a_failed_job_has_made(tmp_path: Path) ->
 
 
 def test_always_copy_output_writes_what_a_job_that_timed_out_has_made(tmp_path: Path) -> None:
-    running = run(bash(1, f"echo half > made; {HOLD}", **output(1, "made", tmp_path / "out"), always_copy_output=True, timeout_s=0.5))
+    job = bash(1, f"echo half > made; {HOLD}", **output(1, "made", tmp_path / "out"), always_copy_output=True)
+
+    running = timed_out(lambda timeout_s: job._replace(timeout_s=timeout_s), tmp_path / "out")
 
     assert states(running) == "E"
     assert (tmp_path / "out").read_text() == "half\n"
@@ -161,7 +163,7 @@ def test_an_input_that_cannot_be_written_to_an_output_is_said_and_the_jobs_run(t
 def test_a_job_that_removes_the_scratch_folder_does_not_take_the_run_with_it() -> None:
     running = submit(bash(1, 'cd /; rm -rf "$BATCH_TMPDIR"'), bash(2, ":", [1]))
 
-    running.wait(30)
+    running.wait(LONG_S)
 
     assert states(running) in ("SF", "FK")
     assert running.complete

@@ -16,7 +16,7 @@ from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.at_once import two
 from tests.conftest import wait_until
-from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, exists, main_log, run, states, submit
+from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, begun, exists, main_log, run, states, submit
 from tests.engine.killing import again, kill_runner, lines, maker
 
 LITTLE = Request(cpu_mcpu=50)
@@ -85,10 +85,11 @@ def test_attempts_are_never_more_than_n_max_attempts(tmp_path: Path) -> None:
 def test_a_job_that_took_too_long_is_tried_again(tmp_path: Path) -> None:
     script = f"[ -e {tmp_path}/second ] || {{ : > {tmp_path}/second; {HOLD}; }}"
 
-    running = run(bash(1, script, retry=Retry(2), timeout_s=0.5))
+    running = run(bash(1, script, retry=Retry(20), timeout_s=0.5))
 
+    reasons = [one.reason for one in running.attempts(1)]
     assert states(running) == "S"
-    assert [one.reason for one in running.attempts(1)] == ["timed out", ""]
+    assert (set(reasons[:-1]), reasons[-1]) == ({"timed out"}, "")  # on a busy machine half a second may pass before a shell has begun
 
 
 def test_a_job_that_did_not_make_its_file_is_tried_again(tmp_path: Path) -> None:
@@ -165,6 +166,7 @@ def test_at_most_so_many_jobs_run_at_once(tmp_path: Path, limited: str) -> None:
     wait_until(lambda: states(running) == ("XXRRRR" if limited == "batch" else "XXRRRS"), story=lambda: states(running))
     gates[1].let_through()
     gates[2].reached()
+    begun(running, 3)
     running.wait(LONG_S, [2])
     assert states(running)[:5] == "XSXRR"
     for gate in (gates[0], *gates[2:]):

@@ -16,7 +16,7 @@ from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.rundir import RUNS_VARIABLE
 from hail_batch_jupyter.observe.totals import Tally, Totals
 from tests.conftest import wait_until
-from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, events_per_state, exists, gone, main_log, pid_in, processes, run, states, submit
+from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, begun, events_per_state, exists, gone, main_log, pid_in, processes, run, states, submit
 from tests.engine.killing import again, guard_pid, kill_runner, lines, maker, nothing_left, runner_pid
 from tests.small_disks import mounted
 
@@ -217,6 +217,7 @@ def test_two_runs_of_one_maker_do_not_touch_each_other(tmp_path: Path) -> None:
     one.cancel()
     one.wait(LONG_S)
     nothing_left(one)
+    begun(other, 1)
 
     assert states(other) == "X"
     gate.let_through()

@@ -18,7 +18,7 @@ from hail_batch_jupyter.errors import JobFailedError
 from hail_batch_jupyter.observe.attach import attach
 from hail_batch_jupyter.observe.running import RunningBatch
 from tests.conftest import wait_until
-from tests.engine.jobs import LONG_S, bash, exists, files_holding, gone, main_log, output, run, states, submit
+from tests.engine.jobs import LONG_S, bash, begun, commands, exists, files_holding, gone, main_log, output, run, states, submit, timed_out
 from tests.engine.killing import guard_pid, kill_runner, runner_pid
 from tests.executors.engines import FLAGS, IMAGE, RealEngine
 
@@ -99,7 +99,7 @@ def test_values_of_env_are_on_no_command_line_and_on_no_disk(engine: RealEngine)
     running = submit(inside(1, f"[ ${{#TOKEN}} = 18 ]; {HOLD}", env={"TOKEN": SECRET, "DOCKER_TOKEN": SECRET}), keep_files=True)
     held(running)
 
-    shown = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.parent.is_dir()]
+    shown = commands()
     assert any(b"TOKEN" in text for text in shown)
     assert not any(SECRET.encode() in text for text in shown)
     assert running.directory is not None
@@ -159,9 +159,9 @@ def test_more_cores_than_there_are_become_all_that_there_are(engine: RealEngine)
 
 
 def test_a_timeout_asks_the_job_to_end(engine: RealEngine, tmp_path: Path) -> None:
-    job = inside(1, "trap 'echo asked > word; exit 0' TERM; : > here; while :; do sleep 0.01; done", timeout_s=2, always_copy_output=True)
+    job = inside(1, "trap 'echo asked > word; exit 0' TERM; : > here; while :; do sleep 0.01; done", always_copy_output=True)
 
-    running = run(job._replace(**output(1, "word", tmp_path / "word")))
+    running = timed_out(lambda timeout_s: job._replace(timeout_s=timeout_s, **output(1, "word", tmp_path / "word")), tmp_path / "word")
 
     assert ends(running) == [("Error", None, "timed out")]
     assert (tmp_path / "word").read_text() == "asked\n"
@@ -180,6 +180,7 @@ def test_a_job_that_does_not_listen_is_killed(engine: RealEngine) -> None:
 def test_a_container_is_removed_when_its_client_is_killed(engine: RealEngine) -> None:
     running = submit(inside(1, HOLD))
     held(running)
+    begun(running, 1)
     client = running.snapshot().jobs[0].pid
 
     os.kill(client, signal.SIGKILL)

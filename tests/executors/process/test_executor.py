@@ -10,7 +10,7 @@ from hail_batch_jupyter.backends.local import LocalBackend
 from hail_batch_jupyter.core.spec import JobSpec
 from hail_batch_jupyter.observe import procfs
 from tests.conftest import wait_until
-from tests.engine.jobs import HOLD, LONG_S, Gate, bash, exists, gone, main_log, pid_in, processes, run, states, submit
+from tests.engine.jobs import HOLD, LONG_S, Gate, bash, exists, gone, main_log, pid_in, processes, run, states, submit, timed_out
 
 FAMILY = """cd '{folder}'
 sleep 1000 & echo $! > child
@@ -44,16 +44,15 @@ def test_cancel_ends_children_grandchildren_and_those_with_sessions_of_their_own
     running.wait(LONG_S)
 
     assert states(running) == "K"
-    wait_until(lambda: all_gone(tmp_path), 10, story=lambda: processes(running))
-    wait_until(lambda: not processes(running), 10, story=lambda: processes(running))
+    wait_until(lambda: all_gone(tmp_path), story=lambda: processes(running))
+    wait_until(lambda: not processes(running), story=lambda: processes(running))
 
 
 def test_a_timeout_ends_children_grandchildren_and_those_with_sessions_of_their_own(tmp_path: Path, family: str) -> None:
-    running = run(bash(1, f"{family}wait", timeout_s=1.5))
-    exists(tmp_path / "all")
+    running = timed_out(lambda timeout_s: bash(1, f"{family}wait", timeout_s=timeout_s), tmp_path / "all")
 
     assert states(running) == "E"
-    wait_until(lambda: all_gone(tmp_path), 10, story=lambda: processes(running))
+    wait_until(lambda: all_gone(tmp_path), story=lambda: processes(running))
 
 
 @pytest.mark.parametrize("status", [0, 1])
@@ -61,7 +60,7 @@ def test_what_a_job_leaves_running_ends_with_it(tmp_path: Path, family: str, sta
     running = run(bash(1, f"{family}exit {status}"))
 
     assert states(running) == "SF"[status]
-    wait_until(lambda: all_gone(tmp_path), 10, story=lambda: processes(running))
+    wait_until(lambda: all_gone(tmp_path), story=lambda: processes(running))
 
 
 def test_what_a_job_leaves_running_ends_while_the_run_goes_on(tmp_path: Path, family: str) -> None:
@@ -69,7 +68,7 @@ def test_what_a_job_leaves_running_ends_while_the_run_goes_on(tmp_path: Path, fa
     running = submit(bash(1, f"{family}exit 0"), bash(2, gate.shell, [1]))
     gate.reached()
 
-    wait_until(lambda: all_gone(tmp_path), 10, story=lambda: processes(running))
+    wait_until(lambda: all_gone(tmp_path), story=lambda: processes(running))
     gate.let_through()
     running.wait(LONG_S)
     assert states(running) == "SS"
@@ -225,7 +224,7 @@ def test_peak_memory_and_processor_time_of_an_attempt_are_known() -> None:
 def test_no_process_of_a_run_is_left_after_it_has_ended() -> None:
     running = run(*(bash(number, "setsid sleep 1000 & exit 0") for number in range(1, 6)))
 
-    wait_until(lambda: not processes(running), 10, story=lambda: processes(running))
+    wait_until(lambda: not processes(running), story=lambda: processes(running))
 
 
 def test_a_program_that_sheds_its_environment_ends_with_its_job_by_its_session(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.executors.process.forkserver import ONE_THREAD
 from hail_batch_jupyter.observe.attach import attach
 from tests.conftest import wait_until
-from tests.engine.jobs import LONG_S, bash, events_per_state, exists, gone, main_log, pid_in, processes, run, states, submit
+from tests.engine.jobs import LONG_S, bash, events_per_state, exists, gone, main_log, pid_in, processes, run, states, submit, timed_out
 from tests.engine.killing import kill_runner
 from tests.engine.python_jobs import Result, mixed, python, value
 
@@ -207,16 +207,17 @@ def test_libraries_of_a_job_of_one_core_use_one_thread_unless_the_user_says_othe
 
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
 def test_a_python_job_is_ended_with_all_its_children(tmp_path: Path, how: str) -> None:
-    made = python(1, HOLD, str(tmp_path), timeout_s=1.5 if how == "timeout" else None)
-    running = submit(mixed(made))
-    exists(tmp_path / "pid")
-    if how == "cancel":
+    if how == "timeout":
+        running = timed_out(lambda timeout_s: mixed(python(1, HOLD, str(tmp_path), timeout_s=timeout_s)), tmp_path / "pid")
+    else:
+        running = submit(mixed(python(1, HOLD, str(tmp_path))))
+        exists(tmp_path / "pid")
         running.cancel()
-    running.wait(LONG_S)
+        running.wait(LONG_S)
 
     assert states(running) == {"cancel": "K", "timeout": "E"}[how]
     assert gone(pid_in(tmp_path / "pid"))
-    wait_until(lambda: all(gone(pid_in(tmp_path / f"child{index}")) for index in (0, 1)), 10, story=lambda: processes(running))
+    wait_until(lambda: all(gone(pid_in(tmp_path / f"child{index}")) for index in (0, 1)), story=lambda: processes(running))
 
 
 def test_a_daemon_that_a_python_job_forked_does_not_outlive_the_run(tmp_path: Path) -> None:
@@ -233,8 +234,8 @@ def test_a_daemon_that_a_python_job_forked_does_not_outlive_the_run(tmp_path: Pa
     running = run(mixed(python(1, source, f"{tmp_path}/pid")))
 
     assert states(running) == "S"
-    wait_until(lambda: gone(pid_in(tmp_path / "pid")), 10, story=lambda: processes(running))
-    wait_until(lambda: not processes(running), 10, story=lambda: processes(running))
+    wait_until(lambda: gone(pid_in(tmp_path / "pid")), story=lambda: processes(running))
+    wait_until(lambda: not processes(running), story=lambda: processes(running))
 
 
 def test_a_job_whose_server_is_killed_is_tried_again(tmp_path: Path) -> None:
