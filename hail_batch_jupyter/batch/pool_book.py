@@ -62,14 +62,18 @@ class PoolBook:
         with self._changed:
             self._running += 1
 
-    def note_end(self, future: BatchPoolFuture, kind: str, begun: bool) -> None:
-        """Note that a call succeeded ('value'), was 'cancelled' or failed (anything else)."""
+    def note_end(self, kind: str, begun: bool) -> None:
+        """Note that a call succeeded ('value'), was 'cancelled' or failed (anything else); before it is told, so that who hears of it finds it counted."""
         with self._changed:
             self._running -= begun
-            self._open.pop(future, None)
             self._succeeded += kind == "value"
             self._cancelled += kind == "cancelled"
             self._failed += kind not in ("value", "cancelled")
+
+    def forget(self, future: BatchPoolFuture) -> None:
+        """Note that the end of a call was told."""
+        with self._changed:
+            self._open.pop(future, None)
             if not self._open:
                 self._ended_s = time.monotonic()
                 self._changed.notify_all()

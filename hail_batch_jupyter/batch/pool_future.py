@@ -41,11 +41,12 @@ class BatchPoolFuture(Future[Any]):
         if not self._claim():
             return False
         self._pool.stop(self)
+        self._book.note_end("cancelled", self._begun)
         try:
             super().cancel()
             self.set_running_or_notify_cancel()
         finally:
-            self._book.note_end(self, "cancelled", self._begun)
+            self._book.forget(self)
         return True
 
     def result(self, timeout: float | None = None) -> Any:
@@ -99,13 +100,14 @@ class BatchPoolFuture(Future[Any]):
         self._output = outcome.output
         value, error = self._read(outcome)
         self.set_running_or_notify_cancel()
+        self._book.note_end("value" if error is None else "error", self._begun)
         try:  # callbacks may raise what is no Exception
             if error is None:
                 self.set_result(value)
             else:
                 self.set_exception(error)
         finally:
-            self._book.note_end(self, "value" if error is None else "error", self._begun)
+            self._book.forget(self)
 
     def _claim(self) -> bool:
         try:

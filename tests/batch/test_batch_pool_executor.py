@@ -379,6 +379,20 @@ def test_a_waiting_call_that_is_cancelled_is_never_made(tmp_path: Path) -> None:
     assert not (tmp_path / "never").exists()
 
 
+def test_a_call_is_counted_before_anybody_is_told_of_its_end(warm: BatchPoolExecutor, tmp_path: Path) -> None:
+    counted: list[int] = []
+    held = [warm.submit(wait_for, str(tmp_path / name)) for name in ("go", "never")]
+    for future in held:
+        future.add_done_callback(lambda _: counted.append(warm.finished_future_count))
+
+    (tmp_path / "go").touch()
+    held[0].result()
+    held[1].cancel()
+
+    wait_until(lambda: len(counted) == 2)
+    assert counted == [1, 2]
+
+
 # map
 
 
