@@ -29,8 +29,8 @@ class Metrics:
             for place, bound_s in enumerate(_BUCKETS_S):
                 self._within[place] += duration_s <= bound_s
 
-    def text(self, jobs: Mapping[str, int], batches: Mapping[str, int]) -> str:
-        """All of it, with the numbers of jobs and batches by state of now."""
+    def text(self, jobs: Mapping[str, int], batches: Mapping[str, int], n_open: int) -> str:
+        """All of it, with the numbers of jobs and batches by state of now, and of requests that are not answered yet."""
         with self._lock:
             requests = [f'batch_service_requests_total{{method="{method}",status="{status}"}} {n}' for (method, status), n in sorted(self._requests.items())]
             buckets = [f'batch_service_request_seconds_bucket{{le="{bound_s:g}"}} {n}' for bound_s, n in zip(_BUCKETS_S, self._within, strict=True)]
@@ -42,6 +42,7 @@ class Metrics:
         lines = [
             *_family("batch_service_info", "gauge", "Where jobs run.", [f"batch_service_info{{{self._labels}}} 1"]),
             *_family("batch_service_requests_total", "counter", "Requests that were answered.", requests),
+            *_family("batch_service_requests_open", "gauge", "Requests that are not answered yet, this one too.", [f"batch_service_requests_open {n_open}"]),
             *_family("batch_service_request_seconds", "histogram", "How long they took.", [*buckets, *whole]),
             *_family("batch_service_jobs", "gauge", "Jobs of batches that go on, by state.", _by_state("batch_service_jobs", jobs)),
             *_family("batch_service_batches", "gauge", "Batches, by whether they go on.", _by_state("batch_service_batches", batches)),

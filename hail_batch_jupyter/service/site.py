@@ -79,4 +79,4 @@ class Site:
 
     def _metrics(self) -> Answer:
         jobs, batches = self._pages.rules.reading.totals()
-        return Answer(self.metrics.text(jobs, batches).encode(), "text/plain; version=0.0.4; charset=utf-8")
+        return Answer(self.metrics.text(jobs, batches, self.n_open).encode(), "text/plain; version=0.0.4; charset=utf-8")

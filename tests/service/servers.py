@@ -17,7 +17,7 @@ import requests
 
 from hail_batch_jupyter.errors import RunLostError
 from hail_batch_jupyter.observe import owner, rundir
-from tests.conftest import wait_until
+from tests.conftest import free_port, wait_until
 from tests.requirements import ROOT
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
@@ -43,7 +43,7 @@ class Server:
         self.images = images
         self.card = card
         self.words = words
-        self.port = 0
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
@@ -86,7 +86,7 @@ class Server:
     def _end(self, number: int) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of the package, to its end."""
@@ -136,6 +136,10 @@ class Server:
     def ended(self, batch_id: int) -> Any:
         """The batch when it is complete."""
         return wait_until(lambda: found if (found := self.get(f"/batches/{batch_id}"))["complete"] else None, story=lambda: self._story(batch_id))
+
+    def running(self, batch_id: int, *job_ids: int) -> None:
+        """Wait until the service knows that these jobs run: what a job does may be seen before its runner has written that down."""
+        wait_until(lambda: {self.states(batch_id)[job_id - 1] for job_id in job_ids} == {"Running"}, story=lambda: self._story(batch_id))
 
     def _story(self, batch_id: int) -> str:
         log = self.data / "service.log"

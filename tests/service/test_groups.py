@@ -126,7 +126,7 @@ def test_cancelling_a_group_ends_its_jobs_and_no_others(server: Server, tmp_path
 
     assert [server.ask("PATCH", f"/batches/{number}/job-groups/1/cancel").status for _ in range(2)] == [200, 200]
     wait_until(lambda: server.get(f"/batches/{number}/job-groups/1")["complete"], story=lambda: server.states(number))
-    assert server.states(number)[3] == "Running"
+    server.running(number, 4)
     for bad, words in [
         ({"bunch": [{**job(1, "true"), "absolute_job_group_id": 2}], "update": {"token": "a", "n_jobs": 1}}, "where the job group has already been cancelled"),
         (

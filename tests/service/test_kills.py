@@ -35,7 +35,7 @@ def post_until_taken(server: Server, number: int, ran: Path, taken: dict[int, in
             reply = server.ask("POST", "/batches/create-fast", body)
             assert reply.status == 200, reply
             taken[number] = int(reply.json["id"])
-        except requests.ConnectionError:
+        except requests.RequestException:  # it was killed before or while it answered
             continue
 
 

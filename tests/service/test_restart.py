@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import requests
@@ -24,8 +25,9 @@ def kill_runners(server: Server) -> None:
     for directory in (server.data / "runs").glob("*"):
         facts = owner.read_owner(directory)
         if facts is not None and owner.owner_alive(directory):
-            os.kill(facts["guard"], signal.SIGKILL)
-            os.kill(facts["pid"], signal.SIGKILL)
+            for pid in (facts["guard"], facts["pid"]):
+                with suppress(ProcessLookupError):  # its run has ended
+                    os.kill(pid, signal.SIGKILL)
             wait_until(lambda directory=directory: not owner.owner_alive(directory))
 
 

@@ -175,7 +175,7 @@ def test_a_job_whose_runner_alone_is_killed_is_taken_out_of_the_queue_and_begins
     (tmp_path / "again").touch()
     (runner,) = [
         facts["pid"]
-        for directory in (cluster_service.data / "runs").glob("*")
+        for directory in (cluster_service.data / "runs").glob(f"*-batch-{number}-*")
         if owner.owner_alive(directory) and (facts := owner.read_owner(directory)) is not None
     ]
 

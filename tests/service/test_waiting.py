@@ -18,7 +18,7 @@ from tests.service.servers import Server, job
 def test_who_waits_is_answered_when_something_happened(server: Server, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
     number = server.post(job(1, gate.shell))
-    gate.reached()
+    server.running(number, 1)
     seen = server.get(f"/batches/{number}")["mark"]
     assert server.get(f"/batches/{number}/wait?seen={seen}&timeout_s=0")["complete"] is False
     assert server.get(f"/batches/{number}/wait?seen=other")["mark"] == seen
@@ -89,7 +89,7 @@ def requests_of(server: Server) -> int:
 def test_counters_say_what_was_asked_and_what_goes_on(server: Server, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
     number = server.post(job(1, gate.shell), job(2, "true", [1]))
-    gate.reached()
+    server.running(number, 1)
     server.ask("GET", "/batches", token="x")
 
     text = server.ask("GET", "/metrics", token="").text
@@ -119,12 +119,11 @@ def test_what_happens_is_written_as_lines_of_json(own_server: Server) -> None:
 def test_who_waits_is_answered_when_the_service_ends(own_server: Server, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
     number = own_server.post(job(1, gate.shell))
-    gate.reached()
-    wait_until(lambda: own_server.states(number) == ["Running"])  # what a job does may be seen before it is written down that it runs
+    own_server.running(number, 1)
     seen, told = own_server.get(f"/batches/{number}")["mark"], list[str]()
     waiting = threading.Thread(target=lambda: told.append(own_server.get(f"/batches/{number}/wait?seen={seen}")["mark"]))
     waiting.start()
-    wait_until(lambda: 'method="GET",status="200"' in own_server.ask("GET", "/metrics", token="").text)
+    wait_until(lambda: "\nbatch_service_requests_open 2\n" in own_server.ask("GET", "/metrics", token="").text)
 
     assert own_server.stop() == 0
     waiting.join(LONG_S)

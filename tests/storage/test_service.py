@@ -45,7 +45,8 @@ def test_what_ended_well_just_before_its_runner_was_killed_is_still_copied_to_th
         gate.let_through()
         wait_until(lambda: gone(pid))
         os.kill(runner, signal.SIGKILL)
-        wait_until(lambda: file_system(bucket).exists(f"{bucket}/out"), 30, lambda: server.states(number))
+        wait_until(lambda: file_system(bucket).exists(f"{bucket}/out"), story=lambda: server.states(number))
+        server.ended(number)
 
         assert (file_system(bucket).read(f"{bucket}/out"), server.states(number)) == (b"late\n", ["Success"])
 
