@@ -11,7 +11,7 @@ from hail_batch_jupyter.cost.card import card_data, load_card
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.attach import attach
 from tests.conftest import wait_until
-from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, pid_in, run, states, submit
+from tests.engine.jobs import HOLD, LONG_S, Gate, bash, batch, begun, pid_in, run, states, submit
 from tests.engine.killing import kill_runner
 
 PRICED = card_data(load_card("core-hours:3600"))
@@ -99,6 +99,7 @@ def test_a_budget_that_is_not_spent_changes_nothing() -> None:
 
 def test_what_a_killed_runner_had_started_is_charged_until_it_was_closed(tmp_path: Path) -> None:
     running = submit(batch(bash(1, f"echo $$ > {tmp_path}/pid; {HOLD}"), card=PRICED))
+    begun(running, 1)
     pid_in(tmp_path / "pid")
     kill_runner(running)
 

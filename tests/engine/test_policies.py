@@ -35,6 +35,11 @@ def waits_again(running: RunningBatch, job_id: int = 1) -> None:
     wait_until(lambda: running.attempts(job_id) and running.snapshot().jobs[job_id - 1].state is JobState.READY, story=lambda: states(running))
 
 
+def when(running: RunningBatch, phase: str) -> int:
+    """The time of an event of the whole run, in ms since the epoch."""
+    return next(event.time_ms for event in running.events() if event.phase == phase and not event.job_id)
+
+
 def test_a_job_that_fails_is_tried_again_in_an_empty_directory_with_a_log_of_its_own(tmp_path: Path) -> None:
     running = run(bash(1, flaky(tmp_path, 2), retry=Retry(3)))
 
@@ -112,10 +117,14 @@ def test_waiting_for_the_next_attempt_holds_no_cores_and_cancel_ends_it(tmp_path
 
 
 def test_a_cancelled_job_is_not_tried_again_when_its_waiting_is_over(tmp_path: Path) -> None:
-    running = submit(bash(1, "exit 3", retry=Retry(2, delay_s=1.0)), bash(2, "sleep 1.5", always_run=True), backend=LocalBackend(cores=2))
-    waits_again(running)
-    running.cancel()
-    running.wait(LONG_S)
+    for delay_s in (1.0, 5.0, 25.0):  # so that it is cancelled before, also by a runner that is late
+        jobs = [bash(1, "exit 3", retry=Retry(2, delay_s=delay_s)), bash(2, f"sleep {delay_s + 0.5}", always_run=True)]
+        running = submit(*jobs, backend=LocalBackend(cores=2))
+        waits_again(running)
+        running.cancel()
+        running.wait(LONG_S)
+        if when(running, "cancel") < max(event.next_ms for event in running.events()):
+            break
 
     assert states(running) == "KS"
     assert len(running.attempts(1)) == 1
