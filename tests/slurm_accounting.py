@@ -100,7 +100,7 @@ def _database(root: Path) -> tuple[subprocess.Popen[bytes], int]:
     folder, port = root / "db", free_port()
     shutil.chown(folder, "mysql", "mysql")
     install = ["mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={folder}/data", "--auth-root-authentication-method=normal", "--skip-test-db"]
-    subprocess.run(install, check=True, capture_output=True, timeout=60)
+    subprocess.run(install, check=True, capture_output=True, timeout=180)
     (folder / "init.sql").write_text(INIT)
     options = [f"--datadir={folder}/data", f"--socket={folder}/m.sock", f"--port={port}", f"--pid-file={folder}/m.pid", f"--init-file={folder}/init.sql"]
     tuning = ["--innodb-buffer-pool-size=128M", "--innodb-lock-wait-timeout=900", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"]

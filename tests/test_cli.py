@@ -89,7 +89,7 @@ def test_a_run_is_retried_from_a_terminal(tmp_path: Path, monkeypatch: pytest.Mo
     running.new_job(name="second").command(f"test -e {tmp_path}/fixed")
     running.new_job(name="third").command("false")
     first = running.backend.submit(running.compile(), SubmitOptions(keep_files=True, detach=True))
-    first.wait(30)
+    first.wait(90)
     (tmp_path / "fixed").touch()
     retry = [sys.executable, "-m", "hail_batch_jupyter", "retry"]
 
@@ -99,7 +99,7 @@ def test_a_run_is_retried_from_a_terminal(tmp_path: Path, monkeypatch: pytest.Mo
     assert (refused.returncode, refused.stderr) == (1, f"hail-batch-jupyter: run {first.id} has no job 7; its jobs are 1 to 2: second, third\n")
     assert (done.returncode, done.stderr) == (0, "")
     again = attach(done.stdout.strip())
-    again.wait(30)
+    again.wait(90)
     assert [job["state"] for job in again.jobs()] == ["Success", "Cancelled"]
 
 

@@ -23,6 +23,8 @@ def watch(source: _Source, listener: Callable[[BatchSnapshot], None]) -> Callabl
         seq = -1
         while not stopped.is_set():
             snapshot = source.snapshot(seq, _QUIET_S)
+            if stopped.is_set():
+                return
             if snapshot.seq > seq:
                 seq = snapshot.seq
                 listener(snapshot)

@@ -34,7 +34,7 @@ def test_a_run_notes_the_notebook_and_the_cell_that_made_it(monkeypatch: pytest.
     batch.new_job(name="a").command("true")
 
     running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
-    running.wait(30)
+    running.wait(90)
 
     noted = rundir.info(rundir.find(str(running.id)))
     assert (noted.notebook, noted.cell) == (str(tmp_path / "study.ipynb"), "c-2")

@@ -34,22 +34,22 @@ def jobs(cluster: SlurmCluster) -> list[str]:
 
 
 def test_calls_are_made_by_slurm_jobs_that_stay(executor: BatchPoolExecutor, slurm: SlurmCluster) -> None:
-    first = executor.submit(pools.facts).result(60)
+    first = executor.submit(pools.facts).result(90)
 
     assert list(executor.map(pools.increment, range(50))) == list(range(1, 51))
     assert first["env"]["SLURM_JOB_NAME"].startswith("hbj-pilots")
     assert {line.split()[1] for line in jobs(slurm)} == {"RUNNING"}
     assert len(jobs(slurm)) <= 2
     with pytest.raises(ValueError, match="KeyError: .text."):
-        executor.submit(pools.fail, "text").result(60)
+        executor.submit(pools.fail, "text").result(90)
 
 
 def test_a_worker_that_ends_fails_its_own_call_only(executor: BatchPoolExecutor) -> None:
     lost = executor.submit(pools.leave, 7)
 
     with pytest.raises(Exception, match=r"ended with exit code 7.*\nabout to leave"):
-        lost.result(60)
-    assert executor.submit(pools.increment, 1).result(60) == 2
+        lost.result(90)
+    assert executor.submit(pools.increment, 1).result(90) == 2
 
 
 def test_a_call_is_cancelled_while_it_runs(executor: BatchPoolExecutor, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_call_is_cancelled_while_it_runs(executor: BatchPoolExecutor, tmp_path
 def test_a_pool_that_slurm_refuses_says_so(tmp_path: Path) -> None:
     backend = SlurmBackend(work_directory=tmp_path, partition="nowhere")
     with BatchPoolExecutor(backend=backend) as executor, pytest.raises(Exception, match="the worker could not be submitted: .*[Pp]artition"):
-        executor.submit(pools.increment, 1).result(60)
+        executor.submit(pools.increment, 1).result(90)
 
 
 def test_who_has_not_the_key_is_no_pilot() -> None:

@@ -307,7 +307,7 @@ def test_callbacks_are_called_with_the_future_also_when_it_is_done_already_and_m
     first.result()
     first.add_done_callback(on)
 
-    assert ended.wait(30)
+    assert ended.wait(90)
     assert chain == [1, 2, 3, 4, 5]
 
 
@@ -494,7 +494,7 @@ def test_shutdown_without_waiting_lets_calls_end_and_then_closes_the_backend(tmp
     (tmp_path / "go").touch()
 
     assert future.result() == str(tmp_path / "go")
-    assert closed.wait(30)
+    assert closed.wait(90)
     assert not Path(pool.directory).exists()
 
 

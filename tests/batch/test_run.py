@@ -277,6 +277,6 @@ def test_an_interrupt_of_a_script_cancels_its_run(tmp_path: Path) -> None:
     script = subprocess.Popen([sys.executable, "-c", SCRIPT.replace("{started}", str(started))], stdout=subprocess.PIPE, text=True, env=environment)
     wait_until(started.exists)
     script.send_signal(signal.SIGINT)
-    out, _ = script.communicate(timeout=60)
+    out, _ = script.communicate(timeout=180)
 
     assert out == "Cancelling the run …\ncancelled False\n"

@@ -114,7 +114,7 @@ def test_a_handle_is_awaited_asked_and_cancelled(b: hb.Batch) -> None:
         with pytest.raises(TimeoutError, match="it goes on"):
             await run.async_wait(0.01)
         await run.async_cancel()
-        status = await run.async_wait(30)
+        status = await run.async_wait(90)
         assert (await run.async_status()) == status
         directory = run.directory
         await run.async_delete()
@@ -132,12 +132,12 @@ def test_an_abandoned_wait_gives_its_thread_back(b: hb.Batch) -> None:
         try:
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(run.async_wait(), 0.05)
-            return await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 30)
+            return await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 90)
         finally:
             run.cancel()
 
     assert asyncio.run(inside()) == "free"
-    run.wait(30)
+    run.wait(90)
 
 
 def test_a_batch_of_a_service_is_continued_from_a_coroutine(service: Recorder) -> None:

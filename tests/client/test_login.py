@@ -110,7 +110,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 def test_a_browser_comes_back_with_an_identity(site: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def browse(address: str) -> bool:
-        threading.Thread(target=lambda: requests.get(site.back_from(address), timeout=10)).start()
+        threading.Thread(target=lambda: requests.get(site.back_from(address), timeout=90)).start()
         return True
 
     monkeypatch.setattr("webbrowser.open", browse)

@@ -89,7 +89,7 @@ def test_waiting_for_a_service_ends_when_it_is_told_to(service: Recorder, transp
     thread.start()
     wait_until(lambda: len(service.requests) > 2)
     stop.set()
-    thread.join(10)
+    thread.join(90)
 
     assert "was given up (status 503)" in str(caught[0])
 

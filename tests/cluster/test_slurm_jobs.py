@@ -183,7 +183,7 @@ def test_jobs_that_wait_side_by_side_share_their_questions(here: Through, tmp_pa
     wait_until(lambda: here.programs.count("squeue") >= before + 3)
     (tmp_path / "go").touch()
     for thread in threads:
-        thread.join(60)
+        thread.join(90)
     asked = here.programs.count("squeue") - before
 
     assert {job.state() for job in jobs} == {"FINISHED"}
@@ -201,7 +201,7 @@ def test_waiting_goes_on_while_the_controller_does_not_answer(here: Through, tmp
     assert thread.is_alive()
     here.down = False
     (tmp_path / "go").touch()
-    thread.join(60)
+    thread.join(90)
 
     assert not thread.is_alive()
     assert job.state() == "FINISHED"

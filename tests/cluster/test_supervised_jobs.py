@@ -16,6 +16,7 @@ import pytest
 from hail_batch_jupyter.cluster import ConnectionParameters, GenericJob, LaunchParameters, PybatchException, create_job, reload_job
 from hail_batch_jupyter.cluster.plugins.nobatch import pybatch_manager
 from hail_batch_jupyter.cluster.plugins.nobatch.job import MANAGER
+from hail_batch_jupyter.observe import procfs
 from tests.cluster.recorder import Recorder
 from tests.conftest import wait_until
 from tests.requirements import python_of
@@ -268,7 +269,7 @@ def test_another_process_takes_over_a_pickled_job(make: Maker, tmp_path: Path) -
     fresh.submit()
     (tmp_path / "job").write_bytes(pickle.dumps(fresh))
     go.touch()
-    told = subprocess.run([sys.executable, "-c", WAITING, str(tmp_path / "job")], capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run([sys.executable, "-c", WAITING, str(tmp_path / "job")], capture_output=True, text=True, check=True, timeout=180)
 
     assert told.stdout == "FAILED 5 hi\n\n"
 
@@ -311,7 +312,7 @@ def test_a_reused_process_number_is_not_the_job(tmp_path: Path) -> None:
 def zombies() -> set[str]:
     """Children that have ended and were not reaped."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return {pid for pid in children if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"}
+    return {pid for pid in children if (facts := procfs.stat(int(pid))) is not None and facts.zombie}
 
 
 def test_many_jobs_leave_no_descriptor_and_no_zombie(tmp_path: Path) -> None:

@@ -53,6 +53,6 @@ def test_a_run_begins_nothing_beyond_what_it_is_allowed_and_ends_nothing_when_th
     gates[2].let_through()
     gates[3].let_through()
 
-    running.wait(60)
+    running.wait(90)
     assert states(running) == "SSSS"
     wait_until(lambda: (use := uses.read()) is not None and use.number == CLOSED)

@@ -15,9 +15,9 @@ def test_copies_end_with_their_own_results(tmp_path: Path) -> None:
     try:
         good, bad = stores.copy(str(tmp_path / "x"), str(tmp_path / "y")), stores.copy(str(tmp_path / "none"), str(tmp_path / "z"))
 
-        assert good.result(timeout=30) == {} and (tmp_path / "y").read_text() == "x"
+        assert good.result(timeout=90) == {} and (tmp_path / "y").read_text() == "x"
         with pytest.raises(OSError, match="none' does not exist"):
-            bad.result(timeout=30)
+            bad.result(timeout=90)
     finally:
         stores.close()
 
@@ -26,7 +26,7 @@ def test_copies_fail_when_the_helper_has_ended() -> None:
     stores = Stores(sys.executable, [], None, os.environ)
 
     with pytest.raises(OSError, match="the process that copies files of object stores ended"):
-        stores.copy("a", "b").result(timeout=30)
+        stores.copy("a", "b").result(timeout=90)
     stores.close()
 
 

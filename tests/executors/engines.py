@@ -106,7 +106,7 @@ def docker(folder: Path, image: Path) -> Iterator[RealEngine]:
         yield engine
     finally:
         daemon.send_signal(signal.SIGTERM)
-        daemon.wait(30)
+        daemon.wait(90)
         _unmount(folder)
 
 

@@ -38,7 +38,7 @@ class Server:
         data = json.dumps(body).encode() if body is not None else b"" if method == "POST" else None
         request = urllib.request.Request(self.url + path, method=method, headers=headers, data=data)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=90) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -59,5 +59,5 @@ class Server:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(90)
         self.log.close()

@@ -18,7 +18,7 @@ from hail_batch_jupyter.observe import rundir
 from tests.conftest import wait_until
 from tests.requirements import ROOT, requires
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 class Kernel:

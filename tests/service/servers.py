@@ -91,7 +91,7 @@ class Server:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of the package, to its end."""
         argv = [sys.executable, "-m", "hail_batch_jupyter", *words]
-        return subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=180)
 
     def close(self) -> None:
         """Stop it, and all that its runs still do."""
@@ -118,7 +118,7 @@ class Server:
         content = data if data is not None else None if body is None else json.dumps(body).encode()
         own = path.startswith("/api") or path in ("/healthcheck", "/openapi.json", "/openapi.yaml", "/metrics")
         address = f"http://127.0.0.1:{self.port}{path if own else f'/api/v1alpha{path}'}"
-        reply = requests.request(method, address, data=content, headers=headers, timeout=30)
+        reply = requests.request(method, address, data=content, headers=headers, timeout=90)
         return Reply(reply.status_code, reply.reason, reply.text, reply.headers)
 
     def get(self, path: str) -> Any:

@@ -116,7 +116,7 @@ def test_no_request_of_the_description_makes_the_service_fail(server: Server, mo
         @bounded
         @given(case=strategy)
         def ask(case: Any) -> None:
-            reply = case.call(base_url=f"http://127.0.0.1:{server.port}", headers={"Authorization": f"Bearer {server.token}"}, timeout=30)
+            reply = case.call(base_url=f"http://127.0.0.1:{server.port}", headers={"Authorization": f"Bearer {server.token}"}, timeout=90)
             assert reply.status_code < 500, (case.as_curl_command(), reply.text)
             if reply.status_code >= 400:
                 assert reply.text.startswith(f"{reply.status_code}: "), reply.text

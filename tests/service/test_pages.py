@@ -99,7 +99,7 @@ def test_no_form_is_taken_without_the_word_of_its_session(served: Server, path: 
     for word in ({}, {"_csrf": ""}, {"_csrf": "x"}, {"_csrf": word_of(served, other)}, {"_csrf": session.cookies["session"]}):
         answer = session.post(address, data={"name": "made", "role": "admin", "path": "x", "limit": "1", **word}, allow_redirects=False)
         assert (answer.status_code, "not of this session" in answer.text, "Log out" in answer.text) == (401, True, True)
-    anonymous = requests.post(address, data={"name": "made"}, allow_redirects=False, timeout=30)
+    anonymous = requests.post(address, data={"name": "made"}, allow_redirects=False, timeout=90)
     assert anonymous.status_code == 401
     assert (served.get("/batches/1")["state"], get(served, session, "/user").status_code) == ("failure", 200)
 

@@ -239,7 +239,7 @@ def test_it_says_where_jobs_run(cluster_service: Server) -> None:
     assert 'batch_service_info{place="slurm",partition="main",account=""} 1' in cluster_service.ask("GET", "/metrics").text
     assert words in repr(Batch(name="b", backend=ServiceBackend()).estimate_cost())
     for path in ("/batches", "/user"):
-        page = requests.get(f"http://127.0.0.1:{cluster_service.port}{path}", headers={"Authorization": f"Bearer {cluster_service.token}"}, timeout=30)
+        page = requests.get(f"http://127.0.0.1:{cluster_service.port}{path}", headers={"Authorization": f"Bearer {cluster_service.token}"}, timeout=90)
         assert words in page.text, path
 
 

@@ -19,7 +19,7 @@ import requests
 from tests.conftest import free_port
 from tests.requirements import requires
 
-START_LIMIT_S = 30
+START_LIMIT_S = 90
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _await(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1):
+        with urllib.request.urlopen(url, timeout=5):
             return True
     except urllib.error.HTTPError:
         return True
@@ -133,7 +133,7 @@ def proxied(url: str, meddle: Callable[[str, str], Answer | None], change: Calla
             own = meddle(self.command, self.path)
             if own is not None:
                 return own[0], own[1], {"Content-Type": "application/json"}
-            theirs = requests.request(self.command, url + self.path, data=body, headers=headers, timeout=10)
+            theirs = requests.request(self.command, url + self.path, data=body, headers=headers, timeout=90)
             return theirs.status_code, change(theirs.content), dict(theirs.headers)
 
         do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that the library calls

@@ -57,7 +57,7 @@ def google(store: str) -> Iterator[Google]:
                 self.say(403, b'{"error": {"code": 403, "message": "not of this account"}}')
                 return
             kept = {name: value for name, value in self.headers.items() if name.lower() not in ("content-length", "accept-encoding")}
-            theirs = requests.request(self.command, store + self.path, data=body, headers=kept, timeout=10)
+            theirs = requests.request(self.command, store + self.path, data=body, headers=kept, timeout=90)
             self.say(theirs.status_code, theirs.content, {name: value for name, value in theirs.headers.items() if name.lower().startswith("x-goog")})
 
         do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that the library calls
@@ -124,7 +124,7 @@ def copying(job_id: int, bucket: str, name: str, script: str = "cat /io/in > /io
 def test_files_of_a_store_are_copied_with_the_account_of_each_user_and_with_no_other(server: Server, door: Google, gcs_url: str, tmp_path: Path) -> None:
     ann, ben, everybody = door.doors
     for bucket in door.doors:
-        requests.post(f"{gcs_url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name=in", data=b"words of " + bucket.encode(), timeout=10).raise_for_status()
+        requests.post(f"{gcs_url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name=in", data=b"words of " + bucket.encode(), timeout=90).raise_for_status()
     keys = {name: key_of(name, door.url) for name in ("ann", "ben")}
     (tmp_path / "ann.json").write_text(json.dumps(keys["ann"]))
     assert (
@@ -142,7 +142,7 @@ def test_files_of_a_store_are_copied_with_the_account_of_each_user_and_with_no_o
     found, others = states(server, "ann", of_ann), states(server, "ben", of_ben)
     assert [state for state, _ in (*found, *others)] == ["Success", "Failed", "Success", "Success", "Success"], (found, others)
     assert "cannot be read" in found[1][1], found
-    left = [requests.get(f"{gcs_url}/storage/v1/b/{bucket}/o", timeout=10).json().get("items", []) for bucket in (ann, ben, everybody)]
+    left = [requests.get(f"{gcs_url}/storage/v1/b/{bucket}/o", timeout=90).json().get("items", []) for bucket in (ann, ben, everybody)]
     assert [[item["name"] for item in items] for items in left] == [["out"], ["in", "out"], ["in", "of-ben"]]
     assert {who for who, bucket in door.asked if bucket == everybody} == {"ben@lab.iam.gserviceaccount.com"}
     assert {who for who, bucket in door.asked if bucket == ben} == {f"{name}@lab.iam.gserviceaccount.com" for name in ("ann", "ben")}  # ann was turned away

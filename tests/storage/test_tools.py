@@ -18,7 +18,7 @@ def test_what_hails_tools_copy_and_delete_is_copied_and_deleted(bucket: str) -> 
     pairs = json.dumps([{"from": f"{bucket}/a/x", "to": f"{bucket}/b/y"}])
 
     for words in (("hailtop.aiotools.copy", "null", pairs), ("hailtop.aiotools.copy", '"lab-1"', pairs), ("hailtop.aiotools.delete", f"{bucket}/a")):
-        assert subprocess.run(own_tool([*HEAD, *words]), capture_output=True, timeout=60, check=False).returncode == 0
+        assert subprocess.run(own_tool([*HEAD, *words]), capture_output=True, timeout=180, check=False).returncode == 0
 
     assert (files.read(f"{bucket}/b/y"), files.exists(f"{bucket}/a")) == (b"x", False)
 

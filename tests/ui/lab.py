@@ -15,8 +15,8 @@ from typing import Any
 
 from tests.conftest import RUNS, free_port, wait_until
 
-STARTS_IN_S = 60
-ENDS_IN_S = 20
+STARTS_IN_S = 120
+ENDS_IN_S = 60
 _QUIET = {"fetchNews": "false", "checkForUpdates": False}
 
 
@@ -57,7 +57,7 @@ class Lab:
     def ask(self, method: str, path: str) -> Any:
         """The JSON answer of the server's REST interface, None for an empty one."""
         request = urllib.request.Request(f"{self.url}{path}", method=method, headers={"Authorization": f"token {self.token}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=90) as answer:
             body = answer.read()
         return json.loads(body) if body else None
 

@@ -10,8 +10,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Locator, 
 
 from tests.ui.lab import Lab
 
-LOADS_IN_MS = 60_000
-RUNS_IN_MS = 60_000
+LOADS_IN_MS = 120_000
+RUNS_IN_MS = 120_000
 """Longest waits; a slow machine, not a speed that is asked for."""
 
 Theme = Literal["light", "dark", "dark high contrast"]

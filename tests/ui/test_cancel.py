@@ -92,7 +92,7 @@ def test_the_server_cancels_for_nobody_who_is_not_let_in(running: NotebookPage, 
 
     for headers in ({}, {"Authorization": "token guessed"}):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(urllib.request.Request(url, method="POST", data=b"{}", headers=headers), timeout=30)
+            urllib.request.urlopen(urllib.request.Request(url, method="POST", data=b"{}", headers=headers), timeout=90)
         refused.value.close()
         assert refused.value.code == 403
 

@@ -17,7 +17,7 @@ from tests.ui.notebooks import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end"), pytest.mark.usefixtures("runs")]
 
-STARTS_IN_MS = 60_000
+STARTS_IN_MS = 120_000
 RUNS = """
 import hail_batch_jupyter.batch as hb
 def begun(name):

@@ -45,7 +45,7 @@ def test_notebook_7_shows_runs_live_and_cancels_them_while_a_cell_blocks_the_ker
         widget.get_by_role("button", name="Cancel the run").click()
         notebook.expect_run(RUN, "cancelled")
         notebook.wait_for_status("busy")
-        assert attach(run.run_id).wait(30)["state"] == "cancelled"
+        assert attach(run.run_id).wait(90)["state"] == "cancelled"
         expect(row).to_contain_text("Cancelled")
         notebook.interrupt()
         notebook.wait_for_status("idle")

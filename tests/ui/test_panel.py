@@ -151,7 +151,7 @@ def test_a_run_opens_in_a_tab_that_follows_it_without_a_kernel(submit: Submit, p
 
 def test_an_ended_run_is_deleted_when_that_is_confirmed(submit: Submit, page: Page) -> None:
     ended = submit("old", "exit 3")
-    ended.wait(30)
+    ended.wait(90)
     page.get_by_role("button", name="Refresh the list of batches").click()
 
     press(row_of(page, ended), "Delete old")
@@ -166,7 +166,7 @@ def test_an_ended_run_is_deleted_when_that_is_confirmed(submit: Submit, page: Pa
 
 def test_the_id_is_copied_and_the_notebook_opened_at_the_cell_that_made_the_run(submit: Submit, page: Page) -> None:
     ended = submit("here", "true", notebook="made-here.ipynb", cell=60)
-    ended.wait(30)
+    ended.wait(90)
     page.get_by_role("button", name="Refresh the list of batches").click()
 
     press(row_of(page, ended), "Copy the run id of here")
@@ -181,7 +181,7 @@ def test_the_id_is_copied_and_the_notebook_opened_at_the_cell_that_made_the_run(
 
 def test_the_filter_keeps_what_has_the_words(submit: Submit, page: Page) -> None:
     good, bad = submit("survey", "true"), submit("scan", "exit 3")
-    good.wait(30), bad.wait(30)
+    good.wait(90), bad.wait(90)
     page.get_by_role("button", name="Refresh the list of batches").click()
     expect(row_of(page, bad)).to_be_visible()
 
@@ -196,9 +196,9 @@ def test_the_filter_keeps_what_has_the_words(submit: Submit, page: Page) -> None
 def test_axe_finds_nothing_in_the_panel_and_the_tab(
     submit: Submit, page: Page, gate: Path, theme: Theme, screenshots: Path, images: Callable[[str], Path]
 ) -> None:
-    submit("quality control", "true", "true", "true", notebook="samples.ipynb").wait(30)
-    submit("imputation", "true", "echo 'chromosome 22: no such panel'; exit 3", "true", notebook="imputation.ipynb").wait(30)
-    held = submit("scan", "true", "true", "true").wait(30) and submit("random forest", "true", "true", f"until [ -e {gate} ]; do sleep 0.05; done", "true")
+    submit("quality control", "true", "true", "true", notebook="samples.ipynb").wait(90)
+    submit("imputation", "true", "echo 'chromosome 22: no such panel'; exit 3", "true", notebook="imputation.ipynb").wait(90)
+    held = submit("scan", "true", "true", "true").wait(90) and submit("random forest", "true", "true", f"until [ -e {gate} ]; do sleep 0.05; done", "true")
     page.get_by_role("button", name="Refresh the list of batches").click()
     expect(row_of(page, held)).to_contain_text("2 of 4")
     row_of(page, held).locator(".hbj-row-open").click()
@@ -243,7 +243,7 @@ def batch_service(lab: Lab) -> Iterator[BatchService]:
 def test_batches_of_a_service_stand_among_the_runs_and_a_service_that_is_down_is_one_line(
     submit: Submit, batch_service: BatchService, page: Page, gate: Path, screenshots: Path
 ) -> None:
-    submit("of this machine", "true").wait(30)
+    submit("of this machine", "true").wait(90)
     batch_service.ended(batch_service.post(job(1, "exit 3"), attributes={"name": "broken there"}))
     live = batch_service.post(job(1, "echo said"), job(2, f"until [ -e {gate} ]; do sleep 0.05; done", [1]), attributes={"name": "live there"})
     page.get_by_role("button", name="Refresh the list of batches").click()
@@ -305,7 +305,7 @@ from hail_batch_jupyter.batch.batch import Batch
 from hail_batch_jupyter.core.ports import SubmitOptions
 batch = Batch(name="again")
 batch.new_job(name="fickle").command(f"test -e {sys.argv[1]}")
-batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True)).wait(30)
+batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True)).wait(90)
 """
 
 

@@ -158,5 +158,5 @@ def test_one_job_is_retried_when_the_run_has_ended_and_the_new_run_opens(page: N
 
     expect(page.page.locator(".hbj-run-tab")).to_be_visible()
     expect(page.page.locator(f".hbj-run-tab [title='{again}']")).to_be_visible()
-    attach(again).wait(60)
+    attach(again).wait(90)
     assert [view.state.value for view in attach(again).snapshot().jobs][:2] == ["Failed", "Cancelled"]

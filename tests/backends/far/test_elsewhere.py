@@ -114,7 +114,7 @@ def test_a_file_that_was_sent_long_ago_goes_when_a_run_ends_and_not_what_others_
 
     run(bash(1, ":"), backend=backend)
 
-    wait_until(lambda: [path.read_text() for path in files.iterdir()] == ["live"])
+    wait_until(lambda: [path.name for path in files.iterdir()] == [name for name, text in first.items() if text == "live"], story=lambda: first)
     gate.let_through()
     assert going.wait(LONG_S)["state"] == "success"
     assert main_log(going).endswith("live")

@@ -66,7 +66,7 @@ def test_calls_are_made_behind_such_a_login_shell_in_a_private_folder(home: Path
     setup = f"{slurm.login} PYTHONPATH={ROOT}"
     backend = SlurmBackend(LocalProtocol(), runner="login", login_setup=setup, python=sys.executable, pool_workers=1)
     with BatchPoolExecutor(name='a "b"\n;c', backend=backend, cpus_per_job=3) as executor:
-        found = executor.submit(pools.facts).result(60)
+        found = executor.submit(pools.facts).result(90)
         folder = Path(found["cwd"])
 
         assert found["env"]["OMP_NUM_THREADS"] == "3"

@@ -49,18 +49,18 @@ def executor(connection: ShelledProtocol, tmp_path: Path, slurm: SlurmCluster, r
 
 
 def test_calls_go_through_one_connection_to_slurm_jobs_that_stay(executor: BatchPoolExecutor, slurm: SlurmCluster, sshd: SshServer, tmp_path: Path) -> None:
-    first = executor.submit(pools.facts).result(60)
+    first = executor.submit(pools.facts).result(90)
     large = os.urandom(9_000_000)
 
     assert list(executor.map(pools.increment, range(50))) == list(range(1, 51))
-    assert executor.submit(bytes.swapcase, large).result(60) == large.swapcase()
+    assert executor.submit(bytes.swapcase, large).result(90) == large.swapcase()
     assert first["env"]["SLURM_JOB_NAME"].startswith("hbj-pilots")
     assert first["env"]["OMP_NUM_THREADS"] == "2"
     assert Path(first["cwd"]).parent == tmp_path / "work"
     assert {line.split()[1] for line in jobs(slurm)} == {"RUNNING"}
     assert len(jobs(slurm)) <= 2
     with pytest.raises(ValueError, match="KeyError: .text."):
-        executor.submit(pools.fail, "text").result(60)
+        executor.submit(pools.fail, "text").result(90)
 
 
 def test_a_worker_that_ends_or_is_stopped_takes_its_own_call_only(executor: BatchPoolExecutor, tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_a_worker_that_ends_or_is_stopped_takes_its_own_call_only(executor: Batc
     assert held.cancel()
 
     with pytest.raises(Exception, match=r"ended with exit code 7.*\nabout to leave"):
-        lost.result(60)
+        lost.result(90)
     wait_until(lambda: all(map(gone, pids)))
-    assert executor.submit(pools.increment, 1).result(60) == 2
+    assert executor.submit(pools.increment, 1).result(90) == 2
 
 
 def test_a_cut_connection_fails_what_was_on_its_way_and_the_next_call_connects_again(
@@ -90,10 +90,10 @@ def test_a_cut_connection_fails_what_was_on_its_way_and_the_next_call_connects_a
             os.kill(pid, signal.SIGKILL)
 
         with pytest.raises(Exception, match="because the connection to the cluster ended; call it again(?s:.*)the connection was lost"):
-            held.result(60)
+            held.result(90)
         wait_until(lambda: all(map(gone, pids)))
         wait_until(lambda: jobs(slurm) == [])
-        assert executor.submit(pools.increment, 1).result(60) == 2
+        assert executor.submit(pools.increment, 1).result(90) == 2
     wait_until(lambda: [path.name for path in (tmp_path / "work").iterdir()] == [".hbj"])
 
 
@@ -109,10 +109,10 @@ def test_what_waits_for_the_queue_does_not_keep_other_calls(ssh_connection: Shel
 
         slurm.run("scontrol", "update", f"JobId={second}", "StartTime=now")
 
-        assert quick.result(60) == 2
+        assert quick.result(90) == 2
         assert not waits.done()
         slurm.run("scontrol", "update", f"JobId={first}", "StartTime=now")
-        assert waits.result(60) == large.swapcase()
+        assert waits.result(90) == large.swapcase()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_cluster_that_gives_no_workers_says_why(
     backend = SlurmBackend(ssh_connection, tmp_path / "work", login_setup=login(slurm), **{"python": sys.executable, **settings})  # type: ignore[arg-type]
 
     with pytest.raises(Exception, match=words), BatchPoolExecutor(backend=backend) as executor:
-        executor.submit(pools.increment, 1).result(60)
+        executor.submit(pools.increment, 1).result(90)
 
 
 def test_a_pool_of_a_host_that_cannot_be_reached_is_not_made(tmp_path: Path) -> None:

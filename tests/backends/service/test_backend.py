@@ -672,7 +672,7 @@ def test_a_run_is_seen_while_it_goes_on(service: Recorder, b: hb.Batch) -> None:
     service.set_state(2, "Failed", 137, log="killed\nhere\n", reason="out of memory", ended=9)
     service.set_state(3, "Cancelled")
 
-    status = run.wait(30)
+    status = run.wait(90)
     wait_until(lambda: heard[-1] == "SFC", story=lambda: heard)
     stop()
 
@@ -701,7 +701,7 @@ def test_a_run_waits_for_some_of_its_jobs(service: Recorder, b: hb.Batch) -> Non
     run = b.run(wait=False)
     service.set_state(1, "Success", 0)
 
-    run.wait(30, [1])
+    run.wait(90, [1])
     with pytest.raises(TimeoutError):
         run.wait(0.1)
 
@@ -716,7 +716,7 @@ def test_cancel_logs_jobs_and_delete_reach_the_service(service: Recorder, b: hb.
     assert [run.log(1, start=start, length=length) for start, length in ((-4, None), (0, 2))] == [b"6789", b"01"]
     assert run.get_job_log(1) == {"main": "0123456789"}
     run.cancel()
-    assert run.wait(30)["state"] == "cancelled"
+    assert run.wait(90)["state"] == "cancelled"
     assert [(entry["name"], entry["state"]) for entry in run.jobs()] == [("one", "Success"), ("two", "Cancelled")]
     assert [entry["name"] for entry in run.jobs(q="cancelled")] == ["two"]
     assert run.get_job(2)["attributes"] == {"name": "two"}

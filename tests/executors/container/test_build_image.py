@@ -80,12 +80,12 @@ def registry(tmp_path: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(90)
 
 
 def tags(address: str, name: str) -> list[str] | None:
     """The tags of an image that a registry has; None while it does not answer."""
-    connection = HTTPConnection(address, timeout=10)
+    connection = HTTPConnection(address, timeout=90)
     try:
         connection.request("GET", f"/v2/{name}/tags/list")
         answer = connection.getresponse()

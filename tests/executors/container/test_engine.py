@@ -149,4 +149,4 @@ def test_jobs_without_an_image_ask_for_no_engine(bin_folder: Path) -> None:
 
     running = submit(bash(1, ":"))
 
-    assert running.wait(30)["state"] == "success"
+    assert running.wait(90)["state"] == "success"

@@ -46,7 +46,7 @@ journal.close()
 def known_as_finished(folder: Path, script: str, then: str) -> set[str]:
     """Attempts that a guard knows as finished when the runner started one of job 12 and was killed after `then`."""
     command = [sys.executable, "-c", KILLED_AFTER_THE_START, str(folder), script, then]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert (done.returncode, done.stderr) == (128 + 9, "the runner was killed by signal 9\n")
     return finished(folder)
 

@@ -77,7 +77,7 @@ def test_one_attempt_of_a_task_is_ended_and_the_others_go_on(folder: Path) -> No
     (folder / "stops" / "2.1").write_text("TERM")
     process.send_signal(signal.SIGUSR1)
 
-    assert process.wait(10) == 143
+    assert process.wait(90) == 143
     assert [one.exit_code if (one := word(folder, number)) else None for number in (1, 2, 3)] == [143, 143, 0]
     assert not (folder / "logs" / "2.log").exists()
 
@@ -89,7 +89,7 @@ def test_a_task_that_is_told_to_end_begins_no_other_attempt(folder: Path) -> Non
 
     process.terminate()
 
-    assert process.wait(10) == 143
+    assert process.wait(90) == 143
     one = word(folder, 1)
     assert one is not None and (one.exit_code, one.signalled) == (143, True)
     assert word(folder, 2) is None

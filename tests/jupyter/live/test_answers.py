@@ -152,7 +152,7 @@ def test_the_feed_answers_on_a_thread_of_its_own(told_run: Told) -> None:
     run, _ = told_run(("a", ()))
     heard: list[dict[str, Any]] = []
     feed, snapshot, go_on = Feed(run, lambda content, _buffer: heard.append(content)), run.snapshot, threading.Event()
-    run.snapshot = lambda: go_on.wait(10) and snapshot()
+    run.snapshot = lambda: go_on.wait(90) and snapshot()
 
     feed.receive({"kind": "columns", "request": 1, "names": ["slot"], "first": 0, "count": 1})
 

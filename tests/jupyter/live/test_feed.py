@@ -222,7 +222,7 @@ def test_the_publisher_ticks_until_the_end_and_says_so_once(told_run: Told) -> N
         port.tell(1, state, 1)
     port.tell(0, phase="end")
 
-    assert ended.wait(10)
+    assert ended.wait(90)
     publisher.stop()
     assert page.last["clock"]["complete"]
 
@@ -275,6 +275,6 @@ def test_a_run_that_cannot_be_told_does_not_stop_the_others(told_run: Told, capl
     publisher.watch(Feed(other, page.hear), ended.set)
     port.tell(0, phase="end")
 
-    assert ended.wait(10)
+    assert ended.wait(90)
     wait_until(lambda: "is no longer shown live" in caplog.text)
     publisher.stop()

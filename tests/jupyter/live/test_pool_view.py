@@ -105,7 +105,7 @@ def test_calls_that_are_batches_show_one_line_and_no_run(kernel: Kernel) -> None
 def test_calls_made_in_callbacks_show_nothing_of_their_own(kernel: Kernel) -> None:
     kernel.run("pool.submit(abs, -1).result()")
     code = "import threading\nseen = threading.Event()\ndef again(f): pool.submit(abs, -5).add_done_callback(lambda g: seen.set())\n"
-    messages = kernel.run(code + "pool.submit(abs, -1).add_done_callback(again)\nassert seen.wait(30)")
+    messages = kernel.run(code + "pool.submit(abs, -1).add_done_callback(again)\nassert seen.wait(90)")
 
     assert len([one for one in messages if one["msg_type"] == "display_data"]) == 1
 

@@ -29,14 +29,14 @@ def live_run(server: Server, tmp_path: Path) -> Iterator[RunningBatch]:
     running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
     yield running
     (tmp_path / "gate").touch()
-    running.wait(30)
+    running.wait(90)
 
 
 def test_a_run_is_cancelled_without_any_kernel(server: Server, live_run: RunningBatch) -> None:
     status, answer = server.ask(f"hail-batch-jupyter/runs/{live_run.id}/cancel")
 
     assert (status, answer) == (200, {"ok": True, "text": "The run is being cancelled"})
-    assert live_run.wait(30)["state"] == "cancelled"
+    assert live_run.wait(90)["state"] == "cancelled"
     assert server.ask(f"hail-batch-jupyter/runs/{live_run.id}/cancel") == (409, {"ok": False, "text": f"run {live_run.id} has ended already"})
 
 
@@ -85,7 +85,7 @@ def ended_run(server: Server) -> RunningBatch:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JPY_SESSION_NAME", str(server.root / "study.ipynb"))
         running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
-    running.wait(30)
+    running.wait(90)
     return running
 
 
@@ -131,7 +131,7 @@ def test_one_job_or_group_of_a_run_is_cancelled_without_any_kernel(server: Serve
     for body in ({"job_ids": []}, {"job_ids": ["1"]}, {"job_ids": 1}, [1]):
         assert server.ask(cancel, body=body)[0] == 400
     (tmp_path / "gate").touch()
-    running.wait(30)
+    running.wait(90)
 
     assert [job["state"] for job in running.jobs()] == ["Cancelled", "Cancelled", "Success"]
 
@@ -151,7 +151,7 @@ first.call(shout, "a")
 batch.new_job(name="second").command(f"test -e {sys.argv[1]}/fixed").depends_on(first)
 batch.new_job(name="third").command("false")
 running = batch.backend.submit(batch.compile()._replace(lineage="notes"), SubmitOptions(keep_files=True, detach=True))
-running.wait(30)
+running.wait(90)
 print(running.id)
 """
 
@@ -167,7 +167,7 @@ def test_a_run_and_a_single_job_of_it_are_retried_by_the_server(server: Server, 
 
     assert (status, answer["text"]) == (200, f"Retrying job 'second' in run {answer['run']}")
     again = attach(answer["run"])
-    again.wait(30)
+    again.wait(90)
     assert [job["state"] for job in again.jobs()] == ["Success", "Success", "Cancelled"]
     noted = rundir.info(rundir.find(answer["run"]))
     assert (again.previous, noted.notebook, noted.cell) == (run_id, str(server.root / "study.ipynb"), "c-1")
@@ -175,7 +175,7 @@ def test_a_run_and_a_single_job_of_it_are_retried_by_the_server(server: Server, 
     status, answer = server.ask(f"{RUNS}/{run_id}/retry")
 
     assert (status, answer["ok"]) == (200, True)
-    attach(answer["run"]).wait(30)
+    attach(answer["run"]).wait(90)
     assert server.ask(f"{RUNS}/{run_id}/retry", body={"job_ids": [1]})[0] == 409
     assert server.ask(f"{RUNS}/{run_id}/retry", token=None)[0] == 403
 
@@ -185,7 +185,7 @@ def test_a_retry_that_the_server_cannot_make_says_where_it_can_be_made(server: S
     batch = Batch(name="secret")
     batch.new_job(name="login").env("TOKEN", "t0psecret").command("false")
     running = batch.backend.submit(batch.compile(), SubmitOptions(keep_files=True, detach=True))
-    running.wait(30)
+    running.wait(90)
 
     status, answer = server.ask(f"{RUNS}/{running.id}/retry")
 
@@ -230,7 +230,7 @@ def test_a_page_is_told_the_run_and_then_what_changed(server: Server, live_run: 
     assert (detail["content"]["kind"], detail["buffer"]) == ("job", None)
 
     (tmp_path / "gate").touch()
-    live_run.wait(30)
+    live_run.wait(90)
 
     [*_, last] = turn()
     assert last["content"]["kind"] == "changes"

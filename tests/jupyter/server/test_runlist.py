@@ -222,7 +222,7 @@ def test_two_users_of_one_folder_never_see_each_others_runs(runs: Path, all_runs
     runs.chmod(0o1777)
 
     command = [sys.executable, "-c", _AS_SOMEBODY_ELSE, mine.name]
-    said = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+    said = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=180)
 
     assert said.returncode == 0, said.stderr
     theirs = json.loads(said.stdout)

@@ -166,7 +166,7 @@ def ask_often(server: Server) -> list[str]:
     status, listed = server.ask("hail-batch-jupyter/runs", "GET")
     assert (status, listed["runs"], answers) == (200, [], [])
     for thread in waiting:
-        thread.join(60)
+        thread.join(90)
     told = [answer["trouble"] if status == 200 else answer["text"] for status, answer in answers]
     assert len(told) == 12
     return told

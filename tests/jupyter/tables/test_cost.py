@@ -106,7 +106,7 @@ def test_before_the_first_run_and_on_demand_there_is_an_estimate(priced: Any) ->
 
 def test_a_limit_keeps_jobs_from_starting_and_says_so(priced: Any) -> None:
     priced.run("%batch_run --max-cost 0.01")
-    priced["b"].last_run.wait(60)
+    priced["b"].last_run.wait(90)
 
     assert "the limit of $0.0100 was reached" in priced["b"].last_run.snapshot().note
     assert priced["b"].last_run.get_job(3)["reason"] == "not started: the limit of $0.0100 was reached"
