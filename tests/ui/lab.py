@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.conftest import RUNS, free_port, wait_until
 
-STARTS_IN_S = 120
+STARTS_IN_S = 240
 ENDS_IN_S = 60
 _QUIET = {"fetchNews": "false", "checkForUpdates": False}
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Locator, Page, expect
 
+from tests.conftest import wait_until
 from tests.ui.lab import Lab
 
 LOADS_IN_MS = 120_000
@@ -42,6 +43,15 @@ _NO_MODEL = "widget model not found"
 # JupyterLab takes the splash of a changed theme away twice when the theme changes again soon.
 _SPLASH = re.compile(r"'removeChild' on 'Node'.*\n.*/static/lab/jlab_core[^\n]*$")
 _IS_LIGHT = "(light) => document.body.dataset.jpThemeLight === light"
+_STILL = "() => !document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running')"
+
+
+def change_theme(page: Page, theme: Theme) -> None:
+    """Change JupyterLab's theme; colours that go over into others have done so at the end."""
+    page.evaluate(_COMMAND, ["apputils:change-theme", {"theme": f"JupyterLab {theme.title()}"}])
+    page.wait_for_function(_IS_LIGHT, arg=str(theme == "light").lower())
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function(_STILL)
 
 
 class NotebookPage:
@@ -119,8 +129,12 @@ class NotebookPage:
         """A cell, by its place from the top."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
 
+    def expect_first_line(self, index: int, line: str) -> None:
+        """Wait until the text of a cell's outputs begins with this line."""
+        wait_until(lambda: self.output(index).splitlines()[:1] == [line], story=lambda: self.output(index))
+
     def output(self, index: int) -> str:
-        """The text of a cell's outputs."""
+        """The text of a cell's outputs, which is drawn a moment after the cell has ended."""
         return "\n".join(self.cell(index).locator(".jp-OutputArea-output").all_inner_texts())
 
     def widget(self, index: int) -> Locator:
@@ -135,9 +149,7 @@ class NotebookPage:
 
     def set_theme(self, theme: Theme) -> None:
         """Change JupyterLab's theme."""
-        self.command("apputils:change-theme", theme=f"JupyterLab {theme.title()}")
-        self.page.wait_for_function(_IS_LIGHT, arg=str(theme == "light").lower())
-        self.page.wait_for_load_state("networkidle")
+        change_theme(self.page, theme)
 
     def picture(self, target: Locator, path: Path) -> None:
         """A picture of an element with a little of its surroundings."""

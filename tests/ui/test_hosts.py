@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.ui.notebooks import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end"), pytest.mark.usefixtures("runs")]
 
-STARTS_IN_MS = 120_000
+STARTS_IN_MS = 240_000
 RUNS = """
 import hail_batch_jupyter.batch as hb
 def begun(name):
@@ -40,6 +41,12 @@ if __name__ == "__main__":
 """
 
 
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there: a server may tell its address before it does."""
+    with socket.socket() as asking:
+        return not asking.connect_ex(("127.0.0.1", port))
+
+
 @contextmanager
 def shown(browser: Browser, folder: Path, *command: str) -> Iterator[Page]:
     """The page of an application that this command serves at the port that is put at its end; fails at the end when the page broke."""
@@ -50,7 +57,7 @@ def shown(browser: Browser, folder: Path, *command: str) -> Iterator[Page]:
     page, problems = context.new_page(), list[str]()
     page.on("pageerror", lambda error: problems.append(str(error)))
     try:
-        wait_until(lambda: str(port) in log.read_text(errors="replace"), STARTS_IN_MS / 1000, lambda: log.read_text(errors="replace"))
+        wait_until(lambda: str(port) in log.read_text(errors="replace") and listens(port), STARTS_IN_MS / 1000, lambda: log.read_text(errors="replace"))
         page.goto(f"http://127.0.0.1:{port}/", timeout=STARTS_IN_MS)
         yield page
     finally:

@@ -38,7 +38,7 @@ def test_a_run_of_200_jobs_survives_the_kill_of_its_kernel_and_is_shown_again(op
     [run] = live_runs()
     wait_until(lambda: snapshot_of(run.run_id).counts().get(JobState.SUCCESS, 0) >= N_JOBS // 4, story=lambda: snapshot_of(run.run_id).counts())
 
-    os.kill(int(notebook.output(1)), signal.SIGKILL)
+    os.kill(int(wait_until(lambda: notebook.output(1).strip())), signal.SIGKILL)
     gate.touch()
     wait_until(lambda: not live_runs(), story=live_runs)
 
@@ -47,14 +47,14 @@ def test_a_run_of_200_jobs_survives_the_kill_of_its_kernel_and_is_shown_again(op
     notebook.page.screenshot(path=screenshots / "kernel-killed.png")
     notebook.wait_for_status("idle")
     notebook.run(0)
-    assert notebook.output(0).splitlines()[0] == f"many has succeeded: %batch_attach {run.run_id}"
+    notebook.expect_first_line(0, f"many has succeeded: %batch_attach {run.run_id}")
     notebook.set_source(3, f"%batch_attach {run.run_id}")
     notebook.run(3)
     widget = notebook.expect_run(3, "success")
     expect(widget.locator(".hbj-node[data-name=part]")).to_have_attribute("data-state", "success")
     expect(widget.locator(".hbj-counts")).to_have_text(f"{N_JOBS} of {N_JOBS} done")
     notebook.run(4)
-    assert f"{N_JOBS} jobs: {N_JOBS} succeeded" in notebook.output(4)
+    wait_until(lambda: f"{N_JOBS} jobs: {N_JOBS} succeeded" in notebook.output(4), story=lambda: notebook.output(4))
 
 
 def test_a_new_kernel_says_that_a_run_still_goes_on_and_shows_it_live(open_notebook: OpenNotebook, gate: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_new_kernel_says_that_a_run_still_goes_on_and_shows_it_live(open_noteb
 
     notebook.restart()
     notebook.run(0)
-    assert notebook.output(0).splitlines()[0] == f"pair is still running: %batch_attach {run.run_id}"
+    notebook.expect_first_line(0, f"pair is still running: %batch_attach {run.run_id}")
     notebook.set_source(5, f"%batch_attach {run.run_id}")
     notebook.run(5)
     notebook.expect_run(5, "running")

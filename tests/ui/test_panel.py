@@ -24,7 +24,7 @@ from tests.service.servers import Server as BatchService
 from tests.service.servers import job
 from tests.ui.conftest import VIEW, watched_runs
 from tests.ui.lab import Lab
-from tests.ui.notebook_page import LOADS_IN_MS, THEMES, Theme
+from tests.ui.notebook_page import LOADS_IN_MS, THEMES, Theme, change_theme
 from tests.ui.notebooks import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front end")]
@@ -32,7 +32,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front
 Submit = Callable[..., RunningBatch]
 _COMMAND = "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args); }"
 _PLACE = "() => { const { context, content } = window.jupyterapp.shell.currentWidget; return [context.path, content.activeCellIndex]; }"
-_IS_LIGHT = "(light) => document.body.dataset.jpThemeLight === light"
 VIOLATIONS = """async () => {
   const { violations } = await axe.run({ include: [["#hail-batch-jupyter-panel"], [".hbj-run-tab"], [".hbj-status-item"]] });
   return violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => [html, failureSummary])]);
@@ -98,12 +97,6 @@ def press(row: Locator, name: str) -> None:
     """One of the actions of a row."""
     row.hover()
     row.get_by_role("button", name=name).click()
-
-
-def set_theme(page: Page, theme: Theme) -> None:
-    execute(page, "apputils:change-theme", theme=f"JupyterLab {theme.title()}")
-    page.wait_for_function(_IS_LIGHT, arg=str(theme == "light").lower())
-    page.wait_for_load_state("networkidle")
 
 
 def test_a_live_and_an_ended_run_are_listed_and_the_live_one_is_cancelled_without_a_kernel(submit: Submit, page: Page, lab: Lab, gate: Path) -> None:
@@ -203,7 +196,7 @@ def test_axe_finds_nothing_in_the_panel_and_the_tab(
     expect(row_of(page, held)).to_contain_text("2 of 4")
     row_of(page, held).locator(".hbj-row-open").click()
     expect(page.locator(".hbj-run-tab .hbj-node[data-state=running]")).to_be_visible()
-    set_theme(page, theme)
+    change_theme(page, theme)
     if theme == "light":
         page.mouse.move(0, 0)
     page.screenshot(path=images(f"panel-{theme}.png"), animations="disabled", clip={"x": 0, "y": 0, "width": 1280, "height": 560})
@@ -259,7 +252,7 @@ def test_batches_of_a_service_stand_among_the_runs_and_a_service_that_is_down_is
     expect(tab.locator(".hbj-node").first).to_be_visible()
     expect(tab.locator(".hbj-counts")).to_contain_text("1 of 2 done")
     for theme in THEMES:
-        set_theme(page, theme)
+        change_theme(page, theme)
         page.screenshot(path=screenshots / f"panel-service-{theme}.png", animations="disabled")
     page.emulate_media(forced_colors="active", reduced_motion="reduce")
     page.screenshot(path=screenshots / "panel-service-forced.png", animations="disabled")

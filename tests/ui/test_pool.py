@@ -40,7 +40,7 @@ def test_the_line_of_an_executor_moves_while_its_cell_runs(open_notebook: OpenNo
     expect(bar).to_have_attribute("aria-valuenow", "6")
     box = wait_until(bar.bounding_box)  # the line may just be drawn anew
     assert box is not None and (box["width"], box["height"]) == (160, 8)
-    whole = line.bounding_box()
+    whole = wait_until(line.bounding_box)
     assert whole is not None and whole["height"] < 40, "one line"
     notebook.picture(notebook.cell(1), screenshots / f"pool-{theme}.png")
 

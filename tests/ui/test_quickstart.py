@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.conftest import wait_until
 from tests.requirements import ROOT
 from tests.ui.conftest import OpenNotebook
 from tests.ui.notebook_page import RUNS_IN_MS, THEMES, NotebookPage
@@ -16,6 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.requires("chromium", "built front
 
 QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
 IMAGE_BYTES = 150_000
+_STATES = "nodes => nodes.map(node => node.dataset.state)"
 _PLOT_WIDTH = "images => images.at(-1).naturalWidth"
 
 
@@ -32,14 +34,13 @@ def test_every_node_of_the_quickstart_turns_green_and_the_result_is_plotted(
     assert widgets.count() >= 1
     for widget in widgets.all():
         expect(widget).to_have_attribute("data-state", "success", timeout=RUNS_IN_MS)
-        states = widget.locator(".hbj-node").evaluate_all("nodes => nodes.map(node => node.dataset.state)")
-        assert states
-        assert set(states) <= {"success", "reused"}
+        nodes = widget.locator(".hbj-node")
+        wait_until(lambda nodes=nodes: nodes.count() and set(nodes.evaluate_all(_STATES)) <= {"success", "reused"}, story=nodes.all_inner_texts)
     waited = notebook.page.locator(".jp-OutputArea-output", has_text="jobs done")
     assert waited.all_inner_texts() == [], "the widget says it already"
     plots = notebook.page.locator(".jp-OutputArea-output img")
     expect(plots.last).to_be_visible()
-    assert plots.evaluate_all(_PLOT_WIDTH) > 200
+    wait_until(lambda: plots.evaluate_all(_PLOT_WIDTH) > 200)
     pictures(notebook, images, screenshots)
 
 

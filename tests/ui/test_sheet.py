@@ -90,7 +90,7 @@ def test_a_log_is_read_and_one_job_cancelled_while_a_cell_blocks_the_kernel(page
     log = sheet.get_by_role("group", name="Log of simulate")
     first = log.inner_text()
     wait_until(lambda: log.inner_text() != first, story=log.inner_text)
-    assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight") < 5
+    wait_until(lambda: log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight") < 5)
     assert "step 000001\n" not in log.inner_text()
     sheet.get_by_role("searchbox").fill("step 000007")
     page.page.keyboard.press("Enter")

@@ -266,7 +266,7 @@ def test_nothing_moves_for_who_asked_for_less_motion(shown: tuple[NotebookPage, 
 def expect_contrast(widget: Locator) -> None:
     """The lines of the graph stand out, when their colours have changed, which takes a moment."""
     edges = widget.locator(".hbj-edge")
-    wait_until(lambda: min(edges.evaluate_all(CONTRASTS)) >= 3, 30, story=lambda: edges.evaluate_all(CONTRASTS))
+    wait_until(lambda: min(edges.evaluate_all(CONTRASTS)) >= 3, story=lambda: edges.evaluate_all(CONTRASTS))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -87,7 +87,7 @@ def test_the_last_line_of_a_failures_log_is_in_sight(open_notebook: OpenNotebook
 
     log = notebook.expect_run(2, "failure").locator(".hbj-failure .hbj-log")
     expect(log).to_contain_text("what is wrong")
-    wait_until(lambda: log.evaluate(_BELOW) <= 1, 10, lambda: f"{log.evaluate(_BELOW)} px of the log are below what is seen")
+    wait_until(lambda: log.evaluate(_BELOW) <= 1, story=lambda: f"{log.evaluate(_BELOW)} px of the log are below what is seen")
 
 
 def test_the_cell_run_again_beside_its_live_run_attaches_and_later_takes_results_over(open_notebook: OpenNotebook, gate: Path) -> None:
@@ -98,7 +98,7 @@ def test_the_cell_run_again_beside_its_live_run_attaches_and_later_takes_results
     notebook.run(4)
     widget = notebook.expect_run(4, "running")
     assert widget.locator(".hbj-title").get_attribute("title") == run_id
-    assert "running already" in notebook.output(4)
+    wait_until(lambda: "running already" in notebook.output(4), story=lambda: notebook.output(4))
 
     gate.touch()
     notebook.expect_run(4, "success")

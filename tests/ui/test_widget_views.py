@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from tests.conftest import wait_until
 from tests.requirements import requires
 from tests.ui.conftest import notebooks_of, watched_runs
 from tests.ui.lab import Lab
@@ -56,7 +57,8 @@ def test_the_table_has_every_job_and_elements_for_those_in_sight(shown: tuple[No
 
     grid = panel.get_by_role("grid")
     expect(grid).to_have_attribute("aria-rowcount", str(N_JOBS + 1))
-    assert 5 < grid.locator(".hbj-trs > .hbj-tr").count() < 60
+    expect(grid.locator("[data-job='5']")).to_be_visible()
+    assert grid.locator(".hbj-trs > .hbj-tr").count() < 60
     expect(grid.locator("[data-job='0'] .hbj-f-exit")).to_have_text("0")
     expect(grid.locator("[data-job='0'] .hbj-f-took")).to_contain_text(" s")
 
@@ -99,7 +101,7 @@ def test_the_timeline_is_drawn_and_read_out_with_the_keys(shown: tuple[NotebookP
     panel = opened(widget, "Timeline")
 
     expect(panel.locator(".hbj-timeline")).to_have_attribute("aria-label", re.compile(f"^Timeline of {N_JOBS} jobs on "))
-    assert panel.locator("canvas").evaluate(PAINTED)
+    wait_until(lambda: panel.locator("canvas").evaluate(PAINTED))
     panel.locator(".hbj-timeline").focus()
     notebook.page.keyboard.press("ArrowRight")
     expect(panel.get_by_role("status")).to_contain_text("succeeded: queued")
