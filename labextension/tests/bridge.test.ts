@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { checkRequest, serveBridge } from "../src/bridge/bridge";
 import { ANSWER_EVENT, type BridgeRequest, REQUEST_EVENT } from "../src/contract";
 import { readAnswer } from "../src/request";
+import { LONG_MS } from "./fixtures";
 
 const good = { version: 1, request: "r1", run: "20261121-demo.x_1", action: "cancel" };
 
@@ -38,8 +39,9 @@ describe("the bridge", () => {
       !window.dispatchEvent(new CustomEvent(REQUEST_EVENT, { detail, cancelable: true }));
 
     expect([ask({ ...good, job_ids: [3] }), ask({ ...good, run: "a/b" })]).toEqual([true, false]);
-    await vi.waitFor(() =>
-      expect(answers).toEqual([{ version: 1, request: "r1", ok: true, text: "Cancelling" }]),
+    await vi.waitFor(
+      () => expect(answers).toEqual([{ version: 1, request: "r1", ok: true, text: "Cancelling" }]),
+      LONG_MS,
     );
     stop.abort();
     window.dispatchEvent(new CustomEvent(REQUEST_EVENT, { detail: good }));

@@ -3,6 +3,9 @@
 import type { BrowserMessage, Changes, Clock, Failure, RunHead, Section, Snapshot } from "../src/contract";
 import type { CustomListener, Model } from "../src/widget/model";
 
+/** How long a test waits for what happens in its own time, on a machine however busy. */
+export const LONG_MS = 60_000;
+
 export interface Graph {
   names: string[];
   /** Stage of each job, by name. */

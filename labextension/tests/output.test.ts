@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { SessionContext } from "../src/output/kernel";
 import { RUN_TYPE, RunOutput, STILL_TYPE, WIDGET_TYPE } from "../src/output/output";
 import { output as plugin } from "../src/output/plugin";
+import { LONG_MS } from "./fixtures";
 
 /** A notebook's session: the widgets of its kernel, and those of them that this page knows. */
 class FakeSession implements SessionContext {
@@ -86,7 +87,7 @@ describe("the output of a run", () => {
     session.existing.add("w1");
     session.kernelChanged.emit(null);
 
-    await vi.waitFor(() => expect(shown()).toEqual([WIDGET_TYPE]));
+    await vi.waitFor(() => expect(shown()).toEqual([WIDGET_TYPE]), LONG_MS);
   });
 
   test("is the live widget at once when the page knows it, and stays it when the output is brought up to date", async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { bytesOf, changes, clock, DIAMOND, head, LINE, snapshot } from "./fixtures";
+import { bytesOf, changes, clock, DIAMOND, head, LINE, LONG_MS, snapshot } from "./fixtures";
 import { find, frame, Shown } from "./shown";
 
 let shown: Shown;
@@ -177,7 +177,7 @@ describe("a run", () => {
     shown.model.deliver({ content: message.content, buffer: new DataView(bytes) });
     shown.model.deliver(changes([[0, 4]]));
 
-    await vi.waitFor(() => expect(find(cell, '[data-job="0"]').dataset.state).toBe("success"));
+    await vi.waitFor(() => expect(find(cell, '[data-job="0"]').dataset.state).toBe("success"), LONG_MS);
     expect(shown.model.kinds()).not.toContain("need");
   });
 
