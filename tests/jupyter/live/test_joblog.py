@@ -31,7 +31,7 @@ def logged(told_run: Told, tmp_path: Path) -> Callable[..., Any]:
 
 
 def find(run: Any, text: str, start: int, **words: Any) -> tuple[Any, Any]:
-    content, _ = joblog.find(run, {"job": 0, "text": text, "start": start, **words})
+    content, _ = joblog.find(run, {"job": 0, "text": text, "start": start, **words}, clock=lambda: 0.0)
     return content["at"], content["until"]
 
 

@@ -17,6 +17,7 @@ from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.observe.journal import JournalWriter
 from hail_batch_jupyter.observe.owner import write_owner
 from hail_batch_jupyter.observe.totals import Totals
+from tests.engine.jobs import LONG_S
 from tests.requirements import ROOT
 
 N_CODES = 9
@@ -46,7 +47,7 @@ def test_rows_say_what_runs_what_ended_and_how_and_what_was_left(runs: Path) -> 
     tell(failed, event(1, JobState.SUCCESS), event(2, JobState.FAILED), event(3, JobState.CANCELLED))
     rundir.mark_ended(failed, "failure")
 
-    rows = {row["name"]: row for row in RunList().rows()}
+    rows = {row["name"]: row for row in RunList().rows(LONG_S)}
 
     told = {name: (row["state"], row["complete"], row["lost"]) for name, row in rows.items()}
     assert told == {"live": ("running", False, False), "failed": ("failure", True, False), "left": ("running", True, True)}
@@ -81,11 +82,11 @@ def test_an_ended_run_is_not_read_again(runs: Path) -> None:
     directory, listing = made("ended"), RunList()
     tell(directory, event(1, JobState.SUCCESS))
     rundir.mark_ended(directory, "success")
-    first = listing.rows()[0]
+    first = listing.rows(LONG_S)[0]
 
-    assert listing.rows()[0] is first
+    assert listing.rows(LONG_S)[0] is first
     os.utime(directory / "ended", (1, 1))
-    assert listing.rows()[0]["ended_ms"] == 1000
+    assert listing.rows(LONG_S)[0]["ended_ms"] == 1000
 
 
 def test_journals_that_the_budget_leaves_out_are_read_by_the_next_listing(runs: Path) -> None:
@@ -96,7 +97,7 @@ def test_journals_that_the_budget_leaves_out_are_read_by_the_next_listing(runs: 
     hasty = listing.rows(budget_s=0.0)[0]
 
     assert (hasty["counts"], hasty["state"]) == (None, "cancelled")
-    assert listing.rows()[0]["counts"] == [2, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert listing.rows(LONG_S)[0]["counts"] == [2, 0, 0, 0, 1, 0, 0, 0, 0]
 
 
 def test_totals_that_were_noted_with_the_end_need_no_journal(runs: Path) -> None:
