@@ -15,6 +15,8 @@ from tests.conftest import free_port, wait_until
 from tests.requirements import ROOT
 
 TOKEN = "token-of-this-test"
+STARTS_IN_S = 240
+"""It loads all that is installed, which took a busy machine two minutes."""
 
 
 class Server:
@@ -54,7 +56,7 @@ class Server:
 
     def wait(self) -> Server:
         """It, when it answers."""
-        wait_until(self.answers, story=(self.root / "server.log").read_text)
+        wait_until(self.answers, STARTS_IN_S, (self.root / "server.log").read_text)
         return self
 
     def close(self) -> None:

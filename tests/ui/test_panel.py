@@ -288,6 +288,7 @@ def test_the_launcher_makes_a_starter_notebook_and_the_defaults_are_those_of_the
     expect(page.locator(".jp-Dialog")).to_have_count(0)
     config = lab.root.parent / "config-home" / "hail" / "config.ini"
     wait_until(config.exists)  # the dialog is gone before the server has answered
+    wait_until(config.exists)  # the dialog goes before the file is there
     wait_until(lambda: config.read_text().split() == ["[batch]", "backend", "=", "local", "rate_card", "=", "hail"], story=config.read_text)
     config.unlink()
 
