@@ -68,7 +68,7 @@ def open_run(directory: Path, spec: BatchSpec, *, detach: bool | None = None) ->
         while owner.guard_alive(directory) and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
         sweep(directory)
-        return close_dead_run(directory, spec, scratch)
+        return close_dead_run(directory, spec, scratch, running.deliver)
 
     def resubmit(again: BatchSpec) -> RunningBatch:
         noted = rundir.settings_of(directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -23,8 +23,12 @@ BEGINNING = "beginning"
 """File of a run that names the attempt whose process was started last, written before it is started."""
 
 
-def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
-    """Write the end of a run that nobody works on into its journal.
+Deliver = Callable[[Sequence[JobSpec]], Collection[int]]
+"""Copies the outputs of jobs, which their runner may not have come to; gives the numbers of those for which that failed."""
+
+
+def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path, deliver: Deliver = lambda _: ()) -> bool:
+    """Write the end of a run that nobody works on into its journal; a job whose outputs `deliver` could not copy was not finished.
 
     True if this call closed it; False if it lives, has ended, or another process is closing it.
     Its processes must be gone before: see `observe.sweep`. Raises RunLostError, and leaves the run to be closed later, when the journal cannot be written.
@@ -35,15 +39,17 @@ def close_dead_run(directory: Path, spec: BatchSpec, scratch: Path) -> bool:
     if note is None:
         return False
     try:
-        write_end(directory, spec, scratch)
-    except OSError as error:
+        write_end(directory, spec, scratch, deliver)
+    except BaseException as error:
         os.replace(note, directory / "owner")
+        if not isinstance(error, OSError):
+            raise
         words = f"the journal of run {directory.name} cannot be written ({error.strerror}); free space, then attach to the run again"
         raise RunLostError(words) from error
     return True
 
 
-def write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
+def write_end(directory: Path, spec: BatchSpec, scratch: Path, deliver: Deliver = lambda _: ()) -> None:
     """Write the end of a run on which nobody works any more, as `close_dead_run` does."""
     path = directory / "events.jsonl"
     events = read_events(path)
@@ -52,15 +58,20 @@ def write_end(directory: Path, spec: BatchSpec, scratch: Path) -> None:
     now_ms = int(time.time() * 1000)
     succeeded = _last_attempts(finished(directory))
     begun = _unheard(directory, now_ms)
+    left = []
+    for job, view in zip(spec.jobs, snapshot.jobs):
+        if not view.state.complete:
+            missing = _begun(begun.get(job.job_id), view, now_ms)
+            left.append((job, missing, reduce(JobView.after, missing, view)))
+    ended_well = [job for job, _, known in left if _files(succeeded.get(job.job_id, 0), scratch, job, known) is not None]
+    for job_id in deliver(ended_well) if ended_well else ():  # before anybody reads that they succeeded
+        del succeeded[job_id]
     journal = JournalWriter(path)
     try:
         journal.write(JobEvent(0, now_ms, 0, phase="lost", reason=why_lost(directory)))
-        for job, view in zip(spec.jobs, snapshot.jobs):
-            if not view.state.complete:
-                missing = _begun(begun.get(job.job_id), view, now_ms)
-                known = reduce(JobView.after, missing, view)
-                for event in (*missing, *_ending(succeeded.get(job.job_id, 0), scratch, job, known, now_ms)):
-                    journal.write(priced(event))
+        for job, missing, known in left:
+            for event in (*missing, *_ending(succeeded.get(job.job_id, 0), scratch, job, known, now_ms)):
+                journal.write(priced(event))
         journal.write(JobEvent(0, now_ms, 0, phase="end"))
     finally:
         journal.close()
@@ -132,8 +143,7 @@ def _begun(begun: _Begun | None, view: JobView, now_ms: int) -> list[JobEvent]:
 
 def _ending(succeeded: int, scratch: Path, job: JobSpec, view: JobView, now_ms: int) -> list[JobEvent]:
     """What is missing to the end of a job; `succeeded` is the attempt that noted its success, 0 if none did."""
-    open_since = view.attempt if view.state is JobState.RUNNING else view.attempt + 1  # what was closed and is to be tried again does not count
-    files = promised_files(scratch, job) if succeeded >= max(1, open_since) else None
+    files = _files(succeeded, scratch, job, view)
     events = []
     if files is not None:
         if view.state is JobState.PENDING:
@@ -144,6 +154,12 @@ def _ending(succeeded: int, scratch: Path, job: JobSpec, view: JobView, now_ms: 
     if view.state is not JobState.READY:
         events.append(JobEvent(0, now_ms, job.job_id, JobState.READY, reason=LOST))
     return [*events, JobEvent(0, now_ms, job.job_id, JobState.CANCELLED, view.attempt, reason=LOST)]
+
+
+def _files(succeeded: int, scratch: Path, job: JobSpec, view: JobView) -> tuple[tuple[str, int, int], ...] | None:
+    """The promised files of a job that succeeded, None for one that did not."""
+    open_since = view.attempt if view.state is JobState.RUNNING else view.attempt + 1  # what was closed and is to be tried again does not count
+    return promised_files(scratch, job) if succeeded >= max(1, open_since) else None
 
 
 def finished(directory: Path) -> set[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from hail_batch_jupyter.core.events import AttemptView, BatchSnapshot, JobEvent
 from hail_batch_jupyter.core.ports import BatchPort
-from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec
+from hail_batch_jupyter.core.spec import SCRATCH, BatchSpec, JobSpec
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.errors import BatchException, CapabilityError, JobFailedError, RunLostError
 from hail_batch_jupyter.observe.awaiting import Awaiting
@@ -65,6 +65,7 @@ class RunningBatch(Awaiting, Looking):
         self.foreign_env: Sequence[str] = ()
         self.resubmit: Callable[[BatchSpec], RunningBatch] | None = None
         self.close_if_dead: Callable[[], bool] = lambda: False
+        self.deliver: Callable[[Sequence[JobSpec]], Collection[int]] = lambda _: ()
         self._port = port
         self._account: Account | None = None
         self._lock = threading.Lock()

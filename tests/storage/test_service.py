@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,21 +35,34 @@ def test_files_of_this_machine_and_code_go_to_the_folder_of_the_service(bucket: 
     assert [name.split("/")[0] for name in names] == ["code", "inputs"] and names[1].endswith("/in/x")
 
 
-def test_what_ended_well_just_before_its_runner_was_killed_is_still_copied_to_the_store(bucket: str, runs: Path, tmp_path: Path) -> None:
+def test_a_job_whose_runner_was_killed_has_its_outputs_in_the_store_before_it_succeeds(
+    bucket: str, gcs_url: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate, where = Gate(tmp_path / "gate"), tmp_path / "pid"
-    with closing(Server(runs / "data").start()) as server:
-        number = server.post(job(1, f"echo $$ > {where}; {gate.shell}; echo late > /io/out", output_files=[{"from": "/io/out", "to": f"{bucket}/out"}]))
-        pid = pid_in(where)
-        (runner,) = [facts["pid"] for path in (server.data / "runs").iterdir() if (facts := owner.read_owner(path)) is not None]
+    begun, go_on = threading.Event(), threading.Event()
 
-        os.kill(runner, signal.SIGSTOP)  # so it does not see that the job ends
-        gate.let_through()
-        wait_until(lambda: gone(pid))
-        os.kill(runner, signal.SIGKILL)
-        wait_until(lambda: file_system(bucket).exists(f"{bucket}/out"), story=lambda: server.states(number))
-        server.ended(number)
+    def hold_up(method: str, path: str) -> None:
+        if method == "POST" and "/upload/" in path:
+            begun.set()
+            go_on.wait(60)
 
-        assert (file_system(bucket).read(f"{bucket}/out"), server.states(number)) == (b"late\n", ["Success"])
+    with proxied(gcs_url, hold_up) as slow:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", slow)
+        with closing(Server(runs / "data").start()) as server:
+            files = [{"from": "/io/out", "to": f"{bucket}/out"}]
+            number = server.post(job(1, f"echo $$ > {where}; {gate.shell}; echo late > /io/out", output_files=files), job(2, "", [1]))
+            pid = pid_in(where)
+            (runner,) = [facts["pid"] for path in (server.data / "runs").iterdir() if (facts := owner.read_owner(path)) is not None]
+            os.kill(runner, signal.SIGSTOP)
+            gate.let_through()
+            wait_until(lambda: gone(pid))
+            os.kill(runner, signal.SIGKILL)
+
+            wait_until(begun.is_set, 60, lambda: server.states(number))
+            assert (server.states(number)[0] == "Success", server.states(number)[1]) == (False, "Pending")
+            go_on.set()
+            wait_until(lambda: server.states(number)[0] == "Success", 60, lambda: server.states(number))
+            assert file_system(bucket).read(f"{bucket}/out") == b"late\n"
 
 
 def test_each_job_pays_for_its_own_files(bucket: str, gcs_url: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from hail_batch_jupyter.errors import BatchException, RunLostError
 from hail_batch_jupyter.observe import owner
+from hail_batch_jupyter.observe.attach import read_spec
 from hail_batch_jupyter.observe.running import RunningBatch
-from hail_batch_jupyter.observe.slurm_jobs import cancel_jobs, close_queue
-
-_PATIENCE_S = 3.0
-"""So long Slurm is asked before whoever keeps the service is told."""
+from hail_batch_jupyter.service.running.leftovers import Copier, delivered
+from hail_batch_jupyter.service.running.silence import silence_slurm
 
 
 class Closing:
     """Each run is closed in a thread of its own, for Slurm may take its time; every method is called from one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, copier: Copier) -> None:
+        self._copier = copier
         self._going: dict[str, threading.Thread] = {}
         self._failed: dict[str, Exception] = {}
 
@@ -46,17 +46,10 @@ class Closing:
             if (directory / "ended").exists():  # while it was looked at
                 return
             silence_slurm(directory)
+            run.deliver = lambda jobs: delivered(read_spec(directory), jobs, str(run.scratch), self._copier)
             if not run.close_if_dead() and not (directory / "ended").exists():
                 raise RunLostError(f"run {directory.name} is being closed by another process; it is looked at again")
         except BatchException as error:
             self._failed[directory.name] = error
         except Exception as error:  # noqa: BLE001 - the edge of a thread: whoever keeps the service reads of it in the log
             self._failed[directory.name] = RunLostError(f"run {directory.name} cannot be closed now ({type(error).__name__}: {error}); it is tried again")
-
-
-def silence_slurm(directory: Path) -> None:
-    """Take the jobs of a run that nobody watches out of Slurm; raises RunLostError while it does not say that none is left."""
-    close_queue(directory)
-    if not cancel_jobs(directory, _PATIENCE_S):
-        words = f"Slurm does not say that the jobs of run {directory.name} have ended"
-        raise RunLostError(f"{words}; they do not begin again before it does, see `squeue --name=hbj-{directory.name}`")

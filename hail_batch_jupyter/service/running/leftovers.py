@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from threading import Thread
 
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
-from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.observe import owner, rundir
-from hail_batch_jupyter.observe.attach import read_spec
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.sweep import sweep
-from hail_batch_jupyter.service.running.closing import silence_slurm
 from hail_batch_jupyter.service.running.known import is_lost
+from hail_batch_jupyter.service.running.silence import silence_slurm
 
+_COPIERS = 8
 _log = logging.getLogger(__name__)
+
+Copier = Callable[[BatchSpec, str], AbstractContextManager[Localizer]]
+"""Gives what copies files of a run that has this scratch folder."""
 
 
 def never_began(directory: Path) -> bool:
@@ -56,23 +60,30 @@ def silenced(directory: Path) -> bool:
     return True
 
 
-def unfinished(run: RunningBatch, copier: Callable[[BatchSpec, str], AbstractContextManager[Localizer]]) -> set[int]:
-    """Numbers of the jobs that a killed runner did not finish.
+def unfinished(run: RunningBatch) -> set[int]:
+    """Numbers of the jobs that a killed runner did not finish."""
+    return {view.job_id for view in run.snapshot().jobs if is_lost(view)}
 
-    One that had ended well counts as finished when its outputs can be copied now, which the runner may not have come to; `copier`
-    gives what copies files of a run that has this scratch folder.
-    """
-    snapshot = run.snapshot()
-    found = {view.job_id for view in snapshot.jobs if is_lost(view)}
-    events = run.events()
-    closed = max((event.seq for event in events if event.phase == "lost" and not event.job_id), default=None)
-    if closed is not None:
-        late = [event for event in events if event.seq > closed and event.state is JobState.SUCCESS]
-        if late and run.directory is not None:
-            spec = read_spec(run.directory)
-            with copier(spec, str(run.scratch)) as localizer:
-                found.update(event.job_id for event in late if not _copied(localizer, spec.job(event.job_id)))
-    return found
+
+def delivered(spec: BatchSpec, jobs: Sequence[JobSpec], scratch: str, copier: Copier) -> set[int]:
+    """Copy the outputs of jobs that had ended well when their runner was killed, and which it may not have come to; gives those where that fails."""
+    waiting = deque(spec.job(job.job_id) for job in jobs)
+    left = {job.job_id for job in waiting}
+
+    def work() -> None:
+        with suppress(IndexError):  # none is left
+            while True:
+                job = waiting.popleft()
+                if _copied(localizer, job):
+                    left.discard(job.job_id)
+
+    with copier(spec, scratch) as localizer:
+        threads = [Thread(target=work, name="deliver", daemon=True) for _ in range(min(_COPIERS, len(left)))]  # a service that ends waits for none
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return left
 
 
 def _copied(localizer: Localizer, job: JobSpec) -> bool:

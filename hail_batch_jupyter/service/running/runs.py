@@ -53,7 +53,7 @@ class Runs:
         self._pricing = pricing
         self._worker = worker
         self._callbacks = Callbacks(store, pricing)
-        self._closing = Closing()
+        self._closing = Closing(worker.copier)
         self._batches = KnownBatches(store, pricing, lambda: shares.waits)
         self.lock = self._batches.lock
         self.spending = Spending(store, pricing, self._batches)
@@ -182,7 +182,7 @@ class Runs:
 
     def _end(self, batch_id: int, run_id: str, run: RunningBatch | None) -> None:
         """Jobs that the run did not finish are in none again."""
-        again = set() if run is None else unfinished(run, self._worker.copier)
+        again = set() if run is None else unfinished(run)
         with self.lock:
             known = self.known(batch_id)
             rows = [row for row in known.rows if row.run_id == run_id and row.number is not None]
