@@ -15,6 +15,12 @@ from hail_batch_jupyter.storage.files import Files
 
 _MODULES = {"hailtop.aiotools.delete": "delete", "hailtop.aiotools.copy": "copy"}
 _STORES = ("gs://", "https://")
+_ON_NODE = """"$1" -c 'import hail_batch_jupyter' 2>/dev/null || {
+echo "node $(hostname) has no $1 with hail_batch_jupyter, which clears and copies buckets here; install the service where the nodes see it, too" >&2
+exit 1
+}
+exec "$@"
+"""
 
 
 def own_tool(command: Sequence[str], key_file: str | None = None) -> tuple[str, ...]:
@@ -36,6 +42,11 @@ def own_tool(command: Sequence[str], key_file: str | None = None) -> tuple[str, 
         return ()
     said = command[3:] if what == "delete" else (payer if isinstance(payer, str) else "", command[-1])
     return (sys.executable, "-m", __name__, key_file or "", what, *said)
+
+
+def on_node(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command for a node of a cluster, where it first looks whether the environment of the service is there, and says so kindly if not."""
+    return ("/bin/sh", "-c", _ON_NODE, "sh", *command) if command else ()
 
 
 def main(words: Sequence[str]) -> None:

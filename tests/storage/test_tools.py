@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 
 import pytest
 
 from hail_batch_jupyter.storage.router import file_system
-from hail_batch_jupyter.storage.tools import own_tool
+from hail_batch_jupyter.storage.tools import on_node, own_tool
+from tests.requirements import ROOT
 
 HEAD = ("python3", "-m")
 
@@ -44,3 +47,15 @@ def test_the_project_that_pays_is_handed_on() -> None:
 )
 def test_other_commands_and_files_of_the_machine_are_left_to_containers(words: tuple[str, ...]) -> None:
     assert own_tool([*HEAD, *words]) == ()
+
+
+def test_a_node_without_the_environment_of_the_service_says_so() -> None:
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(on_node(command), capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    none, there = run("/no/such/python", "-m", "x"), run(sys.executable, "-c", "print('a  b')")
+
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "has no /no/such/python with hail_batch_jupyter" in none.stderr and "install the service where the nodes see it" in none.stderr
+    assert (there.returncode, there.stdout, there.stderr) == (0, "a  b\n", "")
+    assert on_node(()) == ()

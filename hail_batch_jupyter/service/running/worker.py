@@ -27,7 +27,7 @@ from hail_batch_jupyter.service.api.resources import REGION
 from hail_batch_jupyter.service.running.where import Where
 from hail_batch_jupyter.service.shelf import SCHEME
 from hail_batch_jupyter.service.store.rows import BatchRow, JobRow
-from hail_batch_jupyter.storage.tools import own_tool
+from hail_batch_jupyter.storage.tools import on_node, own_tool
 
 _INSIDE = re.compile(r"(?<![\w.~/}$-])/io(?=[/\s\"';:,)]|$)")
 """The folder of a job's files, where it is the beginning of a path."""
@@ -137,7 +137,8 @@ class Worker:
         """
         if command[0] == REMOVE:
             return ("rm", "-rf", "--", self._reached(command[1]))
-        return own_tool(command, self.key_file(batch.user))
+        tool = own_tool(command, self.key_file(batch.user))
+        return tool if isinstance(self.where.place, Machine) else on_node(tool)
 
     def _reached(self, address: str) -> str:
         """Where a file of the storage lies on this machine; other addresses stay as they are."""
