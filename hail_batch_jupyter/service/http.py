@@ -54,7 +54,9 @@ class _Handler(RequestHandler):
         self._began_s = time.monotonic()
 
     def prepare(self) -> None:
-        """Have the body come, also one that is too large."""
+        """Count what is to be answered, and have the body come, also one that is too large."""
+        self._site.n_open += 1
+        self._counted = True
         self.request.connection.set_max_body_size(_TAKEN_BYTES)  # type: ignore[union-attr]  # the server's connections have it
 
     def data_received(self, chunk: bytes) -> None:
@@ -67,8 +69,6 @@ class _Handler(RequestHandler):
 
     async def _any(self, *_: str) -> None:
         self.clear_header("Server")
-        self._site.n_open += 1
-        self._counted = True
         try:
             if self._n_received > BODY_BYTES:
                 raise Refusal(413, f"the body has more than {BODY_BYTES >> 20} MiB; send less at a time")
@@ -124,6 +124,7 @@ class _Handler(RequestHandler):
         """Nobody waits any more."""
         super().on_connection_close()
         self._gone = True
+        self._count_off()
 
     def _answer(self) -> Answer | Later:
         asked = self.request
@@ -156,9 +157,14 @@ class _Handler(RequestHandler):
         if not isinstance(value, (HTTPError, StreamClosedError)):
             _log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
 
+    def _count_off(self) -> None:
+        """Nobody waits for it any more; a method that nobody knows was never counted."""
+        self._site.n_open -= self._counted
+        self._counted = False
+
     def on_finish(self) -> None:
         """Count the request and write it down."""
-        self._site.n_open -= self._counted
+        self._count_off()
         duration_s = time.monotonic() - self._began_s
         method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
         self._site.metrics.note_request(method or "", self.get_status(), duration_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -194,6 +195,7 @@ def test_methods_that_nobody_knows_are_refused_and_counted_together(server: Serv
 
     counters = server.ask("GET", "/metrics", token="").text
 
+    assert re.search(r"^batch_service_requests_open [1-9]", counters, re.MULTILINE)  # at least the one that asks
     assert ('method="other",status="405"' in counters, "TRACE" in counters, "NONSENSE" in counters) == (True, False, False)
 
 
