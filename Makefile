@@ -150,6 +150,17 @@ debian-deps:
 bench: setup ## measure this project and its peers side by side; BENCH_ARGS="--quick" for a short look
 	python -m benchmarks $(BENCH_ARGS)
 
+# A compiler for both machines, of one version, so that everybody gets the same bytes.
+METER_CC := uv run --quiet --no-project --isolated --with ziglang==0.13.0 python -m ziglang cc
+METER_FLAGS := -std=c11 -Os -ffreestanding -fno-builtin -fno-stack-protector -fno-sanitize=undefined -fno-unwind-tables -fno-asynchronous-unwind-tables \
+	-nostdlib -static -s -Wall -Wextra -Werror -Wl,--build-id=none
+
+.PHONY: meter
+meter: setup ## build the programs that measure jobs in containers, which are in the repository, from meter.c
+	cd hail_batch_jupyter/executors/container && source=$$(sha256sum < meter.c | cut -c -64) && for machine in x86_64 aarch64; do \
+		$(METER_CC) -target $$machine-linux-musl $(METER_FLAGS) "-DSOURCE=\"$$source\"" -o meter-$$machine meter.c; done
+	@git status --short hail_batch_jupyter/executors/container
+
 .PHONY: soak
 soak: setup ## kill kernels and runners at KILL_MOMENTS (50) random moments
 	KILL_MOMENTS=$(KILL_MOMENTS) python -m pytest -m kills $(PYTEST_ARGS)

@@ -99,7 +99,7 @@ def _beginning(attempt: Mapping[str, Any], job_id: int, at: JobState, now_ms: in
 
 def _ending(attempt: Mapping[str, Any], job_id: int, state: JobState, now_ms: int) -> JobEvent:
     peak_bytes, ended_ms = attempt["max_rss_bytes"], attempt["end_time_ms"] or now_ms
-    usage = None if peak_bytes is None else Usage(peak_bytes, attempt["cpu_s"])
+    usage = None if peak_bytes is None else Usage(peak_bytes, attempt["cpu_s"], attempt.get("max_rss_at_most", False))
     return JobEvent(0, ended_ms, job_id, state, attempt["number"], exit_code=attempt["exit_code"], reason=attempt["reason"], usage=usage)
 
 

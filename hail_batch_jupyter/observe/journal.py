@@ -76,7 +76,7 @@ def _line(seq: int, event: JobEvent) -> str:
             return f'{head},"state":"Ready"}}\n'
         usage = event.usage
         if state is JobState.SUCCESS and usage and end == [0, *_NOTHING_ENDED[1:4], usage, *_NOTHING_ENDED[5:]]:
-            return f'{head},"state":"Success","attempt":{attempt},"exit_code":0,"usage":[{usage[0]},{usage[1]}]}}\n'
+            return f'{head},"state":"Success","attempt":{attempt},"exit_code":0,"usage":[{usage[0]},{usage[1]}{",true" if usage[2] else ""}]}}\n'
     return json.dumps({**event_to_json(event), "seq": seq}, separators=(",", ":")) + "\n"
 
 

@@ -25,7 +25,8 @@ class Looking:
         exit_code         Int64
         reason            string
         cores             float64, asked for; 1 where nothing was said
-        max_rss_bytes     Int64, resident memory of its largest process
+        max_rss_bytes     Int64, resident memory of its largest process at its peak
+        max_rss_at_most   bool, that memory may have been less: as a process a job is not told from the process that started it
         cost_usd          float64, dollars of all attempts
         parents           object, list of job_id
         reused            bool, taken over from an earlier run
@@ -52,6 +53,7 @@ class Looking:
         exit_code                              Int64
         cores, cores_granted, cores_used       float64
         memory_bytes, memory_granted_bytes, max_rss_bytes     Int64
+        max_rss_at_most                        bool, as in `jobs_frame`
         """
         frame: pd.DataFrame = hook("attempts_frame")(self, q)
         return frame

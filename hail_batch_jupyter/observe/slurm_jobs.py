@@ -47,7 +47,7 @@ class Word(NamedTuple):
     exit_code      0-255, or 128 + signal          signalled   the job had been told to end before
     restart        which start of it that was: Slurm may put a job back into the queue
     began_ms, ended_ms   by the clock of the node, since the epoch; both 0 when it never began
-    max_rss_bytes  of its largest process          cpu_s       of all its processes
+    max_rss_bytes  of its largest process          cpu_s       of all its processes          at_most     the memory may have been less
     full           the kernel killed for want of memory meanwhile
     failure        why it could not even start there, '' if it did
     """
@@ -62,6 +62,7 @@ class Word(NamedTuple):
     full: bool = False
     node: str = ""
     failure: str = ""
+    at_most: bool = False
 
 
 class Began(NamedTuple):
@@ -171,8 +172,8 @@ def read_word(folder: Path, attempt_id: str) -> Word | None:
     try:
         facts, _, failure = (folder / WORDS / f"{attempt_id}.ended").read_text().partition("\n")
         code, signalled, restart, began_ms, ended_ms, peak, cpu_s, full, *node = facts.split(" ")
-        times = int(began_ms), int(ended_ms), int(peak), float(cpu_s)
-        return Word(int(code), signalled == "1", int(restart), *times, full == "1", " ".join(node), failure.strip())
+        times = int(began_ms), int(ended_ms), int(peak.lstrip("<")), float(cpu_s)
+        return Word(int(code), signalled == "1", int(restart), *times, full == "1", " ".join(node), failure.strip(), peak.startswith("<"))
     except (OSError, ValueError):
         return None
 

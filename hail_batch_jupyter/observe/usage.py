@@ -20,7 +20,7 @@ class Figures(NamedTuple):
     """Of one attempt; None where nothing was said, counted or seen.
 
     cores_used  on average: processor time of its processes by the seconds that it ran
-    peak_bytes  resident memory of its largest process
+    peak_bytes  resident memory of its largest process; where `at_most`, it may have been less
     """
 
     cores_asked: Optional[float]
@@ -30,6 +30,7 @@ class Figures(NamedTuple):
     granted_bytes: Optional[int]
     peak_bytes: Optional[int]
     gpus: tuple[str, ...] = ()
+    at_most: bool = False
 
 
 def figures(request: Request, attempt: AttemptView) -> Figures:
@@ -45,7 +46,13 @@ def figures(request: Request, attempt: AttemptView) -> Figures:
         (granted.memory_bytes or None) if granted else request.memory_bytes,
         usage.max_rss_bytes if usage else None,
         granted.gpus if granted else (),
+        usage is not None and usage.at_most,
     )
+
+
+def peak_text(peak_bytes: int, at_most: bool) -> str:
+    """'1.5 GiB', or 'under 13.0 MiB' where it may have been less."""
+    return f"under {format_bytes(peak_bytes)}" if at_most else format_bytes(peak_bytes)
 
 
 def last_figures(request: Request, view: JobView) -> Figures:
@@ -70,5 +77,7 @@ def hint(request: Request, view: JobView) -> str:
         parts.append(f"asked for {facts.cores_asked:g} cores and used {facts.cores_used:.1f}")
     if facts.asked_bytes and facts.peak_bytes and facts.asked_bytes >= _LEAST_BYTES and facts.asked_bytes >= TIMES * facts.peak_bytes:
         enough = -(-facts.peak_bytes * 3 // 2 // _ROUND_BYTES) * (_ROUND_BYTES >> 20)
-        parts.append(f"asked for {format_bytes(facts.asked_bytes)} of memory and used {format_bytes(facts.peak_bytes)}; memory('{enough}Mi') would do")
+        parts.append(
+            f"asked for {format_bytes(facts.asked_bytes)} of memory and used {peak_text(facts.peak_bytes, facts.at_most)}; memory('{enough}Mi') would do"
+        )
     return " and ".join(parts)

@@ -38,7 +38,7 @@ export interface Failure {
   tail: string;
 }
 
-/** What was asked for, granted and used; null where nothing was said, counted or seen. */
+/** What was asked for, granted and used; null where nothing was said, counted or seen; below zero: at most so much. */
 export type Use = [asked: number | null, granted: number | null, used: number | null];
 
 export interface AttemptDetail {
@@ -49,6 +49,7 @@ export interface AttemptDetail {
   started_ms: number | null;
   ended_ms: number | null;
   cores_used: number | null;
+  /** Below zero: at most so much. */
   peak_bytes: number | null;
 }
 
@@ -140,8 +141,8 @@ export interface Answer {
 export const TIME_COLUMNS = ["ready", "started", "main", "output", "ended"] as const;
 
 /**
- * Numbers of a job, four bytes each: i32 slot, attempt, exit (-1 none), group (0 none); u32 rss and memory asked for in KiB
- * (0 unknown), cores granted, else asked for, in thousandths (0 unsaid); f32 cpu seconds (-1 unknown), cost in dollars.
+ * Numbers of a job, four bytes each: i32 slot, attempt, exit (-1 none), group (0 none), rss and memory asked for in KiB
+ * (0 unknown; rss below 0: at most so much), cores granted, else asked for, in thousandths (0 unsaid); f32 cpu seconds (-1 unknown), cost in dollars.
  */
 export const INTEGER_COLUMNS = ["slot", "attempt", "exit", "group"] as const;
 export const SIZE_COLUMNS = ["rss", "cores", "memory"] as const;

@@ -32,8 +32,9 @@ export function formatTook(durationMs: number): string {
   return durationMs < 10_000 ? `${(durationMs / 1000).toFixed(1)} s` : formatDuration(durationMs);
 }
 
-/** 1610612736 → "1.5 GiB". */
+/** 1610612736 → "1.5 GiB"; below zero it is at most so much, "under 13.2 MiB". */
 export function formatBytes(bytes: number): string {
+  if (bytes < 0) return `under ${formatBytes(-bytes)}`;
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
   const value = bytes / 1024 ** power;

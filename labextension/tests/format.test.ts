@@ -26,6 +26,7 @@ describe("format", () => {
     [209_715_200, "200 MiB"],
   ])("%i bytes are %s", (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
+    if (bytes > 0) expect(formatBytes(-bytes)).toBe(`under ${text}`);
   });
 
   test("the sentence counts reused jobs as done and names each part of the bar in its order", () => {

@@ -15,7 +15,7 @@ JOB_IDS = [1, 2, 3]
 
 texts = st.text(max_size=8)
 files = st.lists(st.tuples(texts, st.integers(0, 2**60), st.integers(0, 2**62)), max_size=2).map(tuple)
-usages = st.builds(Usage, st.integers(0, 2**40), st.floats(0, 1e6))
+usages = st.builds(Usage, st.integers(0, 2**40), st.floats(0, 1e6), st.booleans())
 events_of_any_kind = st.builds(
     JobEvent,
     seq=st.integers(1, 10**6),

@@ -5,7 +5,7 @@ import pytest
 from hail_batch_jupyter.core.events import AttemptView, Granted, JobView, Usage
 from hail_batch_jupyter.core.spec import Request
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.observe.usage import Figures, figures, hint, last_figures
+from hail_batch_jupyter.observe.usage import Figures, figures, hint, last_figures, peak_text
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -26,6 +26,15 @@ def test_what_was_asked_granted_and_used() -> None:
     assert figures(asks(4, 8 * GIB), attempt) == Figures(4.0, 2.0, 1.5, 8 * GIB, 2 * GIB, GIB, ("0", "1"))
     assert figures(asks(4, 8 * GIB), AttemptView(1)) == Figures(4.0, 4.0, None, 8 * GIB, 8 * GIB, None)
     assert last_figures(asks(), JobView(1)) == Figures(None, 1.0, None, None, None, None)
+
+
+def test_memory_that_may_have_been_less_is_told_as_such() -> None:
+    small = view(10, 1.0, 13 * MIB)
+    small = small._replace(usage=Usage(13 * MIB, 1.0, at_most=True))
+
+    assert last_figures(asks(), small).at_most
+    assert [peak_text(13 * MIB, at_most) for at_most in (True, False)] == ["under 13.0 MiB", "13.0 MiB"]
+    assert hint(asks(1, 8 * GIB), small) == "asked for 8.0 GiB of memory and used under 13.0 MiB; memory('256Mi') would do"
 
 
 def test_the_last_attempt_counts() -> None:

@@ -59,6 +59,9 @@ def test_jobs_run_in_their_images_and_hand_files_on(with_containers: Server) -> 
 
     assert with_containers.states(number) == ["Failed", "Success", "Error"]
     assert with_containers.log(number, 2) == "from the image\n"
+    used = [with_containers.get(f"/batches/{number}/jobs/{job_id}/attempts")[-1] for job_id in (1, 2, 3)]
+    assert [(each["max_rss_bytes"] or 0) in range(1, 16 << 20) for each in used] == [True, True, False]
+    assert [each["max_rss_at_most"] for each in used] == [False, False, False]
     assert with_containers.get(f"/batches/{number}/jobs/3")["status"]["container_statuses"]["main"]["short_error"] == "image cannot be pulled"
 
 

@@ -29,6 +29,6 @@ def test_stages_have_the_most_of_what_their_jobs_asked_for_and_used() -> None:
 
     assert (split.name, split.jobs, split.ended, split.measured, split.asked_mcpu) == ("split", 1, 0, 0, 1000)
     assert (align.name, align.jobs, align.ended, align.broken, align.measured) == ("align", 3, 2, 1, 2)
-    assert (align.asked_mcpu, align.asked_bytes, align.cores_used, align.peak_bytes, align.cpu_s) == (4000, 8 << 30, 3.0, 900 * MIB, 80.0)
+    assert (align.asked_mcpu, align.asked_bytes, align.cores_used, align.peak, align.cpu_s) == (4000, 8 << 30, 3.0, (900 * MIB, False), 80.0)
     assert align.hinted == 1
     assert (unnamed.name, unnamed.ended, unnamed.broken) == ("job", 1, 0)

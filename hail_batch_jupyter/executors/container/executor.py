@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hail_batch_jupyter.core.ports import Attempt, Executor, Outcome
 from hail_batch_jupyter.executors.container.command import Containers, container_name, run_client
+from hail_batch_jupyter.executors.container.meter import measured, meter_here, read_report, report_path
 from hail_batch_jupyter.observe.containers import ask, note_engine, remove_containers
 
 _ASKING = 8
@@ -57,6 +58,7 @@ class ContainerExecutor:
         self._stopped: set[str] = set()
         self._ending: list[Future[Outcome]] = []
         self._pool = ThreadPoolExecutor(_ASKING)
+        self._meter = meter_here(scratch)
         note_engine(directory, containers.engine)
 
     def start(self, attempts: Sequence[Attempt]) -> Iterator[Outcome]:
@@ -70,7 +72,8 @@ class ContainerExecutor:
     def _start(self, attempt: Attempt) -> Sequence[Outcome]:
         run_id = self._directory.name
         try:
-            client = run_client(attempt, self._containers, run_id, self._scratch, linked_inputs(attempt, self._scratch))
+            inside = measured(attempt, self._meter, self._scratch)
+            client = run_client(inside, self._containers, run_id, self._scratch, linked_inputs(attempt, self._scratch))
         except ValueError as error:
             Path(attempt.log).write_text(f"{error}\n")
             return [Outcome(attempt.attempt_id, "ended", None, str(error))]
@@ -96,12 +99,12 @@ class ContainerExecutor:
         return outcomes
 
     def _ended(self, outcome: Outcome) -> list[Outcome]:
-        """The client has ended; what it used says nothing about its container."""
+        """The client has ended; what it used says nothing about its container, in which that was measured."""
         ended = self._open.pop(outcome.attempt_id)
         outcome = outcome._replace(usage=None, alone=False)
         if outcome.exit_code == 0:
             self._pool.submit(self._remove, ended.name)
-            return [outcome]
+            return [self._with_usage(ended, outcome)]
         self._ending.append(self._pool.submit(self._finish, ended, outcome, outcome.attempt_id in self._stopped))
         self._stopped.discard(outcome.attempt_id)
         return []
@@ -110,7 +113,10 @@ class ContainerExecutor:
         """In a thread: see why the container ended and remove it."""
         judged = outcome if stopped else self._judged(ended, outcome)
         self._remove(ended.name)
-        return judged
+        return self._with_usage(ended, judged)
+
+    def _with_usage(self, ended: _Open, outcome: Outcome) -> Outcome:
+        return outcome._replace(usage=read_report(report_path(self._scratch, ended.attempt)))
 
     def _judged(self, ended: _Open, outcome: Outcome) -> Outcome:
         state = _state(ask([self._containers.engine, "inspect", "--type", "container", "--format", "{{json .State}}", ended.name]))

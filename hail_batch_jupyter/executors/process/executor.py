@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.ports import Attempt, Outcome
-from hail_batch_jupyter.executors.process.reaper import Exit, Reaper
+from hail_batch_jupyter.executors.process.reaper import RSS_UNIT, Exit, Reaper
 from hail_batch_jupyter.executors.process.spawn import encode, spawn
 from hail_batch_jupyter.executors.process.subreaper import ChildCount, kill_orphans, kill_strays
 from hail_batch_jupyter.observe import procfs
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _NOT_STARTED = 127
 _ATTEMPT = procfs.ATTEMPT_VARIABLE.encode()
+_ROUGHLY = 1.02
 _LOOK_S = 0.1
 """How often processes that left their job's group are looked for; for each job it would cost 0.1 ms."""
 
@@ -162,7 +165,7 @@ class ProcessExecutor:
         if not exit_code and attempt.job.outputs:
             self._note(attempt)  # it is copied in the time to come, in which the system forgets the process
         alone = self._children.count() == len(self._leaders) + len(self.helpers)
-        return Outcome(attempt.attempt_id, "ended", exit_code, "", pid, usage, alone)
+        return Outcome(attempt.attempt_id, "ended", exit_code, "", pid, _as_known(usage), alone)
 
     def _note(self, attempt: Attempt) -> None:
         os.write(self._done, f"{attempt.attempt_id}\n".encode())
@@ -198,6 +201,13 @@ class ProcessExecutor:
                     self._note(self._leaders[pid])
             self._forget()
             self._ended()
+
+
+def _as_known(usage: Usage) -> Usage:
+    """Of a job that needed less memory than this process the system tells what this process had, and it counts pages roughly."""
+    # this process was forked after it had been started, so the same does not hold for itself
+    own_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+    return usage._replace(at_most=True) if usage.max_rss_bytes <= own_bytes * _ROUGHLY else usage
 
 
 def _kill_group(pid: int, number: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from hail_batch_jupyter.core.events import Usage
 
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """ru_maxrss counts bytes on macOS, KiB elsewhere (getrusage(2))."""
 _WAITID = {"x86_64": 247, "aarch64": 95, "riscv64": 95, "ppc64le": 272, "s390x": 281}
 """Number of waitid(2) on each machine: the call of the system tells the usage, too, that of its library does not."""
@@ -131,7 +131,7 @@ def _calls() -> _Calls | None:
             return None
         user_s, user_us, system_s, system_us, rss = _USED.unpack_from(used)
         cpu_s = round(user_s + system_s + (user_us + system_us) / 1e6, 3)
-        return Exit(pid, status if code == os.CLD_EXITED else 128 + status, Usage(rss * _RSS_UNIT, cpu_s))
+        return Exit(pid, status if code == os.CLD_EXITED else 128 + status, Usage(rss * RSS_UNIT, cpu_s))
 
     def wait() -> None:
         waitid(number, os.P_ALL, 0, at_info, os.WEXITED | os.WNOWAIT, None)
@@ -144,7 +144,7 @@ def _reaped() -> Exit | None:
         pid, status, used = os.wait4(-1, os.WNOHANG)
     except ChildProcessError:
         return None
-    usage = Usage(used.ru_maxrss * _RSS_UNIT, round(used.ru_utime + used.ru_stime, 3))
+    usage = Usage(used.ru_maxrss * RSS_UNIT, round(used.ru_utime + used.ru_stime, 3))
     return Exit(pid, 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status), usage) if pid else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -13,6 +14,7 @@ from typing import Any, Callable, Optional
 
 from hail_batch_jupyter.core.events import Usage
 from hail_batch_jupyter.core.ports import Attempt, Outcome
+from hail_batch_jupyter.executors.container.meter import put_meters
 from hail_batch_jupyter.executors.slurm.calls import Calls, Known, Submitted
 from hail_batch_jupyter.executors.slurm.nodes import Nodes
 from hail_batch_jupyter.executors.slurm.queue import BackOff, Submission, SubmitQueue, Watch
@@ -68,6 +70,9 @@ class SlurmExecutor:
         self._folder = slurm_jobs.prepare(directory, env)
         self._write("job.sh", JOB)
         self._write("task.py", task_program())
+        if settings.engine:
+            with contextlib.suppress(OSError):  # then nothing is measured
+                put_meters(scratch)
         self._client = Client({**env, procfs.RUN_VARIABLE: directory.name})
         self._calls = Calls(self._client, slurm_jobs.job_name(directory.name), self._folder, settings, self._write)
         self._thread = ThreadPoolExecutor(1)
@@ -272,7 +277,7 @@ class SlurmExecutor:
             self._queue.packing.learn(self._queue.shape(one.attempt), (word.ended_ms - word.began_ms) / 1000)
         kind = end.kind if one.began or not one.stopped else "lost"  # what never began has not ended either
         number = int(one.key.partition("_")[0]) if one.began else 0
-        usage = Usage(word.max_rss_bytes, word.cpu_s) if word is not None and word.max_rss_bytes else None
+        usage = Usage(word.max_rss_bytes, word.cpu_s, word.at_most) if word is not None and word.max_rss_bytes else None
         self._outcomes.append(Outcome(attempt_id, kind, end.exit_code, end.reason, number, usage))
 
     def _look(self, asked: frozenset[str], keys: frozenset[str]) -> tuple[frozenset[str], Known]:

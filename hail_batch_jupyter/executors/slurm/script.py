@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 
 from hail_batch_jupyter.core.ports import Attempt
 from hail_batch_jupyter.executors.container.command import in_scratch
+from hail_batch_jupyter.executors.container.meter import meter_path, report_path
 from hail_batch_jupyter.executors.slurm.container import Contained, contained
 from hail_batch_jupyter.executors.slurm.words import SlurmSettings
 from hail_batch_jupyter.observe import procfs
@@ -42,19 +44,29 @@ def task_program() -> str:
 def task_text(attempt: Attempt, run_id: str, scratch: str, settings: SlurmSettings) -> str:
     """The script of one attempt; what it holds stands on no command line, for the shell replaces itself.
 
-    Its first three lines tell `task.py` the log, the folder, and what removes the rest of a container that was killed.
+    Its first four lines tell `task.py` the log, the folder, what removes the rest of a container that was killed, and where it is measured.
     Raises ValueError for a variable that no shell can have, and for a NUL.
     """
     env = {procfs.RUN_VARIABLE: run_id, procfs.ATTEMPT_VARIABLE: attempt.attempt_id}
-    run = _in_image(attempt, run_id, scratch, settings) if attempt.job.image and settings.engine else _plain(attempt, scratch, settings)
-    lines = [f"# {attempt.log}", f"# {attempt.directory}", f"# {run.clean}"]
+    has_image = attempt.job.image and settings.engine
+    run = _in_image(attempt, run_id, scratch, settings) if has_image else _plain(attempt, scratch, settings)
+    report = report_path(scratch, attempt) if has_image else ""
+    lines = [f"# {attempt.log}", f"# {attempt.directory}", f"# {run.clean}", f"# {report}"]
     lines += ['[ "${SLURM_RESTART_COUNT:-0}" = 0 ] || find . -mindepth 1 -delete']
     lines += settings.setup
     lines += [f"export {_name(name)}={shlex.quote(value)}" for name, value in {**run.env, **env}.items()]
-    text = "\n".join([*lines, f"exec {shlex.join(run.argv)}", ""])
+    lines += _measured(run.argv, len(attempt.argv), scratch, report) if has_image else [f"exec {shlex.join(run.argv)}"]
+    text = "\n".join([*lines, ""])
     if "\0" in text:
         raise ValueError("a command or a value has a NUL, which no program can be given; remove it")
     return text
+
+
+def _measured(argv: Sequence[str], n_inside: int, scratch: str, report: str) -> list[str]:
+    """The command of a container whose last `n_inside` words run in it, there behind the program that measures, where the node can start that."""
+    engine, inside = shlex.join(argv[:-n_inside]), shlex.join(argv[-n_inside:])
+    here = f'hbj_meter={shlex.quote(meter_path(scratch, ""))}$(uname -m); "$hbj_meter" 2> /dev/null || hbj_meter='
+    return [here, f"hbj_report={shlex.quote(report)}.${{SLURM_RESTART_COUNT:-0}}", f'exec {engine} ${{hbj_meter:+"$hbj_meter" "$hbj_report"}} {inside}']
 
 
 def _plain(attempt: Attempt, scratch: str, settings: SlurmSettings) -> Contained:

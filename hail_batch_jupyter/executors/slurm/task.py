@@ -112,13 +112,10 @@ class Node:
         self.say(attempt + ".began", "{} {} {}\n".format(self.restart, milliseconds(began), self.name))
         if not self.reserve(attempt + ".ended"):
             return 1  # nobody would hear that it had run, and it would be run again
-        before = os.times()
         if self.order():
-            self.ended(attempt, 143, began, 0, 0.0, False)
+            self.ended(attempt, 143, began, "0", 0.0, False)
             return 143
-        code, peak, reason = self.command(attempt)
-        after = os.times()
-        cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+        code, peak, cpu_s, reason = self.command(attempt)
         if code:
             time.sleep(AFTER_S)
         count = oom_counter()
@@ -126,20 +123,20 @@ class Node:
         self.ended(attempt, code, began, peak, cpu_s, full, reason)
         return code
 
-    def ended(self, attempt: str, code: int, began: float, peak: int, cpu_s: float, full: bool, reason: str = "") -> None:
+    def ended(self, attempt: str, code: int, began: float, peak: str, cpu_s: float, full: bool, reason: str = "") -> None:
         facts = (code, int(self.signalled), self.restart, milliseconds(began), milliseconds(time.time()), peak, "%.3f" % cpu_s, int(full), self.name)
         self.say(attempt + ".ended", " ".join(map(str, facts)) + ("\n" + reason if reason else "") + "\n")
 
-    def command(self, attempt: str) -> "tuple[int, int, str]":
-        """Run the script of an attempt in a session of its own: exit code, peak bytes of its largest process, why it could not start."""
+    def command(self, attempt: str) -> "tuple[int, str, float, str]":
+        """Run the script of an attempt in a session of its own: exit code, peak of its largest process, seconds of all, why it could not start."""
         script = os.path.join(self.folder, "tasks", attempt + ".sh")
         try:
             with open(script, encoding="utf-8", errors="surrogateescape") as file:
-                log, directory, self.clean = (file.readline()[2:-1] for _ in range(3))
+                log, directory, self.clean, report = (file.readline()[2:-1] for _ in range(4))
             os.chdir(directory)
             output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            return 126, 0, "{}: {}".format(error.strerror, error.filename)
+            return 126, "0", 0.0, "{}: {}".format(error.strerror, error.filename)
         self.child = os.fork()
         if not self.child:
             start(script, output)
@@ -152,7 +149,8 @@ class Node:
         code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         if code and self.clean:
             os.system(self.clean + " > /dev/null 2>&1")
-        return code, usage.ru_maxrss * 1024, ""
+        peak, cpu_s = reported("{}.{}".format(report, self.restart)) if report else (of_process(usage.ru_maxrss), usage.ru_utime + usage.ru_stime)
+        return code, peak, cpu_s, ""
 
     def reserve(self, name: str) -> bool:
         """Take the room of a word, so that it can be left when the command has filled the disk."""
@@ -192,6 +190,26 @@ def start(script: str, output: int) -> None:
         os.execv("/bin/bash", ["bash", script])
     finally:
         os._exit(126)
+
+
+def of_process(peak_kib: int) -> str:
+    """Bytes of a process, '<' before them where it may have been less: the system counts what this process had as the job's, and roughly."""
+    with open("/proc/self/status") as file:
+        own_kib = max([int(line.split()[1]) for line in file if line.startswith("VmHWM:")] or [0])
+    return "{}{}".format("<" if peak_kib <= own_kib * 1.02 else "", peak_kib * 1024)
+
+
+def reported(path: str) -> "tuple[str, float]":
+    """Bytes and seconds that were used in a container, as is measured there, for its client says nothing about it; 0 where nothing was measured."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            peak, cpu_us = os.read(file, 64).split()
+        finally:
+            os.close(file)
+        return str(int(peak)), int(cpu_us) / 1e6
+    except (OSError, ValueError):
+        return "0", 0.0
 
 
 def milliseconds(moment: float) -> int:

@@ -28,32 +28,39 @@ MAX_COLUMNS_BYTES = 1_000_000
 """Bytes of one answer's columns before they are deflated; the browser asks on for the rest."""
 NO_TIME = 0xFFFFFFFF
 _VALUE_BYTES = 4
+_MOST_KIB = (1 << 31) - 1
 
 Answer = tuple[Message, bytes | None]
 Retry = Callable[[RunningBatch, Sequence[int] | None], deeds.Retried]
 
 
 class _Column(NamedTuple):
-    """Four bytes a job: 'I' unsigned, 'i' signed, 'f' a float."""
+    """Four bytes a job: 'i' a whole number, 'f' a float."""
 
     code: str
     value: Callable[[JobSpec, JobView], float]
+
+
+def _kib(size_bytes: int) -> int:
+    """As far as four bytes go: 2 TiB."""
+    return max(-_MOST_KIB, min(_MOST_KIB, int(size_bytes / 1024)))
 
 
 COLUMNS = {
     "slot": _Column("i", lambda _, view: view.slot),
     "attempt": _Column("i", lambda _, view: view.attempt),
     "exit": _Column("i", lambda _, view: -1 if view.exit_code is None else view.exit_code),
-    "rss": _Column("I", lambda _, view: view.usage.max_rss_bytes // 1024 if view.usage else 0),
+    "rss": _Column("i", lambda _, view: _kib(view.usage.signed_bytes) if view.usage else 0),
     "cpu": _Column("f", lambda _, view: view.usage.cpu_s if view.usage else -1.0),
     "group": _Column("i", lambda job, _: job.group),
     "cost": _Column("f", lambda _, view: view.cost_usd),
-    "cores": _Column("I", lambda job, view: view.granted.cpu_mcpu if view.granted else job.request.cpu_mcpu or 0),
-    "memory": _Column("I", lambda job, _: (job.request.memory_bytes or 0) // 1024),
+    "cores": _Column("i", lambda job, view: view.granted.cpu_mcpu if view.granted else job.request.cpu_mcpu or 0),
+    "memory": _Column("i", lambda job, _: _kib(job.request.memory_bytes or 0)),
 }
 """Numbers of a job.
 
-slot, exit   -1 for none; group 0 for none      rss, memory (asked for)   KiB, 0 unknown      cores (granted, else asked for)   thousandths, 0 unsaid
+slot, exit   -1 for none; group 0 for none      rss, memory (asked for)   KiB, 0 unknown, rss below 0 for at most so much
+cores (granted, else asked for)   thousandths, 0 unsaid
 cpu          seconds of processor time, -1 unknown      cost                dollars, of a job that runs until now
 """
 

@@ -13,7 +13,7 @@ from hail_batch_jupyter.jupyter.words import waits_text
 from hail_batch_jupyter.observe.blame import blamed, reason_of
 from hail_batch_jupyter.observe.earlier import Origin, origin_of
 from hail_batch_jupyter.observe.running import RunningBatch
-from hail_batch_jupyter.observe.usage import figures, hint, last_figures
+from hail_batch_jupyter.observe.usage import Figures, figures, hint, last_figures
 
 _MAX_COMMAND = 20_000
 _MAX_PATHS = 50
@@ -72,9 +72,14 @@ def _use(job: JobSpec, view: JobView) -> Message:
     facts = last_figures(job.request, view)
     return {
         "cores": [facts.cores_asked, facts.cores_granted, facts.cores_used],
-        "memory_bytes": [facts.asked_bytes, facts.granted_bytes, facts.peak_bytes],
+        "memory_bytes": [facts.asked_bytes, facts.granted_bytes, _signed(facts)],
         "gpus": list(facts.gpus),
     }
+
+
+def _signed(facts: Figures) -> int | None:
+    """The memory at its peak, below zero where it is at most so much."""
+    return -facts.peak_bytes if facts.peak_bytes and facts.at_most else facts.peak_bytes
 
 
 def _attempt(job: JobSpec, view: JobView, attempt: AttemptView, logs: dict[int, list[str]]) -> Message:
@@ -87,7 +92,7 @@ def _attempt(job: JobSpec, view: JobView, attempt: AttemptView, logs: dict[int, 
         "started_ms": attempt.started_ms,
         "ended_ms": attempt.ended_ms,
         "cores_used": facts.cores_used,
-        "peak_bytes": facts.peak_bytes,
+        "peak_bytes": _signed(facts),
         "logs": logs.get(attempt.number, []),
     }
 

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hail_batch_jupyter.core.state import JobState
-from hail_batch_jupyter.core.units import format_bytes
 from hail_batch_jupyter.jupyter.tables.htmltable import cut, row_html, table_html, table_text
 from hail_batch_jupyter.jupyter.words import REUSED, STATE_WORDS, clock_text, counts_text, plural, state_html, took_text
+from hail_batch_jupyter.observe.usage import peak_text
 
 if TYPE_CHECKING:
     from hail_batch_jupyter.observe.running import RunningBatch
 
 COLUMNS = (
     "job_id", "name", "state", "attempt", "start", "end", "duration_s",
-    "exit_code", "reason", "cores", "max_rss_bytes", "cost_usd", "parents", "reused",
+    "exit_code", "reason", "cores", "max_rss_bytes", "max_rss_at_most", "cost_usd", "parents", "reused",
     "cores_granted", "cores_used", "memory_bytes", "memory_granted_bytes", "gpus", "group", "hint",
 )  # fmt: skip
 RUN_COLUMNS = ("run", "name", "state", "started", "ended", "duration_s", "jobs", "backend", "notebook")
 ATTEMPT_COLUMNS = (
     "job_id", "name", "attempt", "start", "end", "duration_s", "exit_code", "reason", "cores",
-    "cores_granted", "cores_used", "memory_bytes", "memory_granted_bytes", "gpus", "max_rss_bytes", "node",
+    "cores_granted", "cores_used", "memory_bytes", "memory_granted_bytes", "gpus", "max_rss_bytes", "max_rss_at_most", "node",
 )  # fmt: skip
 LIMIT_BYTES = 40_000
 _SHOWN = 60
@@ -182,7 +182,7 @@ def _ran(row: Any) -> list[str]:  # as above
         "" if pd.isna(row.start) else _local(row.start),
         "" if pd.isna(row.duration_s) else took_text(row.duration_s),
         "" if pd.isna(row.exit_code) else str(row.exit_code),
-        "" if pd.isna(row.max_rss_bytes) else format_bytes(int(row.max_rss_bytes)),
+        "" if pd.isna(row.max_rss_bytes) else peak_text(int(row.max_rss_bytes), row.max_rss_at_most),
     ]
 
 

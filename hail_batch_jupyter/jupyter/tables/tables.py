@@ -53,7 +53,6 @@ def frame_of(spec: BatchSpec, snapshot: BatchSnapshot, q: str | None = None, wai
         "exit_code": pd.array([view.exit_code for view in views], dtype="Int64"),
         "reason": pd.array([why[view.job_id] or waits.get(view.job_id, "") for view in views], dtype="string"),
         "cores": pd.array([(job.request.cpu_mcpu or 1000) / 1000 for job in jobs], dtype="float64"),
-        "max_rss_bytes": pd.array([view.usage.max_rss_bytes if view.usage else None for view in views], dtype="Int64"),
         "cost_usd": pd.array([view.cost_usd for view in views], dtype="float64"),
         "parents": pd.Series([[edge.job_id for edge in job.parents] for job in jobs], dtype="object"),
         "reused": pd.array([view.reused for view in views], dtype="bool"),
@@ -76,6 +75,8 @@ def _usage_columns(figures: Sequence[Figures]) -> dict[str, Any]:
         "memory_bytes": pd.array([facts.asked_bytes for facts in figures], dtype="Int64"),
         "memory_granted_bytes": pd.array([facts.granted_bytes for facts in figures], dtype="Int64"),
         "gpus": pd.array([",".join(facts.gpus) for facts in figures], dtype="string"),
+        "max_rss_bytes": pd.array([facts.peak_bytes for facts in figures], dtype="Int64"),
+        "max_rss_at_most": pd.array([facts.at_most for facts in figures], dtype="bool"),
     }
 
 
@@ -100,7 +101,6 @@ def attempts_frame(running: RunningBatch, q: str | None = None) -> pd.DataFrame:
         "reason": pd.array([attempt.reason for attempt in attempts], dtype="string"),
         "cores": pd.array([(job.request.cpu_mcpu or 1000) / 1000 for job, _ in rows], dtype="float64"),
         **_usage_columns(figures_of),
-        "max_rss_bytes": pd.array([facts.peak_bytes for facts in figures_of], dtype="Int64"),
         "node": pd.array([attempt.node for attempt in attempts], dtype="string"),
     }
     frame = AttemptsFrame(columns, columns=list(ATTEMPT_COLUMNS))

@@ -254,9 +254,10 @@ def _grant_of(row: JobRow, view: AttemptView) -> dict[str, Any]:
 
 
 def _use_of(view: AttemptView) -> dict[str, Any]:
-    """Memory of the largest process at its peak, and processor time of all; None where that was not measured, as in containers, and before the end."""
+    """Memory of the largest process at its peak, and processor time of all; None where that was not measured, and before the end."""
     used = view.usage
-    return {"max_rss_bytes": used.max_rss_bytes if used else None, "cpu_s": used.cpu_s if used else None}
+    peak = {"max_rss_bytes": used.max_rss_bytes if used else None, "max_rss_at_most": used is not None and used.at_most}
+    return {**peak, "cpu_s": used.cpu_s if used else None}
 
 
 def usage_tables(attempt: Attempt) -> dict[str, Any]:

@@ -16,12 +16,14 @@ class Stage:
     """Jobs of one stage; of what they asked for and used the most that any job did, 0 where nothing is known.
 
     cpu_s    processor time of all of them, of the last attempts      hinted   jobs that asked for far more than they used
+    peak     bytes of the largest process, and whether these are at most so many
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.jobs = self.ended = self.broken = self.measured = self.hinted = 0
-        self.asked_mcpu = self.asked_bytes = self.peak_bytes = 0
+        self.asked_mcpu = self.asked_bytes = 0
+        self.peak = (0, False)
         self.cores_used = self.cpu_s = 0.0
 
     def add(self, facts: JobFacts, view: JobView) -> None:
@@ -38,7 +40,7 @@ class Stage:
         used = attempt.usage
         if used is not None:
             self.measured += 1
-            self.peak_bytes = max(self.peak_bytes, used.max_rss_bytes)
+            self.peak = max(self.peak, (used.max_rss_bytes, used.at_most))
             self.cores_used = max(self.cores_used, figures(request, attempt).cores_used or 0.0)
             self.cpu_s += used.cpu_s
             self.hinted += bool(hint(request, view))

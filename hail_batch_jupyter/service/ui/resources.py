@@ -6,6 +6,7 @@ from typing import Any
 
 from hail_batch_jupyter.core.units import format_bytes, format_duration
 from hail_batch_jupyter.jupyter.words import plural
+from hail_batch_jupyter.observe.usage import peak_text
 from hail_batch_jupyter.service.api.stages import Stage
 from hail_batch_jupyter.service.ui.html import Html, row, table, tag
 from hail_batch_jupyter.service.ui.layout import batch_link, page
@@ -19,7 +20,7 @@ _STAGE_HEADS = ("Stage", "Jobs", "Cores asked for", "Cores used", "Processor tim
 
 
 def of_job(job: dict[str, Any], hint: str) -> Html:
-    """The table of a job; used is what its last attempt used, which is not measured in containers."""
+    """The table of a job; used is what its last attempt used."""
     resources = job["spec"]["resources"]
     last = job["attempts"][-1] if job["attempts"] else {"cores_mcpu": None, "memory_bytes": None, "end_time_ms": None}
     cores, memory = cores_used(last), memory_used(last)
@@ -33,7 +34,7 @@ def of_job(job: dict[str, Any], hint: str) -> Html:
     unknown = last["end_time_ms"] is not None and not memory
     said = [
         tag("p", tag("strong", "Hint: "), f"it {hint}.", class_="hint") if hint else None,
-        tag("p", "What this attempt used was not measured, as in containers.", class_="muted") if unknown else None,
+        tag("p", "What this attempt used is not known.", class_="muted") if unknown else None,
     ]
     return tag(
         "div", tag("h2", "Resources"), table("Resources asked for, granted and used", _HEADS, rows, class_="narrow"), *said, id="resources", data_part=True
@@ -51,7 +52,7 @@ def cores_used(attempt: dict[str, Any]) -> str | None:
 def memory_used(attempt: dict[str, Any]) -> str | None:
     """Of the largest process of an attempt that has ended, at its peak."""
     peak_bytes = attempt.get("max_rss_bytes")
-    return None if peak_bytes is None else format_bytes(peak_bytes)
+    return None if peak_bytes is None else peak_text(peak_bytes, attempt["max_rss_at_most"])
 
 
 def _time(cpu_s: float) -> str:
@@ -85,6 +86,6 @@ def _stage(stage: Stage) -> Html:
         f"{stage.cores_used:.2f}" if stage.measured else None,
         _time(stage.cpu_s) if stage.measured else None,
         format_bytes(stage.asked_bytes) if stage.asked_bytes else None,
-        format_bytes(stage.peak_bytes) if stage.measured else None,
+        peak_text(*stage.peak) if stage.measured else None,
         f"{plural(stage.hinted, 'job')} asked for four times what was used" if stage.hinted else None,
     )

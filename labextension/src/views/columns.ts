@@ -167,7 +167,7 @@ function reader(name: ColumnName, baseMs: number): Read {
   if (isOf(TIME_COLUMNS, name))
     return (view, offset) => unless(NO_TIME, view.getUint32(offset, true)) + baseMs;
   if (isOf(INTEGER_COLUMNS, name)) return (view, offset) => unless(-1, view.getInt32(offset, true));
-  if (isOf(SIZE_COLUMNS, name)) return (view, offset) => unless(0, view.getUint32(offset, true));
+  if (isOf(SIZE_COLUMNS, name)) return (view, offset) => unless(0, view.getInt32(offset, true));
   return (view, offset) => unless(-1, view.getFloat32(offset, true));
 }
 

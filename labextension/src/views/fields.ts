@@ -84,7 +84,7 @@ export const FIELDS: readonly Field[] = [
     needs: ["rss"],
     number: true,
     text: ({ columns }, job) => shown(1024 * columns.value("rss", job), formatBytes),
-    key: ({ columns }, job) => columns.value("rss", job),
+    key: ({ columns }, job) => Math.abs(columns.value("rss", job)),
   },
   {
     name: "attempt",

@@ -109,11 +109,11 @@ export class Resources implements Panel {
         values: over((job) => 1024 * columns.value("memory", job)),
       });
     }
-    if (whole.peakBytes > 0) {
+    if (whole.peakBytes !== 0) {
       memory.push({
         name: "peaks of jobs",
         form: "line",
-        values: over((job) => 1024 * columns.value("rss", job)),
+        values: over((job) => 1024 * Math.abs(columns.value("rss", job))),
       });
     }
     this.#memory.update(memory, spanMs);
@@ -148,7 +148,7 @@ function factsOf(run: Run, whole: Total): [string, string][] {
     [`core time ${grantedWord(run)}`, formatTook(whole.grantedMs)],
   ];
   if (whole.toldMs > 0) facts.push(["core time used", `${formatTook(whole.usedMs)} (${usedShare(whole)})`]);
-  if (whole.peakBytes > 0) facts.push(["largest job", formatBytes(whole.peakBytes)]);
+  if (whole.peakBytes !== 0) facts.push(["largest job", formatBytes(whole.peakBytes)]);
   facts.push(["cost", run.clock.cost_text || formatUsd(whole.costUsd)]);
   return facts;
 }
@@ -170,7 +170,7 @@ function stageRow(run: Run, total: Total, whole: Total, layers: readonly Layer[]
     formatTook(total.grantedMs),
     usedShare(total),
     formatTook(total.longestMs),
-    total.peakBytes > 0 ? formatBytes(total.peakBytes) : "",
+    total.peakBytes !== 0 ? formatBytes(total.peakBytes) : "",
     total.askedBytes > 0 ? formatBytes(total.askedBytes) : "",
     ...(whole.costUsd > 0 ? [formatUsd(total.costUsd)] : []),
   ];

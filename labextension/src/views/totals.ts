@@ -19,7 +19,7 @@ export interface Total {
   /** Granted to the jobs that tell what they used. */
   toldMs: number;
   longestMs: number;
-  /** Bytes of the largest job, and the most that one asked for. */
+  /** Bytes of the largest job (below zero: at most so many), and the most that one asked for. */
   peakBytes: number;
   askedBytes: number;
   costUsd: number;
@@ -71,7 +71,8 @@ function add(total: Total, columns: Pick<Columns, "value">, job: number, nowMs: 
   total.begun++;
   total.grantedMs += granted;
   total.longestMs = Math.max(total.longestMs, tookMs);
-  total.peakBytes = Math.max(total.peakBytes, 1024 * known(columns.value("rss", job)));
+  const peak = 1024 * known(columns.value("rss", job));
+  if (Math.abs(peak) > Math.abs(total.peakBytes)) total.peakBytes = peak;
   if (Number.isNaN(cpu)) return;
   total.usedMs += 1000 * cpu;
   total.toldMs += granted;

@@ -143,6 +143,23 @@ def test_a_job_over_its_memory_is_out_of_memory(engine: RealEngine) -> None:
     assert ends(run(job)) == [("Failed", 137, "out of memory")]
 
 
+def test_what_was_used_in_a_container_is_measured_however_it_ended(engine: RealEngine) -> None:
+    takes = """python3 -c 'import os; x = bytearray(80 << 20); sum(range(2_000_000)); open("pid", "w").write(str(os.getpid()))'"""
+    full = r"x=$(head -c 200000000 /dev/zero | tr '\0' x); echo ${#x}"
+    orphan = f"( {takes} & ); until [ -s pid ]; do sleep 0.01; done; while [ -e /proc/$(cat pid) ]; do sleep 0.01; done; exit 3"
+
+    running = run(inside(1, takes), inside(2, orphan), inside(3, full, request=Request(memory_bytes=48 << 20)), inside(4, ":"))
+
+    assert ends(running) == [("Success", 0, ""), ("Failed", 3, ""), ("Failed", 137, "out of memory"), ("Success", 0, "")]
+    used = [view.usage for view in running.snapshot().jobs if view.usage]
+    assert not any(one.at_most for one in used)
+    large, orphan_mib, over, small = (one.max_rss_bytes / (1 << 20) for one in used)
+    assert small < 8, "the engine's client, of 20 MiB and more, is not what is told"
+    assert 80 < large < 160 and 80 < orphan_mib < 160
+    assert 24 < over < 64, "what it shares with others, as libraries, is resident too, but not within its limit"
+    assert all(used[3].cpu_s < one.cpu_s for one in used[:3])
+
+
 def test_a_container_has_the_cores_and_bytes_that_were_asked_for(engine: RealEngine) -> None:
     running = submit(inside(1, HOLD, request=Request(cpu_mcpu=1500, memory_bytes=100_000_000)))
     held(running)
@@ -168,13 +185,15 @@ def test_a_timeout_asks_the_job_to_end(engine: RealEngine, tmp_path: Path) -> No
 
 
 def test_a_job_that_does_not_listen_is_killed(engine: RealEngine) -> None:
-    running = submit(inside(1, f"trap '' TERM; {HOLD}"))
+    running = submit(inside(1, rf"trap '' TERM; x=$(head -c 40000000 /dev/zero | tr '\0' x); {HOLD}"))
     held(running)
 
     running.cancel()
     running.wait(LONG_S)
     assert states(running) == "K"
     assert engine.containers() == []
+    (used,) = (view.usage for view in running.snapshot().jobs)
+    assert used is not None and 30 << 20 < used.max_rss_bytes < 300 << 20, "as it was when it was asked to end"
 
 
 def test_a_container_is_removed_when_its_client_is_killed(engine: RealEngine) -> None:

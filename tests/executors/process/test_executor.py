@@ -249,3 +249,12 @@ def test_every_process_of_an_attempt_carries_the_ids_of_run_and_attempt() -> Non
     running = run(bash(1, f'echo "${procfs.RUN_VARIABLE} ${procfs.ATTEMPT_VARIABLE}"'))
 
     assert main_log(running).split() == [str(running.id), "1.1"]
+
+
+def test_a_job_that_needs_less_memory_than_what_started_it_is_told_to_have_used_at_most_that() -> None:
+    running = run(bash(1, ":"), bash(2, "x=$(head -c 60000000 /dev/zero | tr '\\0' x)"))
+
+    small, large = (view.usage for view in running.snapshot().jobs)
+    assert small is not None and small.at_most
+    assert large is not None and not large.at_most and large.max_rss_bytes > 60_000_000
+    assert list(running.jobs_frame()["max_rss_at_most"]) == [True, False]

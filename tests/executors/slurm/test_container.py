@@ -73,6 +73,8 @@ def test_jobs_with_an_image_run_in_containers_on_the_nodes(
     assert running.get_job(1)["exit_code"] == 4
     assert main_log(running) == "from the image\n"
     assert (running.scratch / "d1" / "made").read_text() == f"a b in {running.scratch}/d1\n"
+    used = [view.usage for view in running.snapshot().jobs]
+    assert all(one is not None and one.max_rss_bytes < 8 << 20 for one in used), "the engine's client, of 20 MiB and more, is not what is told"
     wait_until(lambda: started_engine.containers() == [])
 
 

@@ -62,6 +62,7 @@ def test_each_attempt_of_a_task_says_how_it_was(folder: Path, version: str) -> N
     words = [word(folder, number) for number in (1, 2, 3)]
     assert [(one.exit_code, one.signalled, one.restart, one.node, one.full) for one in words if one] == [(code, False, 0, "n1", False) for code in (3, 0, 137)]
     assert code == 137
+    assert [one.at_most for one in words if one] == [True, False, True], "what the task itself needs is told of small jobs, and said to be"
     assert words[1] is not None and words[1].max_rss_bytes > 25_000_000 and words[1].cpu_s > 0 and 0 < words[1].began_ms <= words[1].ended_ms
     assert [(folder / "logs" / f"{number}.log").read_text() for number in (1, 2)] == ["set up\none\n", "set up\ntwo\n"]
     began = slurm_jobs.read_began(folder, "1.1")

@@ -41,14 +41,14 @@ def test_columns_tell_the_phases_and_the_use_of_each_job(told_run: Told) -> None
     port.tell(1, RUNNING, 1, phase="input")
     port.tell(1, RUNNING, 1, phase="main", slot=3)
     port.tell(1, RUNNING, 1, phase="output", slot=3)
-    port.tell(1, SUCCESS, 1, exit_code=0, usage=Usage(2048 * 1024, 1.5))
+    port.tell(1, SUCCESS, 1, exit_code=0, usage=Usage(2048 * 1024, 1.5, at_most=True))
 
     content, read = columns(run, "ready", "started", "main", "output", "ended", "slot", "exit", "rss", "cpu", first=0, count=2)
 
     none = answers.NO_TIME
     assert (content["request"], content["count"], content["base_ms"]) == (7, 2, 1_000_000)
     assert [read[name] for name in answers.TIMES] == [[0, none], [100, none], [200, none], [300, none], [400, none]]
-    assert [read[name] for name in ("slot", "exit", "rss", "cpu")] == [[3, -1], [0, -1], [2048, 0], [1.5, -1.0]]
+    assert [read[name] for name in ("slot", "exit", "rss", "cpu")] == [[3, -1], [0, -1], [-2048, 0], [1.5, -1.0]]
 
 
 def test_the_cost_of_a_job_that_runs_is_told_until_now(told_run: Told) -> None:

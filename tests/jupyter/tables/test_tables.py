@@ -19,8 +19,8 @@ READY, RUNNING, SUCCESS, FAILED = JobState.READY, JobState.RUNNING, JobState.SUC
 Told = Callable[..., tuple[Any, Any]]
 DTYPES = {
     "job_id": "int64", "name": "string", "state": "category", "attempt": "string", "start": "datetime64[ms, UTC]", "end": "datetime64[ms, UTC]",
-    "duration_s": "float64", "exit_code": "Int64", "reason": "string", "cores": "float64", "max_rss_bytes": "Int64", "cost_usd": "float64",
-    "parents": "object", "reused": "bool", "cores_granted": "float64", "cores_used": "float64", "memory_bytes": "Int64",
+    "duration_s": "float64", "exit_code": "Int64", "reason": "string", "cores": "float64", "max_rss_bytes": "Int64", "max_rss_at_most": "bool",
+    "cost_usd": "float64", "parents": "object", "reused": "bool", "cores_granted": "float64", "cores_used": "float64", "memory_bytes": "Int64",
     "memory_granted_bytes": "Int64", "gpus": "string", "group": "string", "hint": "string",
 }  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_attempts_are_a_table_with_one_row_each(told_run: Told) -> None:
     run, port = told_run(("flaky", ()), ("never", (1,)))
     port.tell(1, READY)
     port.tell(1, RUNNING, 1, phase="main")
-    port.tell(1, READY, 1, exit_code=3, usage=Usage(1_000, 0.05), next_ms=1)
+    port.tell(1, READY, 1, exit_code=3, usage=Usage(1_000, 0.05, at_most=True), next_ms=1)
     port.tell(1, RUNNING, 2, phase="main")
 
     frame = attempts_frame(run)
@@ -126,8 +126,21 @@ def test_attempts_are_a_table_with_one_row_each(told_run: Told) -> None:
     assert frame[["job_id", "name", "attempt"]].values.tolist() == [[1, "flaky", 1], [1, "flaky", 2]]
     assert frame["exit_code"].tolist() == [3, pd.NA]
     assert frame["max_rss_bytes"].tolist() == [1_000, pd.NA]
+    assert frame["max_rss_at_most"].tolist() == [True, False]
     assert frame.loc[0, "cores_used"] == pytest.approx(0.05 / frame.loc[0, "duration_s"], rel=0.01)
     assert len(attempts_frame(run, "never")) == 0
+
+
+def test_memory_that_may_have_been_less_is_shown_as_that(told_run: Told) -> None:
+    run, port = told_run(("small", ()), ("large", ()))
+    for job_id, at_most in ((1, True), (2, False)):
+        port.tell(job_id, RUNNING, 1, phase="main")
+        port.tell(job_id, SUCCESS, 1, exit_code=0, usage=Usage(13 << 20, 0.5, at_most))
+
+    shown = jobs_frame(run)._repr_html_()
+
+    assert shown.count("13.0 MiB") == 2
+    assert shown.count("under 13.0 MiB") == 1
 
 
 def test_what_a_run_shows_of_itself_are_these_tables(run: Any) -> None:
