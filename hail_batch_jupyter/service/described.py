@@ -44,7 +44,11 @@ _COUNTS: dict[str, Schema] = {
     **_keys("n_jobs n_completed n_succeeded n_failed n_cancelled", _WHOLE),
 }
 _ENDED: dict[str, Schema] = {"time_created": _TEXT, "time_completed": _or_null(_TEXT)}
-_USE = {"cores_mcpu": _or_null(_WHOLE), "memory_bytes": _or_null(_WHOLE), "max_rss_bytes": _or_null(_WHOLE), "cpu_s": _or_null(_NUMBER)}
+_USE: dict[str, Schema] = {
+    **_keys("cores_mcpu memory_bytes max_rss_bytes", _or_null(_WHOLE)),
+    "max_rss_at_most": _YES_NO,
+    "cpu_s": _or_null(_NUMBER),
+}
 _TRIED = _object(
     {"number": _WHOLE, **_keys("start_time_ms end_time_ms exit_code", _or_null(_WHOLE)), "reason": _TEXT, **_USE},
 )
