@@ -52,8 +52,10 @@ def served(service: BatchService, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("served")
     with pointed(folder, **service.environment()):
         server = Server(folder)
-    yield server.wait()
-    server.close()
+    try:
+        yield server.wait()
+    finally:
+        server.close()
 
 
 def rows_of(server: Server, query: str = "") -> dict[str, Any]:

@@ -32,8 +32,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         patch.setenv("HAIL_BATCH_BILLING_PROJECT", "of-the-site")
         made = Server(folder)
-    yield made.wait()
-    made.close()
+    try:
+        yield made.wait()
+    finally:
+        made.close()
 
 
 def settings_of(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
