@@ -83,7 +83,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "mark": _TEXT,
             **_COST,
         },
-        {**_ATTRIBUTES, "jobs": _list(_of("JobEntry")), "waits_for": _TEXT},
+        {**_ATTRIBUTES, "budget": _TEXT, "jobs": _list(_of("JobEntry")), "waits_for": _TEXT},
     ),
     "JobGroup": _object({**_keys("batch_id job_group_id", _WHOLE), **_COUNTS, **_ENDED, "duration": _or_null(_WHOLE), **_COST}, _ATTRIBUTES),
     "JobEntry": _object(_ENTRY, {"waits_for": _TEXT}),
