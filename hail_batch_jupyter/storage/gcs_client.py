@@ -25,13 +25,14 @@ class Client:
     def __init__(self, key_file: str | None) -> None:
         from google.auth.transport.requests import AuthorizedSession
         from google.cloud import storage
+        from requests.adapters import HTTPAdapter
 
-        from hail_batch_jupyter.storage.gcs_media import Adapter, Media
+        from hail_batch_jupyter.storage.gcs_media import Media
 
         credentials, self.who = _credentials(key_file)
         session = AuthorizedSession(credentials)
         for scheme in ("http://", "https://"):
-            session.mount(scheme, Adapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
+            session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
         self.google: storage.Client = storage.Client("unknown", credentials, _http=session)
         _settle(session, self.google.api_endpoint)
         self.media = Media(session, self.google.api_endpoint)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from requests.adapters import HTTPAdapter
-
 if TYPE_CHECKING:
     from google.auth.transport.requests import AuthorizedSession
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
@@ -44,9 +42,7 @@ class Media:
         from google.auth.credentials import AnonymousCredentials
         from google.auth.transport.requests import Request
 
-        adapter = session.get_adapter(endpoint)
-        assert isinstance(adapter, Adapter)
-        self._pool, self._root = adapter.pool_of(endpoint, session.proxies, session.verify)
+        self._pool, self._root = _pool_of(session, endpoint)
         self._endpoint = endpoint
         self._credentials = session.credentials
         self._renews = not isinstance(session.credentials, AnonymousCredentials)
@@ -100,20 +96,6 @@ class Media:
     def _send(self, method: str, path: str, headers: dict[str, str], body: Any) -> BaseHTTPResponse:
         self._credentials.before_request(self._refresher, method, self._endpoint + path, headers)
         return self._pool.urlopen(method, self._root + path, body, headers, retries=False, timeout=_TIMEOUT_S, preload_content=False, decode_content=False)
-
-
-class Adapter(HTTPAdapter):
-    """Keeps the connections of a session; `pool_of` gives those to one server to who asks without it."""
-
-    def pool_of(self, endpoint: str, proxies: Any, verify: Any) -> tuple[HTTPConnectionPool, str]:
-        """Connections to the server, through the proxy where there is one, and what comes before a path there."""
-        from requests import Request
-        from urllib3 import HTTPConnectionPool
-
-        prepared = Request("GET", endpoint + "/").prepare()
-        pool = self.get_connection_with_tls_context(prepared, verify, proxies=proxies)
-        assert isinstance(pool, HTTPConnectionPool)
-        return pool, self.request_url(prepared, proxies).rstrip("/")
 
 
 class Sum:
@@ -189,3 +171,17 @@ def _refusal(response: BaseHTTPResponse) -> Exception:
         words = data[:300].decode(errors="replace").strip() or response.reason or "no reason given"
     error: Exception = from_http_status(response.status, str(words))
     return error
+
+
+def _pool_of(session: AuthorizedSession, endpoint: str) -> tuple[HTTPConnectionPool, str]:
+    """The session's connections to a server, through the proxy where there is one, and what comes before a path there."""
+    from requests import Request
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool
+
+    adapter = session.get_adapter(endpoint)
+    assert isinstance(adapter, HTTPAdapter)
+    prepared = Request("GET", endpoint + "/").prepare()
+    pool = adapter.get_connection_with_tls_context(prepared, session.verify, proxies=session.proxies)
+    assert isinstance(pool, HTTPConnectionPool)
+    return pool, adapter.request_url(prepared, session.proxies).rstrip("/")
