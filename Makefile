@@ -123,13 +123,13 @@ test-python-%: setup
 
 # Program -> the Debian package that brings it; each is needed by tests only.
 DEBIAN_PACKAGES := chromium=chromium dockerd=docker.io runc=runc podman=podman plink1.9=plink1.9 docker-registry=docker-registry \
-	slurmctld=slurmctld slurmd=slurmd sbatch=slurm-client munged=munge sshd=openssh-server \
+	slurmctld=slurmctld slurmd=slurmd sbatch=slurm-client munged=munge sshd=openssh-server sudo=sudo \
 	slurmdbd=slurmdbd mariadbd=mariadb-server
 # What these need beside them on such a system: a font for pictures, and what Slurm's database daemon speaks to MariaDB with.
 DEBIAN_EXTRAS := fonts-dejavu-core slurm-wlm-mysql-plugin
 
 .PHONY: test-deps
-test-deps: debian-deps setup ## install what some tests need: Debian's chromium, docker, podman, plink, Slurm, sshd and their like; npm's azurite; Hail's client
+test-deps: debian-deps setup ## install what some tests need: Debian's chromium, docker, podman, plink, Slurm, sshd, sudo and their like; npm's azurite; Hail's client
 	[ -x .venv/azurite/node_modules/.bin/azurite-blob ] || npm install --prefix .venv/azurite --no-save --no-audit --no-fund --loglevel=error azurite
 	python -c 'from benchmarks.peers.hailtop import HAILTOP; HAILTOP.ensure()'
 

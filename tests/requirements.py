@@ -87,6 +87,11 @@ def _sshd() -> str | None:
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") if os.geteuid() == 0 else None
 
 
+def _sudo() -> str | None:
+    """Root may become every account."""
+    return shutil.which("sudo") if os.geteuid() == 0 else None
+
+
 def _front_end() -> str | None:
     return str(WIDGET) if WIDGET.exists() and EXTENSION.exists() else None
 
@@ -137,6 +142,7 @@ COMPONENTS = {
     "slurm accounting": Component(_slurm_accounting, "`make test-deps` installs it (its tests run as root)"),
     "memory control group": Component(_memory_cgroup, "this machine does not let Slurm make one", expected=False),
     "sshd": Component(_sshd, "`make test-deps` installs it (its tests run as root)"),
+    "sudo": Component(_sudo, "`make test-deps` installs it (its tests run as root)"),
     "plink1.9": Component(_first_of("plink1.9"), "`make test-deps` installs it"),
     "node": Component(_node, "`make setup` installs it"),
     "axe-core": Component(_axe, "`make setup` installs it"),

@@ -16,13 +16,14 @@ from hail_batch_jupyter.cluster.parameter import ConnectionParameters
 from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
 from hail_batch_jupyter.cluster.protocols.paramiko import ParamikoProtocol
 from hail_batch_jupyter.cluster.protocols.ssh import SshProtocol
+from hail_batch_jupyter.cluster.protocols.sudo import SudoProtocol
 from hail_batch_jupyter.core.spec import BatchSpec, from_json, to_json
 from hail_batch_jupyter.engine.localize import write_uploads
 from hail_batch_jupyter.errors import ClusterError, RunLostError, SubmitError
 from hail_batch_jupyter.observe import procfs, rundir
 from hail_batch_jupyter.observe.running import RunningBatch
 
-Protocol = LocalProtocol | SshProtocol | ParamikoProtocol
+Protocol = LocalProtocol | SshProtocol | ParamikoProtocol | SudoProtocol
 _DILL = "import sys, dill; print('\\n%d.%d %s' % (*sys.version_info[:2], dill.__version__))"
 
 
@@ -41,7 +42,7 @@ def protocol_of(given: Protocol | ConnectionParameters | None) -> Protocol | Non
     """The protocol for what the user gave; raises TypeError for anything else."""
     if isinstance(given, ConnectionParameters):
         return ParamikoProtocol(given) if given.password is not None else SshProtocol(given)
-    if given is None or isinstance(given, (LocalProtocol, SshProtocol, ParamikoProtocol)):
+    if given is None or isinstance(given, Protocol):
         return given
     raise TypeError(f"protocol {given!r} is none; use SshProtocol(ConnectionParameters('HOST')), ParamikoProtocol, LocalProtocol, or ConnectionParameters")
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Union
@@ -185,7 +186,8 @@ def _end(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> 
     for file in (process.stdin, process.stdout, process.stderr):
         if file is not None:
             file.close()
-    process.terminate()
+    with suppress(PermissionError):  # sudo is not ours to end: its shell ends with its input
+        process.terminate()
     process.wait()
 
 
