@@ -36,6 +36,9 @@ _SLURM = (
     ("max-jobs", "N", "no more jobs of a batch than this are queued or running at once"),
     ("setup", "LINE", "line of shell before the command of each job, such as 'module load samtools'"),
     ("pack", "N", "so many jobs at most share a task of an array; 1: never"),
+    ("logins", "WAY", "run the jobs of every other user under the user's own account: sudo on this machine, or a HOST to which the service logs in by ssh"),
+    ("login-directory", "DIR", "folder for the runs of such an account, with %%u for its name; one in its home directory if left out"),
+    ("login-setup", "LINE", "line of shell before a runner is started under such an account, such as 'module load slurm'"),
     ("container-engine", "ENGINE", "what runs images on the nodes: apptainer, singularity or podman"),
 )
 """Options of `serve` that are those of SlurmBackend: name, what follows, about it."""
@@ -155,7 +158,14 @@ def _add_users(parser: argparse.ArgumentParser) -> None:
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", choices=("user", "admin"), default="user", help="administrators make billing projects, members and limits (%(default)s)")
     add.add_argument("--project", metavar="PROJECT", help="billing project of the user; NAME if left out")
+    add.add_argument(
+        "--runs-as", metavar="ACCOUNT", help="account of the machine under which the user's jobs run where the service has --logins; NAME if left out"
+    )
     add.set_defaults(command=_add_user)
+    login = commands.add_parser("login", help="have the jobs of a user run under another account of the machine; the service is to be started with --logins")
+    login.add_argument("name", metavar="NAME")
+    login.add_argument("login", metavar="ACCOUNT", nargs="?", help="NAME if left out")
+    login.set_defaults(command=_set_login)
     remove = commands.add_parser("remove", help="let a user in no more; batches and files stay")
     remove.add_argument("name", metavar="NAME")
     remove.set_defaults(command=_remove_user)
@@ -171,7 +181,7 @@ def _add_users(parser: argparse.ArgumentParser) -> None:
     account.add_argument("key", metavar="KEYFILE", nargs="?", help="JSON key of a Google service account, which is copied")
     account.add_argument("--remove", action="store_true", help="forget the key")
     account.set_defaults(command=_set_account)
-    for each in (add, remove, listing, quota, account):
+    for each in (add, login, remove, listing, quota, account):
         each.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="folder of the service (beside the runs of this user)")
 
 
@@ -184,7 +194,14 @@ def _data_of(arguments: argparse.Namespace) -> Path:
 def _add_user(arguments: argparse.Namespace) -> int:
     from hail_batch_jupyter.service import users
 
-    print(users.add(_data_of(arguments), arguments.name, arguments.role, arguments.project or arguments.name))
+    print(users.add(_data_of(arguments), arguments.name, arguments.role, arguments.project or arguments.name, arguments.runs_as))
+    return 0
+
+
+def _set_login(arguments: argparse.Namespace) -> int:
+    from hail_batch_jupyter.service import users
+
+    print(users.set_login(_data_of(arguments), arguments.name, arguments.login))
     return 0
 
 

@@ -98,6 +98,7 @@ def sshd() -> Iterator[SshServer]:
 
 def _started(root: Path) -> SshServer:
     port = free_port()
+    root.chmod(0o711)  # sshd looks for the key of an account with the rights of that account
     for name in ("host_key", "id", "other_id"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(root / name)], check=True)
     Path("/run/sshd").mkdir(exist_ok=True)  # its empty directory; Debian's service makes it

@@ -34,8 +34,9 @@ class Address(NamedTuple):
     """A service that runs, or ran.
 
     place   host and port        scheme  http or https        user  whose token lies beside
-    apart   whether jobs run in containers that keep users apart, so that several may have some
+    apart   whether users are kept apart, so that several may have jobs
     cert    file of the certificate that it shows, '' for none
+    logins  how the jobs of others get their own accounts, '' where they do not
     """
 
     place: str
@@ -44,6 +45,7 @@ class Address(NamedTuple):
     pid: int
     apart: bool
     cert: str = ""
+    logins: str = ""
 
     @property
     def url(self) -> str:

@@ -89,21 +89,10 @@ class Transport:
 
     def _try(self, call: Call) -> tuple[str, requests.Response | None]:
         """('', the answer), or (what went wrong, None) when it is worth another try."""
-        import requests
-
-        try:
-            answer = self._session().request(
-                call.method,
-                self.base_url + call.path,
-                data=call.body or None,
-                headers={**self._headers(), **({"Content-Type": call.kind} if call.body else {}), **_range(call)},
-                timeout=min(TIMEOUT_S, self._patience_s),
-                allow_redirects=False,
-            )
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
-            return type(error).__name__, None
-        except requests.RequestException as error:
-            raise ServiceError(f"{call.method} {self.base_url}{call.path} cannot be sent ({error}); check the setting 'domain'", 0, *call[:2]) from error
+        headers = {**self._headers(), **({"Content-Type": call.kind} if call.body else {}), **_range(call)}
+        trouble, answer = self._request(call, headers, min(TIMEOUT_S, self._patience_s))
+        if answer is None:
+            return trouble, None
         self._answered = True
         if "X-Hail-Deprecated" in answer.headers:
             warnings.warn(f"DEPRECATED: {answer.headers['X-Hail-Deprecated']}", UserWarning, stacklevel=2)
@@ -112,6 +101,19 @@ class Transport:
         if answer.status_code not in (200, 206) and not (answer.status_code == 416 and call.part is not None):
             raise _refusal(call, answer)
         return "", answer
+
+    def _request(self, call: Call, headers: Mapping[str, str], timeout_s: float) -> tuple[str, requests.Response | None]:
+        """('', what came back), or (why nothing did, None); raises ServiceError for what cannot be sent."""
+        import requests
+
+        try:
+            return "", self._session().request(
+                call.method, self.base_url + call.path, data=call.body or None, headers=headers, timeout=timeout_s, allow_redirects=False
+            )
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+            return type(error).__name__, None
+        except requests.RequestException as error:
+            raise ServiceError(f"{call.method} {self.base_url}{call.path} cannot be sent ({error}); check the setting 'domain'", 0, *call[:2]) from error
 
     def _session(self) -> requests.Session:
         """This thread's connections."""

@@ -6,10 +6,13 @@ import secrets
 import shlex
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from hail_batch_jupyter.errors import ClusterError
 
+LAST_WORDS_S = 0.5
+"""How long to listen for the reason when a program ended."""
 START_S = 60.0
 """A login may ask a directory service, start modules and print a greeting."""
 
@@ -91,12 +94,23 @@ class RemoteShell:
         mark = secrets.token_hex(16)
         tail = f"hbj=$?; printf '%s %d\\n' {mark} $hbj; printf '%s\\n' {mark} >&2\n"
         try:
-            self._stream.write(f"( {script}\n) </dev/null; {tail}".encode())
+            self._write(f"( {script}\n) </dev/null; {tail}".encode())
             return self._answer(mark.encode(), timeout_s)
         except (OSError, EOFError) as error:
             self.close()
             told = (self._left[1] or b"").decode(errors="replace").strip()
             raise ClusterError(f"the connection was lost{': ' + told if told else ''}", stderr=told) from error
+
+    def _write(self, data: bytes) -> None:
+        """Raises OSError when the other end is gone; what it said before that is kept."""
+        try:
+            self._stream.write(data)
+        except OSError:
+            with suppress(OSError, EOFError):
+                while True:
+                    out, err = self._stream.receive(LAST_WORDS_S)
+                    self._left = [self._left[0] + out, self._left[1] + err]
+            raise
 
     def _answer(self, mark: bytes, timeout_s: float | None) -> Done:
         out, err = (bytearray(left) for left in self._left)

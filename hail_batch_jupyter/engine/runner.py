@@ -85,7 +85,7 @@ def run(directory: Path, orders: dict[str, Any]) -> None:
     facts = rundir.info(directory)
     logs = str(directory / "logs")
     python, sys_path = orders.get("stores", (sys.executable, orders["sys_path"]))
-    stores = Stores(python, sys_path, spec.requester_pays_project, os.environ, orders.get("key_file"))
+    stores = Stores(python, sys_path, spec.requester_pays_project, os.environ, orders.get("key_file"), orders.get("service"))
     localizer = Localizer(facts.scratch, orders["shared_directory"], stores, orders.get("confined"), orders.get("own"), Written(directory))
     executor = _executor(directory, facts.scratch, orders)
     ledger = Ledger(Capacity(*orders["capacity"]), whole_cores="slurm" in orders)

@@ -25,7 +25,7 @@ from hail_batch_jupyter.engine.contents import digest
 from hail_batch_jupyter.engine.far_stores import stores
 from hail_batch_jupyter.engine.localize import write_uploads
 from hail_batch_jupyter.engine.settled import settle
-from hail_batch_jupyter.errors import BatchException
+from hail_batch_jupyter.errors import BatchException, SubmitError
 from hail_batch_jupyter.observe import owner, rundir, uploads
 from hail_batch_jupyter.observe.attach import open_run, read_spec
 from hail_batch_jupyter.observe.room import told
@@ -40,8 +40,14 @@ _FOR_US = 0o077
 _FOR_JOBS: list[int] = []
 """The umask of the login shell, which is what jobs and their outputs get."""
 _DAY_S = 86_400.0
-_OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_ORIGINAL_COMMAND")
-"""Where these are, bash takes itself for a login by ssh and reads the user's start file; jobs are none."""
+_NEVER = ".never"
+"""Ends the name of the mark that a run was given up before it began, and so never does."""
+_KEY = "key.json"
+_OF_THE_LOGIN = (
+    *(f"SSH_{name}" for name in ("CLIENT", "CONNECTION", "TTY", "ORIGINAL_COMMAND")),
+    *(f"SUDO_{name}" for name in ("COMMAND", "USER", "UID", "GID")),
+)
+"""Where the first are, bash takes itself for a login by ssh and reads the user's start file; by the others programs believe to work for somebody else."""
 
 
 def main() -> None:
@@ -123,7 +129,9 @@ def begin(asked: dict[str, Any]) -> dict[str, Any]:
     directory = place / run_id
     _sweep(place / uploads.OWN)
     with _alone(place / uploads.OWN / f"{run_id}.lock"):
-        if not ((directory / "owner").exists() or (directory / _JOB).exists()):
+        if _never(directory).exists():
+            raise SubmitError(f"run {run_id} was given up before it began")
+        if not _has_begun(directory):
             shutil.rmtree(directory, ignore_errors=True)
             try:
                 _make(directory, asked)
@@ -132,6 +140,14 @@ def begin(asked: dict[str, Any]) -> dict[str, Any]:
                 shutil.rmtree(directory, ignore_errors=True)
                 raise
     return {"directory": str(directory)}
+
+
+def _has_begun(directory: Path) -> bool:
+    return (directory / "owner").exists() or (directory / _JOB).exists() or any(directory.glob("owner.dead.*")) or (directory / "ended").exists()
+
+
+def _never(directory: Path) -> Path:
+    return directory.parent / uploads.OWN / f"{directory.name}{_NEVER}"
 
 
 def _sweep(folder: Path) -> None:
@@ -161,6 +177,8 @@ def _make(directory: Path, asked: dict[str, Any]) -> None:
     write_uploads(str(scratch), [Upload(dest, base64.b64decode(data), mode) for dest, data, mode in asked["uploads"]])
     rundir.write_private(directory / "spec.json", json.dumps(asked["spec"], separators=(",", ":")))
     fingerprint.save(directory, spec, asked["versions"])
+    if asked.get("key"):
+        rundir.write_private(directory / _KEY, asked["key"])
 
 
 def _start(directory: Path, asked: dict[str, Any]) -> None:
@@ -172,8 +190,13 @@ def _start(directory: Path, asked: dict[str, Any]) -> None:
     owner.write_owner(directory, process.pid)
     assert process.stdin is not None
     with process.stdin as pipe:
-        pipe.write(json.dumps({**asked["orders"], "directory": str(directory), "tied": False}).encode() + b"\n")
+        pipe.write(json.dumps(_orders(directory, asked)).encode() + b"\n")
     process.returncode = 0  # it lives longer than this
+
+
+def _orders(directory: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    key = {"key_file": str(directory / _KEY)} if asked.get("key") else {}
+    return {**asked["orders"], **key, "directory": str(directory), "tied": False}
 
 
 @contextlib.contextmanager
@@ -190,7 +213,7 @@ def _start_job(directory: Path, asked: dict[str, Any]) -> None:
     (directory / "runner.log").write_text("what the runner itself has to say\n")
     (directory / _JOB).write_text("")  # whatever happens now, it is not submitted again: its name tells whether it was
     owner.write_owner(directory, os.getpid())
-    rundir.write_private(directory / _ORDERS, json.dumps({**asked["orders"], "directory": str(directory), "tied": False}) + "\n")
+    rundir.write_private(directory / _ORDERS, json.dumps(_orders(directory, asked)) + "\n")
     fixed = ["--parsable", "--no-requeue", "--nodes=1", "--ntasks=1", "--chdir=/", "--export=ALL", "--open-mode=append"]
     named = [f"--output={str(directory).replace('%', '%%')}/runner.log", f"--job-name={JOB_NAME}{directory.name}"]
     script = directory / "runner.sh"
@@ -210,23 +233,29 @@ def _run(directory: Path) -> None:
     """Be the runner of a run."""
     os.environ[rundir.RUNS_VARIABLE] = str(directory.parent)
     orders = directory / _ORDERS
-    if not orders.exists():
+    if orders.exists():
+        owner.write_owner(directory, os.getpid(), guard=os.getpid())  # it is that of the guard
+        fd = os.open(orders, os.O_RDONLY)
+        orders.unlink()
+        os.dup2(fd, 0)
+    try:
         runner.main()
-        return
-    owner.write_owner(directory, os.getpid(), guard=os.getpid())  # it is that of the guard
-    fd = os.open(orders, os.O_RDONLY)
-    orders.unlink()
-    os.dup2(fd, 0)
-    runner.main()
+    finally:
+        (directory / _KEY).unlink(missing_ok=True)
 
 
 def tend(directory: Path) -> dict[str, Any]:
-    """'live', 'ended' or 'gone'; a run whose runner is gone is closed first, and none of its jobs stays."""
+    """'live', 'ended' or 'gone'; a run whose runner is gone is closed first, and none of its jobs stays. One that has not begun never does from now on."""
     os.environ[rundir.RUNS_VARIABLE] = str(directory.parent)
-    if not (directory / "run.json").exists():
-        return {"state": "gone"}
+    with _alone(directory.parent / uploads.OWN / f"{directory.name}.lock"):
+        if not _has_begun(directory):
+            _never(directory).touch()
+            shutil.rmtree(directory, ignore_errors=True)
+            return {"state": "gone"}
     if not (directory / "ended").exists() and not _waits(directory):
-        open_run(directory, read_spec(directory)).close_if_dead()
+        run = open_run(directory, read_spec(directory))
+        if run.close_if_dead():
+            (directory / _KEY).unlink(missing_ok=True)
     return {"state": "ended" if (directory / "ended").exists() else "live"}
 
 

@@ -33,17 +33,24 @@ def bare(uri: str) -> str:
 class Stores:
     """Copies single files and folders; every method but `close` may be called from any thread.
 
-    `key_file` is whose rights it has, those of this process without one.
+    `key_file` is whose rights it has, those of this process without one; `service` tells how to ask the batch service for its files, where that is not
+    in the settings (see `storage.of_service.service_of_run`).
 
     The helper is started by the first question. It reads one JSON line for each, and writes one when it is done: (number, '' or why it failed, the answer).
     """
 
     def __init__(
-        self, python: str, sys_path: Union[str, Sequence[str]], project: Optional[str], env: Mapping[str, str], key_file: Optional[str] = None
+        self,
+        python: str,
+        sys_path: Union[str, Sequence[str]],
+        project: Optional[str],
+        env: Mapping[str, str],
+        key_file: Optional[str] = None,
+        service: Optional[Mapping[str, str]] = None,
     ) -> None:
         """`sys_path` is the import path of the helper, or the zipapp of this package for an interpreter that has what else it needs."""
         self._argv = [python, *(["-I"] if not isinstance(sys_path, str) else []), "-c", START.format("helper")]
-        settings = {"project": project, "key_file": key_file}
+        settings = {"project": project, "key_file": key_file, "service": service}
         self._hello = json.dumps(sys_path if isinstance(sys_path, str) else list(sys_path)) + "\n" + json.dumps(settings) + "\n"
         self._env = env
         self._lock = threading.Lock()

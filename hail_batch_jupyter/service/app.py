@@ -42,6 +42,7 @@ from hail_batch_jupyter.service.people import People
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.routes import Service
 from hail_batch_jupyter.service.running.runs import Runs
+from hail_batch_jupyter.service.running.sender import Sender
 from hail_batch_jupyter.service.running.shares import Shares
 from hail_batch_jupyter.service.running.where import Where, chosen
 from hail_batch_jupyter.service.running.worker import Worker
@@ -91,16 +92,18 @@ def serve(door: Door, data: Path, *, images: bool, slurm: Options | None, rate_c
         pricing = Pricing(card, store.billing)
         shelf = Shelf(data, user, quota_bytes)
         shares = Shares(store.quotas, Amount(*where.place.capacity()[:2]) if isinstance(where.place, Machine) else None)
-        runs = Runs(store, Worker(data, user, where), pricing, shares)
         accounts = Accounts(data)
-        posting, reading = Submitting(store, runs, pricing, shelf, accounts, apart=where.apart), Reading(store, runs, pricing)
-        rules = Service(
-            posting, reading, BillingRules(store, runs, pricing), Filing(shelf), Members(store, runs, accounts), Roles(store, data, apart=where.apart), where
-        )
+        sender = None if where.logins is None else Sender(where.logins, store, accounts, where.place)
+        runs = Runs(store, Worker(data, user, where, sender), pricing, shares)
+        posting, reading = Submitting(store, runs, pricing, shelf, accounts, where), Reading(store, runs, pricing)
+        rules = Service(posting, reading, BillingRules(store, runs, pricing), Filing(shelf), Members(store, runs, accounts), Roles(store, data, where), where)
 
         def ready(found: int) -> None:
-            address = Address(door.place(found), door.scheme, user, os.getpid(), where.apart, str(Path(door.cert).expanduser().absolute()) if door.cert else "")
+            cert, logins = str(Path(door.cert).expanduser().absolute()) if door.cert else "", "" if where.logins is None else where.logins.way
+            address = Address(door.place(found), door.scheme, user, os.getpid(), where.apart, cert, logins)
             own_service.note(data, address)
+            if sender is not None:
+                sender.answers_at(address.url, Path(address.cert).read_text() if address.cert else "")
             say(_told(address, data, card, where, proxied=door.behind_proxy))
 
         try:
@@ -116,11 +119,11 @@ async def _serve(door: Door, tls: SSLContext | None, site: Site, runs: Runs, rea
         server, port = listen(site, door.host, door.port, tls)
     except OSError as error:
         raise ConfigError(f"port {door.port} of {door.host} cannot be served ({error.strerror}); choose another with --port, or 0 for any") from error
-    runs.begin()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ready(port)
+    runs.begin()
     note("began", host=door.host, port=port)
     await stop.wait()
     server.stop()

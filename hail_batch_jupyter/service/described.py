@@ -110,7 +110,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "User": _object(
         {
             **_keys("username login_id display_name state", _TEXT),
-            **_keys("hail_identity trial_bp_name", _or_null(_TEXT)),
+            **_keys("hail_identity login trial_bp_name", _or_null(_TEXT)),
             **_keys("is_developer is_service_account", _YES_NO),
             "system_permissions": {"type": "object", "additionalProperties": _YES_NO},
             "max_cores": _or_null(_NUMBER),

@@ -32,6 +32,11 @@ class People:
         known = [user for user, expected in self._store.tokens() if hmac.compare_digest(expected, digest)]
         return known[0] if known and scheme.lower() == "bearer" else ""
 
+    def of_run(self, header: str | None) -> str:
+        """For whom the run asks that has the token of an Authorization header, '' for none."""
+        scheme, _, token = (header or "").partition(" ")
+        return self._store.run_tokens.user_of(token.strip()) if scheme.lower() == "bearer" else ""
+
     def of_session(self, session: str) -> str:
         """Whose session it is, '' for one that is not known or is over."""
         return self._store.user_of_session(_digest(session), int(time.time() * 1000)) if session else ""

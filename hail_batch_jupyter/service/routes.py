@@ -68,8 +68,8 @@ def _signed_log(asked: _Asked) -> dict[str, str]:
 
 def _log(asked: _Asked) -> Answer:
     user = asked.user or signer(_log_path(asked), asked.query)
-    path = asked.service.reading.log(user, asked.names["b"], asked.names["j"], asked.names["c"], asked.query.get("attempt_id"))
-    return file_answer(path, asked.request.headers.get("range"))
+    log = asked.service.reading.log(user, asked.names["b"], asked.names["j"], asked.names["c"], asked.query.get("attempt_id"))
+    return file_answer(log, asked.request.headers.get("range"))
 
 
 def _old_logs(asked: _Asked) -> Answer:
@@ -98,7 +98,7 @@ def _create_jobs(asked: _Asked) -> Any:
 
 
 def _user(service: Service, name: str) -> dict[str, Any]:
-    return {**service.reading.userinfo(name), **service.members.told(name)}
+    return {**service.reading.userinfo(name), **service.members.told(name), "login": service.roles.told(name).login or None}
 
 
 def _has_permission(asked: _Asked) -> dict[str, bool]:
@@ -262,8 +262,23 @@ _PART = {
 }
 _FILES: list[Route[Service]] = [
     Route("GET", "/files", lambda a: a.service.files.place(a.user), "Where files may be kept, and how much is."),
-    Route("GET", "/files/list", lambda a: a.service.files.found(a.user, a.query), "Name, bytes and version of a file, or of all in a folder.", query=_PATH),
-    Route("GET", "/files/content", lambda a: a.service.files.read(a.user, a.query, a.request.headers.get("range")), "A file.", query=_PATH, gives=_BYTES),
+    Route(
+        "GET",
+        "/files/list",
+        lambda a: a.service.files.found(a.user, a.query),
+        "Name, bytes and version of a file, or of all in a folder.",
+        query=_PATH,
+        of_runs=True,
+    ),
+    Route(
+        "GET",
+        "/files/content",
+        lambda a: a.service.files.read(a.user, a.query, a.request.headers.get("range")),
+        "A file.",
+        query=_PATH,
+        gives=_BYTES,
+        of_runs=True,
+    ),
     Route(
         "PUT",
         "/files/content",
@@ -271,6 +286,7 @@ _FILES: list[Route[Service]] = [
         "Make or replace a file, whole or by parts.",
         query={**_PATH, **_PART},
         octets=True,
+        of_runs=True,
     ),
     Route("DELETE", "/files/content", lambda a: a.service.files.remove(a.user, a.query), "Remove a file or a folder.", query=_PATH),
     Route("POST", "/files/copy", lambda a: a.service.files.copy(a.user, a.query), "Copy a file.", query={"source": "from where", "dest": "to where"}),

@@ -44,6 +44,8 @@ class Site:
             return self._page(request)
         language, path = found if found is not None else (1, request.path)
         route, names = find(ROUTES if found is not None else self._own, request.method, path)
+        if route.of_runs and not request.user:
+            request = request._replace(user=self.people.of_run(request.headers.get("authorization")))
         if not route.open_to_all and not request.user:
             raise Refusal(401, "Unauthorized")
         made: Any = route.call(Asked(self._pages.rules, request._replace(secure=self._pages.secure), {**names, "version": language}))

@@ -16,6 +16,7 @@ from hail_batch_jupyter.errors import ConfigError, UnitError
 from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.service.accounts import Accounts
 from hail_batch_jupyter.service.api.refusal import Refusal
+from hail_batch_jupyter.service.logins import Logins
 from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.quotas import USER as USER_QUOTA
 from hail_batch_jupyter.service.store.tables import Store
@@ -25,7 +26,8 @@ ROLES = (ADMIN, USER)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 APART = (
     "jobs that run as processes of one account would read each other's files; run jobs in containers, which needs docker or podman, "
-    "and start the service without --no-images (on Slurm with --container-engine podman: apptainer may show jobs more than their own)"
+    "and start the service without --no-images (on Slurm with --logins, so that the jobs of each have an account of their own, "
+    "or with --container-engine podman: apptainer may show jobs more than their own)"
 )
 
 
@@ -40,16 +42,20 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def add(data: Path, name: str, role: str, project: str) -> str:
+def add(data: Path, name: str, role: str, project: str, login: str | None = None) -> str:
     """Make a user, a member of a billing project; gives what to hand over. The token is nowhere else.
 
-    Raises ConfigError for a name that is taken or is none, and where jobs do not run in containers.
+    `login` is the account of the machine for the jobs, the one of the same name if it is None.
+    Raises ConfigError for a name that is taken or is none, where jobs of several users would meet, and for an account that jobs cannot have.
     """
     running = own_service.find(data)
     if running is not None and not running.apart:
         raise ConfigError(f"user {name!r} is not added: {APART}")
+    check_name(name)
     with _store(data) as store:
+        _check_login(running, store, name, login or name)
         token = made(store, name, role, project)
+        store.logins.put(name, login)
     path = data / f"tokens-{name}.json"
     rundir.write_private(path, json.dumps({"default": token}) + "\n")
     return f"user {name!r}, {role}, of the billing project {project!r}; hand over {path}, for HAIL_TOKENS_FILE, and remove it here: only its digest is kept"
@@ -60,8 +66,7 @@ def made(store: Store, name: str, role: str, project: str) -> str:
 
     Raises ConfigError for a name that is taken or is none.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is no name of a user; take 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+    check_name(name)
     token, kept = new_token()
     with store.transaction():
         if any(each.lower() == name.lower() for each, _ in store.users()):
@@ -70,16 +75,44 @@ def made(store: Store, name: str, role: str, project: str) -> str:
     return token
 
 
+def check_name(name: str) -> None:
+    """Raise ConfigError for what is no name of a user."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name of a user; take 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+
+
+def _check_login(running: own_service.Address | None, store: Store, name: str, login: str) -> None:
+    """Become the account once, if the service runs and does so with jobs."""
+    if running is not None and running.logins:
+        Logins(running.logins).check(login, store.logins.other(login, name))
+
+
+def set_login(data: Path, name: str, login: str | None) -> str:
+    """Have the jobs of a user run under an account of the machine, or of the cluster; None: the one of the user's name.
+
+    Raises ConfigError for somebody unknown, for whose account the service has, and for an account that jobs cannot have.
+    """
+    with _store(data) as store:
+        _check_other(store, name)
+        _check_login(own_service.find(data), store, name, login or name)
+        store.logins.put(name, login)
+    return f"jobs of {name!r} run as {login or name!r} from now on, where the service is started with --logins; what runs goes on as it is"
+
+
+def _check_other(store: Store, name: str) -> None:
+    if name not in dict(store.users()):
+        raise ConfigError(f"there is no user {name!r}; `serve user list` names them")
+    if name not in store.others():
+        raise ConfigError(f"user {name!r} is whose account the service runs under; it stays")
+
+
 def remove(data: Path, name: str) -> str:
     """Let a user in no more; batches and files stay.
 
     Raises ConfigError for somebody unknown, and for the account of the service itself.
     """
     with _store(data) as store:
-        if name not in dict(store.users()):
-            raise ConfigError(f"there is no user {name!r}; `serve user list` names them")
-        if name not in store.others():
-            raise ConfigError(f"user {name!r} is whose account the service runs under; it stays")
+        _check_other(store, name)
         store.remove_user(name)
     (data / f"tokens-{name}.json").unlink(missing_ok=True)
     Accounts(data).remove(name)
@@ -87,11 +120,12 @@ def remove(data: Path, name: str) -> str:
 
 
 def listed(data: Path) -> str:
-    """A line for each user: name, role, billing projects, and how many cores at once where that is limited."""
+    """A line for each user: name, role, billing projects, how many cores at once where that is limited, and the account where it has another name."""
     with _store(data) as store:
         users = store.users()
         most = store.quotas.caps().users
         told = {name: f"\t{cores(most[name]):g} cores" if name in most else "" for name, _ in users}
+        told = {name: f"{words}\tas {login}" if (login := store.logins.of(name)) not in ("", name) else words for name, words in told.items()}
         return "\n".join(f"{name}\t{role}\t{','.join(project.name for project in store.billing.projects(name))}{told[name]}" for name, role in users)
 
 

@@ -85,6 +85,7 @@ class Route(NamedTuple, Generic[T]):
 
     body   the shape of what is posted        octets  whether bytes are posted instead
     query  name and meaning of what may stand behind the question mark
+    of_runs  whether runs under the account of a user may ask too, for that user
     """
 
     method: str
@@ -96,6 +97,7 @@ class Route(NamedTuple, Generic[T]):
     gives: str = "application/json"
     open_to_all: bool = False
     octets: bool = False
+    of_runs: bool = False
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
         """The parts of a path of this route, None for another."""

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from hail_batch_jupyter.errors import BatchException
 from hail_batch_jupyter.storage.access import Access, of_key
 from hail_batch_jupyter.storage.copy import copy_all
+from hail_batch_jupyter.storage.of_service import service_of_run
 from hail_batch_jupyter.storage.versions import found
 
 _COPIES = 12
@@ -22,6 +23,8 @@ def main() -> None:
     """Read what to copy from the standard input until it ends, or is given up."""
     settings = json.loads(sys.stdin.buffer.readline())
     access = of_key(settings["key_file"], settings["project"])
+    if settings["service"] is not None:
+        access = access._replace(service=service_of_run(settings["service"]))
     serve(sys.stdin.buffer, sys.stdout.buffer, access)
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from hail_batch_jupyter.client import calls
-from hail_batch_jupyter.client.auth import headers_of
 from hail_batch_jupyter.client.session import Service
-from hail_batch_jupyter.client.transport import Transport
-from hail_batch_jupyter.config.deploy import deployment
 from hail_batch_jupyter.core.ports import Found
 from hail_batch_jupyter.errors import MissingFileError, ServiceError, StorageError
 from hail_batch_jupyter.storage.local import LocalFiles, place
@@ -25,8 +22,19 @@ T = TypeVar("T")
 
 def service_of_settings() -> Service:
     """The service that settings and environment name, which has the files of every hbj:// address."""
+    from hail_batch_jupyter.client.auth import headers_of
+    from hail_batch_jupyter.client.transport import Transport
+    from hail_batch_jupyter.config.deploy import deployment
+
     where = deployment()
     return Service(Transport(where.base_url(), headers_of(None, where)))
+
+
+def service_of_run(told: Mapping[str, str]) -> Service:
+    """The service that a run is of, asked with what the run was given for it: `url`, `token` and `certificate`."""
+    from hail_batch_jupyter.client.plain import PlainTransport
+
+    return Service(PlainTransport(told["url"], told["token"], told["certificate"]))
 
 
 class ServiceFiles:

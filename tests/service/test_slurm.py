@@ -258,7 +258,7 @@ def test_a_second_user_is_not_let_in_where_jobs_of_one_account_would_meet(cluste
 
     assert done.returncode == 1
     assert "would read each other's files" in done.stderr
-    assert "on Slurm with --container-engine podman" in done.stderr
+    assert "on Slurm with --logins" in done.stderr
 
 
 @needs_slurm

@@ -28,7 +28,7 @@ _TRIES = 3
 _HAVE = f'cd "$1" && shift && mkdir -p ../{USED} && for name; do touch "../{USED}/$name"; [ ! -e "$name" ] || echo "$name"; done'
 """Says that these are used before it looks whether they are there: see `observe.uploads`."""
 _MANY = 500
-_PACKAGES = {"gs": ("google.cloud.storage", "google-cloud-storage"), "https": ("azure.storage.blob", "azure-storage-blob")}
+PACKAGES = {"gs": ("google.cloud.storage", "google-cloud-storage"), "https": ("azure.storage.blob", "azure-storage-blob")}
 """Scheme of an address -> the module that reaches it, and the distribution that has this."""
 
 
@@ -96,9 +96,9 @@ def _stored(spec: BatchSpec, site: Site, python: str | None) -> Stored:
     packages = {}
     for uri in named:
         scheme, shown = uri.partition("://")[0], uri.partition("?")[0]
-        if scheme not in _PACKAGES:
+        if scheme not in PACKAGES:
             raise CapabilityError(f"{shown!r} is not reached from a cluster; name a place at gs://, in Azure's blob storage, or a path")
-        packages[_PACKAGES[scheme]] = shown
+        packages[PACKAGES[scheme]] = shown
     asked = {"python": python, "packages": [name for name, _ in packages], "uris": list(readers), "project": spec.requester_pays_project}
     told = site.hand("stores", asked)
     if not told["python"]:

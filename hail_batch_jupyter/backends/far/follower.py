@@ -29,7 +29,7 @@ _TEND_S, _TEND_MOST_S = 4.0, 120.0
 _AGAIN_S, _AGAIN_MOST_S = 1.0, 60.0
 _LOOK_S = 0.05
 _CHUNK = 1 << 22
-_NEWS = 'cd "$1" 2>/dev/null || { echo gone; exit 0; }; if [ -e ended ]; then printf "ended "; head -n 1 ended; echo; else echo live; fi; '
+_NEWS = 'cd "$1" 2>/dev/null || { echo gone; exit 0; }; if [ -e ended ]; then printf "ended "; head -c 4096 ended | head -n 1; echo; else echo live; fi; '
 _NEWS += 'exec 2>/dev/null; tail -c "+$2" events.jsonl | head -c "$3"'
 """Prints 'live', 'gone', or 'ended' with the outcome, on a line; then the journal from a byte on. The end is looked for first, so that nothing follows it."""
 _CANCEL = 'cd "$1" && printf %s "$2" > cancel.new && mv -f cancel.new cancel'
@@ -58,6 +58,18 @@ class Wishes:
             self._waiting.append((_CANCEL, reason))
         return self._waiting
 
+    def give_up(self, why: str) -> None:
+        """Ask that the run ends, if it was not asked yet."""
+        if not self.cancelled:
+            self._cancelled = True
+            self._waiting.append((_CANCEL, why))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the whole run is not wanted any more."""
+        self.waiting()
+        return self._cancelled
+
     def done(self) -> None:
         """The first of them was handed on."""
         del self._waiting[0]
@@ -72,9 +84,15 @@ class Wishes:
 
 
 class Copy:
-    """The journal here, as long as what of it was taken in; outputs of a job are here before its end is told."""
+    """The journal here, as long as what of it was taken in; outputs of a job are here before its end is told.
 
-    def __init__(self, directory: Path, elsewhere: Any, protocol: Any) -> None:
+    That of a run of somebody else, which `is_foreign`, is looked at before it is taken; `refused` says why no more of it is.
+    """
+
+    def __init__(self, directory: Path, elsewhere: Any, protocol: Any, *, is_foreign: bool) -> None:
+        self._n_jobs = rundir.info(directory).n_jobs if is_foreign else None
+        self._seq: int | None = None
+        self.refused = ""
         self._path = directory / "events.jsonl"
         self._protocol = protocol
         self._fetches: dict[int, list[Any]] = {}
@@ -91,6 +109,13 @@ class Copy:
     def take(self, data: bytes) -> bool:
         """Append it, when the outputs of all jobs that it tells the end of are here; whether there was more than a half-written line."""
         whole = data[: data.rfind(b"\n") + 1]
+        seq = self._seq
+        if self._n_jobs is not None and data:
+            try:
+                seq = self._checked(whole, self._n_jobs, whole or len(data) < _CHUNK)
+            except SubmitError as error:
+                self.refused = str(error)
+                return False
         for line in whole.splitlines() if self._fetches else ():
             facts = json.loads(line)
             if "state" in facts and JobState(facts["state"]).complete:
@@ -103,8 +128,18 @@ class Copy:
         except OSError:
             os.truncate(self._path, self.length)  # it comes again, from its beginning
             raise
-        self.length += len(whole)
+        self.length, self._seq = self.length + len(whole), seq
         return bool(whole)
+
+    def _checked(self, whole: bytes, n_jobs: int, has_ends: object) -> int:
+        """The number of the last event in these lines; raises SubmitError for what is not taken, such as what has no ends of lines."""
+        from hail_batch_jupyter.backends.far.foreign import check_lines
+        from hail_batch_jupyter.observe.journal import read_events
+
+        if self._seq is None:
+            events = read_events(self._path)
+            self._seq = events[-1].seq if events else 0
+        return check_lines(whole if has_ends else b"\n", not self.length, self._seq, n_jobs, int(time.time() * 1000))
 
     def _bring(self, job_id: int) -> None:
         """Fetch what a job wrote out; one that failed may have written nothing."""
@@ -130,22 +165,27 @@ class Follower:
 
     def __init__(self, directory: Path, orders: dict[str, Any]) -> None:
         from hail_batch_jupyter.backends.far.mirror import read_note
-        from hail_batch_jupyter.backends.far.site import Site
         from hail_batch_jupyter.cluster.protocols.record import protocol_from
 
         elsewhere = read_note(directory)
         self._directory = directory
-        self._there = elsewhere.directory
-        self._fetching = bool(elsewhere.fetches)
         self._protocol = protocol_from(elsewhere.protocol)
         if orders["password"] is not None:
             self._protocol.params.password = orders["password"]  # type: ignore[attr-defined]  # only protocols with parameters have one
-        self._site = Site(self._protocol, elsewhere.post)
+        self._begin = orders.get("begin")
+        self._knows(elsewhere)
         self._wishes = Wishes(directory, orders["tied"])
-        self._copy = Copy(directory, elsewhere, self._protocol)
+        self._copy = Copy(directory, elsewhere, self._protocol, is_foreign=elsewhere.is_foreign)
         self._quiet_s, self._tend_s = 0.0, _TEND_S
         self._beaten = 0.0
         self._untended = False
+
+    def _knows(self, elsewhere: Any) -> None:
+        from hail_batch_jupyter.backends.far.site import Site
+
+        self._there = elsewhere.directory
+        self._fetching, self._is_foreign = bool(elsewhere.fetches), elsewhere.is_foreign
+        self._site = Site(self._protocol, elsewhere.post)
 
     def run(self) -> None:
         """To the end of the run."""
@@ -168,6 +208,8 @@ class Follower:
 
     def _step(self) -> bool | None:
         """Whether something was heard; None at the end of the run."""
+        if (self._begin is not None or not self._there) and not self._began():
+            return None
         while self._wishes.waiting():
             script, argument = self._wishes.waiting()[0]
             self._protocol.run(["sh", "-c", script, "sh", self._there, argument])
@@ -180,6 +222,8 @@ class Follower:
             journal = journal[1:]
         data = journal.encode()
         taken = self._copy.take(data)
+        if self._copy.refused:
+            return self._refuse(word)
         if word == "ended" and len(data) < _CHUNK:
             self._end(outcome.strip())
             return None
@@ -189,24 +233,51 @@ class Follower:
             return self._tend()
         return taken
 
+    def _refuse(self, word: str) -> bool | None:
+        """End a run there whose journal is not taken; here its open jobs have failed."""
+        if word == "ended":
+            self._end("failure")
+            return None
+        self._wishes.give_up(self._copy.refused)
+        return self._tend() if self._untended or time.monotonic() - self._tended > self._tend_s else False
+
     def _tend(self) -> bool | None:
         """Have it looked after there, where nobody may be left who works on it."""
         self._tended = time.monotonic()
         self._tend_s = min(self._tend_s * 2, _TEND_MOST_S)
         self._untended = True  # as long as it cannot be, the run is paused, although there is a connection
-        state = self._site.ask("tend", self._there)["state"]
+        state = self._site.ask("tend", self._there).get("state")
         self._untended = False
         if state != "gone":
             return False
+        self._give_up(f"the run directory {self._there!r} is gone")
+        return None
+
+    def _began(self) -> bool:
+        """Have the run begin there, if this process is to; False for one that did not, and will not any more."""
+        from hail_batch_jupyter.backends.far import mirror, sending
+
+        if not mirror.read_note(self._directory).directory and (self._begin is None or self._wishes.cancelled):
+            self._give_up("the run was given up before it began")
+            return False
+        self._knows(sending.begin(self._directory, self._protocol, sending.Parcel(**self._begin or {})))
+        self._begin = None
+        return True
+
+    def _give_up(self, why: str) -> None:
+        """Write the end of a run of which nothing is left there."""
         from hail_batch_jupyter.observe.attach import read_spec
         from hail_batch_jupyter.observe.recover import write_end
 
-        sys.stderr.write(f"the run directory {self._there!r} is gone\n")
+        sys.stderr.write(f"{why}\n")
         write_end(self._directory, read_spec(self._directory), Path(rundir.info(self._directory).scratch))
-        return None
 
     def _end(self, outcome: str) -> None:
         facts = rundir.info(self._directory)
+        if self._is_foreign:
+            from hail_batch_jupyter.backends.far.foreign import end_open_jobs
+
+            end_open_jobs(self._directory, self._copy.refused or "the run under the account of its user ended before the job")
         if self._fetching:
             self._protocol.run(["rm", "-rf", "--", f"{self._there}/out"])
         if not facts.kept:

@@ -28,11 +28,11 @@ from hail_batch_jupyter.observe.local_port import LocalPort
 from hail_batch_jupyter.observe.rundir import ELSEWHERE, PAUSED
 from hail_batch_jupyter.observe.running import RunningBatch
 
-_FOLLOWER = Path(__file__).resolve().parent / "follower.py"
+FOLLOWER = Path(__file__).resolve().parent / "follower.py"
 _RESTART_S = 5.0
 _DELETE_S = 60.0
 _PAUSE_S = 0.05
-_FIND = 'for n in $(seq "$2" -1 "$6"); do f="$1.$n.$3.log"; [ ! -e "$f" ] || break; done; [ -e "$f" ] || exit 0'
+_FIND = 'for n in $(seq "$2" -1 "$6"); do f="$1.$n.$3.log"; [ ! -e "$f" ] || break; done; [ -f "$f" ] || exit 0'
 _PART = _FIND + '\nsize=$(wc -c < "$f"); start=$4; [ "$start" -ge 0 ] || start=$((size + start)); [ "$start" -ge 0 ] || start=0\n'
 _SIZE = _FIND + '\nwc -c < "$f"'
 """Prints the size of such a log: the same arguments."""
@@ -41,24 +41,31 @@ _READ = _PART + '{ if [ "$5" -ge 0 ]; then tail -c "+$((start + 1))" "$f" | head
 
 
 class Elsewhere(NamedTuple):
-    """Where a run lives: how to connect, the run directory there, how its zipapp is called, and what belongs here; never a password."""
+    """Where a run lives: how to connect, the run directory there, how its zipapp is called, and what belongs here; never a password.
+
+    The directory is '' before it is known, which it is before the run can have begun. What a run `is_foreign` tells is not believed unseen: the
+    account there is not that of this process.
+    """
 
     protocol: dict[str, Any]
     directory: str
     post: Post
     fetches: tuple[Fetch, ...]
+    is_foreign: bool = False
 
 
 def note(directory: Path, elsewhere: Elsewhere) -> None:
     """Write down where the run lives."""
-    rundir.write_private(directory / ELSEWHERE, json.dumps({"format": 1, **elsewhere._asdict()}))
+    rundir.write_private(directory / f"{ELSEWHERE}.new", json.dumps({"format": 1, **elsewhere._asdict()}))
+    os.replace(directory / f"{ELSEWHERE}.new", directory / ELSEWHERE)
 
 
 def read_note(directory: Path) -> Elsewhere:
     """Where the run lives; raises RunLostError when that cannot be read."""
     try:
         found = json.loads((directory / ELSEWHERE).read_text())
-        return Elsewhere(found["protocol"], found["directory"], Post(*found["post"]), tuple(Fetch(*one) for one in found["fetches"]))
+        fetches = tuple(Fetch(*one) for one in found["fetches"])
+        return Elsewhere(found["protocol"], found["directory"], Post(*found["post"]), fetches, found.get("is_foreign", False))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunLostError(
             f"the note where run {directory.name!r} lives cannot be read ({error}); SlurmBackend(…).attach({directory.name!r}) finds it"
@@ -92,8 +99,14 @@ def follow(directory: Path, *, tied: bool) -> None:
     elsewhere = read_note(directory)
     params = getattr(connection(elsewhere.protocol), "params", None)
     orders = {"sys_path": [os.path.abspath(entry) for entry in sys.path], "password": getattr(params, "password", None)}
-    with Launch(_FOLLOWER) as launch:
+    with Launch(FOLLOWER) as launch:
         launch.give(directory, orders, tied=tied)
+
+
+def remove_there(elsewhere: Elsewhere) -> None:
+    """Remove what is kept of a run that has ended, where it lived; raises ClusterError, SubmitError."""
+    if elsewhere.directory:
+        Site(connection(elsewhere.protocol), elsewhere.post).ask("remove", elsewhere.directory)
 
 
 class MirrorPort(LocalPort):
@@ -101,8 +114,15 @@ class MirrorPort(LocalPort):
 
     def __init__(self, directory: Path, elsewhere: Elsewhere) -> None:
         super().__init__(directory)
-        self.elsewhere = elsewhere
+        self._elsewhere = elsewhere
         self._restarted = 0.0
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """Where the run lives, as it is known now."""
+        if not self._elsewhere.directory:
+            self._elsewhere = read_note(self.directory)
+        return self._elsewhere
 
     @property
     def site(self) -> Site:
@@ -135,6 +155,8 @@ class MirrorPort(LocalPort):
     def _of_log(self, script: str, job_id: int, container: str, attempt: int | None, start: int, length: int) -> str:
         last = max((event.attempt for event in self.events(0, 0) if event.job_id == job_id), default=1) or 1
         number, first = (last, 1) if attempt is None else (attempt, attempt)
+        if not self.elsewhere.directory:
+            return ""
         asked = map(str, (number, container, start, length, first))
         return self.site.protocol.run(shell_script(script, f"{self.elsewhere.directory}/logs/{job_id}", *asked))
 
@@ -144,7 +166,7 @@ class MirrorPort(LocalPort):
         deadline = time.monotonic() + _DELETE_S
         while self.alive() and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
-        self.site.ask("remove", self.elsewhere.directory)
+        remove_there(self.elsewhere)
         rundir.remove(self.directory)
 
 
@@ -213,7 +235,7 @@ def open_mirror(directory: Path, spec: BatchSpec, *, detach: bool | None = None)
     where = host_of(connection(elsewhere.protocol))
     scratch = Path(facts.scratch)
     running = MirroredRun(facts.run_id, spec, port, directory=directory, scratch=scratch, kept=facts.kept, backend=facts.backend, runs_on=where)
-    running.remote_scratch = f"{elsewhere.directory}/scratch"
+    running.remote_scratch = f"{elsewhere.directory}/scratch" if elsewhere.directory else None
 
     def close_if_dead() -> bool:
         port.alive()

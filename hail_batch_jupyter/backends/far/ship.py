@@ -9,7 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-PARTS = ("__init__.py", "errors.py", "cluster", "compile/__init__.py", "compile/call_runner.py", "config", "core", "engine", "executors", "observe", "storage")
+PARTS = (
+    *("__init__.py", "errors.py", "cluster", "compile/__init__.py", "compile/call_runner.py", "config", "core", "engine", "executors", "observe", "storage"),
+    *(f"client/{name}.py" for name in ("__init__", "calls", "plain", "session", "transport")),
+)
 _FOLDER = Path(__file__).resolve().parents[2]
 _MAIN = "from hail_batch_jupyter.engine.shipped import main\n\nmain()\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -56,6 +56,11 @@ class Post(NamedTuple):
     work: str
     call: Sequence[str]
 
+    @property
+    def python(self) -> str:
+        """The interpreter that runs it."""
+        return self.call[-4]
+
 
 class Site:
     """The other machine; raises ClusterError where it cannot be reached."""
@@ -167,7 +172,10 @@ def _answer(text: str) -> dict[str, Any]:
     lines = [line for line in text.splitlines() if line.startswith(MARK)]
     if not lines:
         raise SubmitError(f"the runner's file gave no answer there, but {text.strip()[-300:]!r}; look at what the login shell's start files do")
-    found: dict[str, Any] = json.loads(lines[-1][len(MARK) :])
+    try:
+        found: dict[str, Any] = json.loads(lines[-1][len(MARK) :])
+    except ValueError as error:
+        raise SubmitError(f"the runner's file gave an answer there that is none, {lines[-1][-300:]!r}") from error
     if "error" in found:
         raise SubmitError(str(found["error"]))
     return found

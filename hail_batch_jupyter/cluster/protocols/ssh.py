@@ -21,13 +21,11 @@ from typing import Union
 from hail_batch_jupyter.cluster.parameter import ConnectionParameters
 from hail_batch_jupyter.cluster.protocols.login import logged_in, login_socket
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
-from hail_batch_jupyter.cluster.shell import RemoteShell
+from hail_batch_jupyter.cluster.shell import LAST_WORDS_S, RemoteShell
 from hail_batch_jupyter.cluster.tools import run_check
 from hail_batch_jupyter.errors import ClusterError
 
 BLOCK = 1 << 16
-LAST_WORDS_S = 0.5
-"""How long to listen for the reason when a program ended."""
 
 
 class SshProtocol(ShelledProtocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
 
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.web import Answer, Piece
@@ -13,16 +13,23 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _KIND = "application/octet-stream"
 
 
-def file_answer(path: Path | None, header: str | None) -> Answer:
-    """The bytes of a file, or those of one range of it; a header that asks for several or other things is ignored, as the standard allows.
+class Openable(Protocol):
+    """What has bytes, as a Path and a Log do."""
+
+    def open(self, mode: Literal["rb"]) -> BinaryIO:
+        """To be read, and closed by who asked."""
+
+
+def file_answer(found: Openable | None, header: str | None) -> Answer:
+    """The bytes of a file or a log, or those of one range of it; a header that asks for several or other things is ignored, as the standard allows.
 
     Raises Refusal 416 for a range that begins after the end. Source: RFC 9110, section 14.
     """
-    if path is None:
+    if found is None:
         return Answer(b"", _KIND)
-    file = open(path, "rb")  # noqa: SIM115 - who sends it closes it
+    file = found.open("rb")
     try:
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
         place = _place(header, size)
     except BaseException:
         file.close()

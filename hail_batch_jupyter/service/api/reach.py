@@ -27,18 +27,20 @@ class Reach(NamedTuple):
 
     For whose account the service has also files of its machine, and object stores with its credentials.
 
-    apart   whether jobs run in containers       account  whether the user has a service account at Google
+    apart   whether users are kept apart         account  whether the user has a service account at Google
+    login   the account of the machine under which the jobs run, which keeps them apart by itself; '' for that of the service
     """
 
     user: str
     shelf: Shelf
     apart: bool
     account: bool
+    login: str = ""
 
     @property
     def trusted(self) -> bool:
-        """Whether the jobs may do what the service may."""
-        return self.user == self.shelf.owner
+        """Whether the jobs may do what the account may under which they run."""
+        return self.user == self.shelf.owner or bool(self.login)
 
     def check_image(self, image: str, who: str) -> None:
         """Refuse what is no name of an image, and for others than the owner a job that would run without a container."""

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.core.events import JobView
-from hail_batch_jupyter.observe.local_port import path_of_log
 from hail_batch_jupyter.observe.usage import hint
 from hail_batch_jupyter.service.api.accepting import completed
 from hail_batch_jupyter.service.api.answers import (
@@ -27,6 +25,7 @@ from hail_batch_jupyter.service.api.answers import (
     tried,
     usage_tables,
 )
+from hail_batch_jupyter.service.api.joblogs import Log
 from hail_batch_jupyter.service.api.listing import Listing
 from hail_batch_jupyter.service.api.queries import BATCHES, JOBS, Item, parse
 from hail_batch_jupyter.service.api.refusal import Refusal, not_found
@@ -219,17 +218,17 @@ class Reading:
             attempt = self._attempt(user, batch_id, job_id, attempt_id)
         return {} if attempt is None else usage_tables(attempt)
 
-    def log(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> Path | None:
-        """Where the log of a part of a job lies, of its last attempt if none is named; None while there is none."""
+    def log(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> Log | None:
+        """The log of a part of a job, of its last attempt if none is named; None while there is none."""
         with self._lock:
             self._job(user, batch_id, job_id)
             if container not in containers_of(self._store.posted(batch_id, job_id)):
                 raise Refusal(400, f"unknown container {container}; a job has {', '.join(CONTAINERS)} as far as it copies files")
             attempt = self._attempt(user, batch_id, job_id, attempt_id)
-        if attempt is None or attempt.run.directory is None:
+        if attempt is None:
             return None
-        path = path_of_log(attempt.run.directory, attempt.number, attempt.view.number, container)
-        return path if path.exists() else None
+        log = Log(attempt.run, attempt.number, attempt.view.number, container)
+        return log if log.exists() else None
 
     def attempt_id(self, user: str, batch_id: int, job_id: int, container: str, attempt_id: str | None) -> str:
         """The attempt whose log of that part is meant; raises Refusal where there is none."""
@@ -246,11 +245,11 @@ class Reading:
             known, row = self._job(user, batch_id, job_id)
             began = bool(known.attempts(row))
             names = containers_of(self._store.posted(batch_id, job_id))
-        paths = {name: self.log(user, batch_id, job_id, name, None) for name in names}
-        if sum(path.stat().st_size for path in paths.values() if path) > _MOST_LOGS_BYTES:
+        logs = {name: self.log(user, batch_id, job_id, name, None) for name in names}
+        if sum(log.size() for log in logs.values() if log) > _MOST_LOGS_BYTES:
             raise Refusal(400, f"the logs of job {job_id} are too long for one answer; ask for /log/main, or a range of it")
         try:
-            return {name: None if not began else path.read_bytes().decode() if path else "" for name, path in paths.items()}
+            return {name: None if not began else log.read(0, log.size()).decode() if log else "" for name, log in logs.items()}
         except UnicodeDecodeError as error:
             raise Refusal(400, f"a log of job {job_id} is no text; ask for /log/main instead") from error
 

@@ -22,6 +22,7 @@ from hail_batch_jupyter.service.api.resources import Grants
 from hail_batch_jupyter.service.api.shapes import is_a
 from hail_batch_jupyter.service.pricing import Pricing
 from hail_batch_jupyter.service.running.runs import Runs
+from hail_batch_jupyter.service.running.where import Where
 from hail_batch_jupyter.service.shelf import Shelf
 from hail_batch_jupyter.service.store.billing import Project
 from hail_batch_jupyter.service.store.rows import BatchRow, UpdateRow
@@ -31,8 +32,8 @@ from hail_batch_jupyter.service.store.tables import Store
 class Submitting:
     """What clients post; every method may be called from any thread."""
 
-    def __init__(self, store: Store, runs: Runs, pricing: Pricing, shelf: Shelf, accounts: Accounts, *, apart: bool) -> None:
-        self._apart = apart
+    def __init__(self, store: Store, runs: Runs, pricing: Pricing, shelf: Shelf, accounts: Accounts, where: Where) -> None:
+        self._where = where
         self._accounts = accounts
         self._store = store
         self._shelf = shelf
@@ -200,9 +201,17 @@ class Submitting:
         caps = self._store.quotas.caps()
         limits = [each for each in (caps.users.get(batch.user), caps.projects.get(batch.project)) if each is not None]
         grants = Grants(self._pricing.card_of(batch.card_id), min(limits, default=None))
-        reach = Reach(batch.user, self._shelf, self._apart, self._accounts.key_file(batch.user).exists())
+        reach = Reach(batch.user, self._shelf, self._where.apart, self._accounts.key_file(batch.user).exists(), self._login(batch.user))
         taker = Taker(batch.batch_id, update.start_job_id, committed, places, grants, reach)
         self._store.put_jobs(batch.batch_id, update.update_id, map(taker.accepted, bunch, texts))
+
+    def _login(self, user: str) -> str:
+        """The account of the machine for a user's jobs, '' for that of the service; refuses one that jobs cannot have."""
+        login = "" if self._where.logins is None else self._store.logins.of(user)
+        problem = self._where.logins.problem(login, self._store.logins.other(login, user)) if self._where.logins is not None and login else ""
+        if problem:
+            raise Refusal(403, f"no job of {user!r} is taken: {problem}")
+        return login
 
     def _commit(self, batch: BatchRow, update: UpdateRow) -> None:
         if update.committed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from hail_batch_jupyter.backends.far.mirror import MirroredRun
 from hail_batch_jupyter.errors import BatchException, RunLostError
 from hail_batch_jupyter.observe import owner
 from hail_batch_jupyter.observe.attach import read_spec
@@ -36,6 +37,9 @@ class Closing:
                 raise self._failed.pop(run_id)
         if (directory / "ended").exists():
             return True
+        if isinstance(run, MirroredRun):
+            run.close_if_dead()  # who follows it is started again where it was killed, and closes it
+            return False
         if not owner.owner_alive(directory):
             self._going[run_id] = threading.Thread(target=self._close, args=(run, directory), name=f"close {run_id}", daemon=True)
             self._going[run_id].start()

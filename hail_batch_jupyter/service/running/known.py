@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from hail_batch_jupyter.backends.far.mirror import MirroredRun
 from hail_batch_jupyter.core.events import AttemptView, JobView
 from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.cost.rates import Card
@@ -208,7 +209,10 @@ class Known:
         return "; ".join(dict.fromkeys(self._waits.values())) if self._counts[ROOT][JobState.READY] else ""
 
     def job_waits_for(self, row: JobRow, view: JobView) -> str:
-        """The same of a job, or what it waits for in Slurm; '' mostly."""
+        """The same of a job, what it waits for in Slurm, or why nothing is heard of its run under an account; '' mostly."""
+        run = self.runs.get(row.run_id or "")
+        if isinstance(run, MirroredRun) and not view.state.complete and run.paused:
+            return run.paused
         if view.state is JobState.CREATING:
             return view.reason
         return self._waits.get(row.run_id or "", "") if view.state is JobState.READY else ""

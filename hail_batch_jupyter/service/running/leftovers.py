@@ -9,9 +9,12 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from threading import Thread
 
+from hail_batch_jupyter.backends.far.mirror import MirroredRun
 from hail_batch_jupyter.core.spec import BatchSpec, JobSpec
+from hail_batch_jupyter.core.state import JobState
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.observe import owner, rundir
+from hail_batch_jupyter.observe.attach import read_spec
 from hail_batch_jupyter.observe.running import RunningBatch
 from hail_batch_jupyter.observe.sweep import sweep
 from hail_batch_jupyter.service.running.known import is_lost
@@ -61,8 +64,20 @@ def silenced(directory: Path) -> bool:
 
 
 def unfinished(run: RunningBatch) -> set[int]:
-    """Numbers of the jobs that a killed runner did not finish."""
-    return {view.job_id for view in run.snapshot().jobs if is_lost(view)}
+    """Numbers of the jobs that a killed runner did not finish.
+
+    Of a run that lived elsewhere also those that were told to have ended well only afterwards, and write outputs: these may not have been copied.
+    """
+    found = {view.job_id for view in run.snapshot().jobs if is_lost(view)}
+    return found | _undelivered(run, run.directory) if isinstance(run, MirroredRun) and run.directory is not None else found
+
+
+def _undelivered(run: RunningBatch, directory: Path) -> set[int]:
+    events = run.events()
+    closed = max((event.seq for event in events if event.phase == "lost" and not event.job_id), default=None)
+    late = [] if closed is None else [event.job_id for event in events if event.seq > closed and event.state is JobState.SUCCESS]
+    spec = read_spec(directory) if late else None
+    return {job_id for job_id in late if spec is not None and spec.job(job_id).outputs}
 
 
 def delivered(spec: BatchSpec, jobs: Sequence[JobSpec], scratch: str, copier: Copier) -> set[int]:

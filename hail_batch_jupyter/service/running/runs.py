@@ -212,10 +212,11 @@ class Runs:
         if plan.rows:
             batch = self._store.batch(batch_id)
             assert batch is not None
-            grants, posted = Grants(self._pricing.card_of(batch.card_id)), self._store.all_posted(batch_id, [row.job_id for row in plan.rows])
-            specs = (completed(job, row.job_id, row.group_id, grants) for job, row in zip(posted, plan.rows, strict=True))
-            spec = self._worker.describe(batch, plan.rows, specs, plan.done)
-            self._worker.begin_run(spec, lambda run_id: self._began(batch_id, run_id, [row.job_id for row in plan.rows]))
+            grants = Grants(self._pricing.card_of(batch.card_id))
+            rows, posted = self._worker.together(batch, plan.rows, self._store.all_posted(batch_id, [row.job_id for row in plan.rows]))
+            specs = (completed(job, row.job_id, row.group_id, grants) for job, row in zip(posted, rows, strict=True))
+            spec = self._worker.describe(batch, rows, specs, plan.done)
+            self._worker.begin_run(spec, lambda run_id: self._began(batch_id, run_id, [row.job_id for row in rows]))
 
     def _began(self, batch_id: int, run_id: str, job_ids: list[int]) -> None:
         """Note a run that gets its orders next, and the end of what was cancelled while it was written."""
@@ -266,8 +267,7 @@ class Runs:
         for run in known.runs.values():
             self._worker.clear(run.spec.lineage)
             if run.directory is not None:
-                with suppress(RunLostError):
-                    rundir.remove(run.directory)
+                self._worker.remove(run.directory)
         self._store.forget_runs(known.batch.batch_id)
         self._batches.forget(known.batch.batch_id)
 

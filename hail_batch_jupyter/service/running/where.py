@@ -18,6 +18,7 @@ from hail_batch_jupyter.errors import CapabilityError, ConfigError
 from hail_batch_jupyter.executors.container.engine import find_engine
 from hail_batch_jupyter.observe.slurm_jobs import Client
 from hail_batch_jupyter.service.api.resources import request_of, reservation_of
+from hail_batch_jupyter.service.logins import Logins
 
 _SHARED = ("nfs", "lustre", "gpfs", "mmfs", "beegfs", "ceph", "cifs", "smb", "gluster", "orangefs", "pvfs", "panfs", "wekafs", "afs", "9p", "virtiofs", "fuse.")
 """Beginnings of the kinds of file systems that several machines may have."""
@@ -29,7 +30,8 @@ class Where(NamedTuple):
     """A place with what the service does there.
 
     images  whether jobs run in the images that they name, else as processes
-    apart   whether what runs them keeps users apart; apptainer shows jobs whatever its site lets it, under the one account of all
+    apart   whether users are kept apart: by accounts of their own, or by what runs jobs; apptainer shows whatever its site lets it, under one account of all
+    logins  how users other than the owner have jobs under their own accounts, None where all have that of the service
     io      folder for the jobs' own folders
     request what the engine is told that a job needs, from the resources that it was granted
     words   as in 'jobs run WORDS'
@@ -45,6 +47,7 @@ class Where(NamedTuple):
     words: str
     labels: Mapping[str, str]
     warning: str = ""
+    logins: Logins | None = None
 
 
 def chosen(data: Path, slurm: Mapping[str, Any] | None, *, images: bool) -> Where:
@@ -74,7 +77,9 @@ def _how(images: bool, contained: str) -> str:
     return contained if images else "as processes of this user; their images are not used"
 
 
-def _on_slurm(data: Path, options: Mapping[str, Any], *, images: bool) -> Where:
+def _on_slurm(data: Path, given: Mapping[str, Any], *, images: bool) -> Where:
+    options = dict(given)
+    logins = Logins.of(options)
     try:
         nodes = Nodes.configured(**options)
     except ValueError as error:
@@ -86,10 +91,11 @@ def _on_slurm(data: Path, options: Mapping[str, Any], *, images: bool) -> Where:
     client = Client(os.environ)
     _check_partition(client, nodes.settings.partition)
     folder = _own_folder(nodes.work_directory, data)
-    words = f"{nodes.words()}, {_how(images, f'in containers of their images by {engine}')}"
+    words = f"{nodes.words()}, {_how(images, f'in containers of their images by {engine}')}{f'; {logins.words()}' if logins else ''}"
     labels = {"place": "slurm", "partition": nodes.settings.partition or "", "account": nodes.settings.account or ""}
     nodes = nodes._replace(work_directory=None if folder == data else folder / "runs")
-    return Where(nodes, images, engine == "podman", folder / "io", reservation_of, words, labels, _unseen(client, dict.fromkeys((data, folder))))
+    unseen = _unseen(client, dict.fromkeys((data, folder)))
+    return Where(nodes, images, engine == "podman" or logins is not None, folder / "io", reservation_of, words, labels, unseen, logins)
 
 
 def _own_folder(work_directory: Path | None, data: Path) -> Path:

@@ -9,12 +9,14 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.backends.begin import Facts, Made, Place, Seen, begin
-from hail_batch_jupyter.backends.launch import Launch
+from hail_batch_jupyter.backends.far.mirror import Elsewhere, read_note, remove_there
+from hail_batch_jupyter.backends.far.sending import own_folder
 from hail_batch_jupyter.backends.machine import Machine
 from hail_batch_jupyter.backends.pricing import with_card
 from hail_batch_jupyter.compile.remote import REMOVE
@@ -22,8 +24,11 @@ from hail_batch_jupyter.core.ports import SubmitOptions
 from hail_batch_jupyter.core.spec import BatchSpec, Edge, JobSpec, Transfer
 from hail_batch_jupyter.engine.localize import Localizer
 from hail_batch_jupyter.engine.stores import Stores
+from hail_batch_jupyter.errors import BatchException, RunLostError, SubmitError
+from hail_batch_jupyter.observe import rundir
 from hail_batch_jupyter.service.accounts import Accounts
 from hail_batch_jupyter.service.api.resources import REGION
+from hail_batch_jupyter.service.running.sender import NotingLaunch, Sender
 from hail_batch_jupyter.service.running.where import Where
 from hail_batch_jupyter.service.shelf import SCHEME
 from hail_batch_jupyter.service.store.rows import BatchRow, JobRow
@@ -33,6 +38,8 @@ _INSIDE = re.compile(r"(?<![\w.~/}$-])/io(?=[/\s\"';:,)]|$)")
 """The folder of a job's files, where it is the beginning of a path."""
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 6
+_LOGIN = "login"
+"""Attribute of a run under the account of its user: which that is."""
 
 Note = Callable[[str], None]
 
@@ -42,12 +49,14 @@ class Worker:
 
     data    the folder of the service           where   jobs run, and their own folders lie
     owner   whose account the service has: containers of that user see all files of the storage, those of others the job's own folder and inputs
+    sender  begins the runs of others under their own accounts, None where they have none
     """
 
     name = "service"
 
-    def __init__(self, data: Path, owner: str, where: Where) -> None:
+    def __init__(self, data: Path, owner: str, where: Where, sender: Sender | None = None) -> None:
         self.where = where
+        self._sender = sender
         self._io, self._files = where.io, data / "files"
         self._owner = owner
         self._accounts = Accounts(data)
@@ -87,11 +96,15 @@ class Worker:
         Nothing of it is looked at: a file may be made by a job before it is read, a job larger than the machine runs alone, and the variables of a job
         stay, as the client said in them where its files are.
         """
+        login = spec.attributes.get(_LOGIN)
+        if login is not None and self._sender is not None:
+            self._sender.begin(with_card(spec, self.name), Made(self.name, {}), login, note)
+            return
         (self._io / spec.lineage).mkdir(mode=0o700)
         confined = self.confined(spec)
         seen = Seen(str(self._io / spec.lineage), (str(self._files),) if confined is None else ())
         told = Facts({job.job_id: job.env for job in spec.jobs if job.env}, {}, seen, confined, self.key_file(spec.attributes["user"]))
-        with _NotingLaunch(note) as launch:
+        with NotingLaunch(note) as launch:
             begin(with_card(spec, self.name), SubmitOptions(detach=True, begun=launch), self._place_of(spec), Made(self.name, {}), told)
 
     def describe(self, batch: BatchRow, rows: Sequence[JobRow], specs: Iterable[Mapping[str, Any]], done: Mapping[int, str]) -> BatchSpec:
@@ -103,14 +116,53 @@ class Worker:
         """
         lineage = f"service-{batch.batch_id}-{os.urandom(4).hex()}"
         numbers = {row.job_id: number for number, row in enumerate(rows, 1)}
-        jobs = tuple(self._job(batch, row, spec, numbers, self._io / lineage) for row, spec in zip(rows, specs, strict=True))
-        return BatchSpec(f"batch-{batch.batch_id}", jobs, {"user": batch.user}, lineage=lineage, done={-job_id: state for job_id, state in done.items()})
+        head = BatchSpec(f"batch-{batch.batch_id}", (), {"user": batch.user}, lineage=lineage, done={-job_id: state for job_id, state in done.items()})
+        specs = iter(specs)
+        first = next(specs, None)
+        login = self._login(batch, first)
+        if login:
+            head = head._replace(attributes={**head.attributes, _LOGIN: login})
+        io = Path(own_folder(head)) if login else self._io / lineage
+        told = zip(rows, [] if first is None else chain([first], specs), strict=True)
+        return head._replace(jobs=tuple(self._job(batch, row, spec, numbers, io, sent=bool(login)) for row, spec in told))
 
-    def _job(self, batch: BatchRow, row: JobRow, spec: Mapping[str, Any], numbers: Mapping[int, int], io: Path) -> JobSpec:
+    def together(self, batch: BatchRow, rows: Sequence[JobRow], posted: Iterable[Mapping[str, Any]]) -> tuple[Sequence[JobRow], Iterable[Mapping[str, Any]]]:
+        """Those jobs of a plan that begin in one run: all, but what the service does itself is never in a run under the account of a user."""
+        if not self._account(batch.user):
+            return rows, posted
+        here: bool | None = None
+        left: set[int] = set()
+        found = []
+        for row, spec in zip(rows, posted, strict=True):
+            own = self._is_own(batch, spec)
+            here = own if here is None else here
+            if own is here and left.isdisjoint(row.facts.parents):
+                found.append((row, spec))
+            else:
+                left.add(row.job_id)
+        return [row for row, _ in found], [spec for _, spec in found]
+
+    def _account(self, user: str) -> str:
+        """The account of a user, '' where jobs have that of the service."""
+        return "" if self._sender is None else self._sender.login(user)
+
+    def _login(self, batch: BatchRow, spec: Mapping[str, Any] | None) -> str:
+        """The account for a run that has this job, '' for that of the service."""
+        return "" if spec is None or self._is_own(batch, spec) else self._account(batch.user)
+
+    def _is_own(self, batch: BatchRow, spec: Mapping[str, Any]) -> bool:
+        """Whether the service does a job itself; one that copies files besides runs as any other, for the service reads what the user may not."""
+        return bool(self._tool(batch, spec["process"]["command"])) and not (spec.get("input_files") or spec.get("output_files"))
+
+    def _job(self, batch: BatchRow, row: JobRow, spec: Mapping[str, Any], numbers: Mapping[int, int], io: Path, *, sent: bool) -> JobSpec:
+        """A job of a run; in one that is `sent` to an account the files of the storage keep their addresses, by which the account asks for them."""
         number = numbers[row.job_id]
         own = str(io / str(number))
         payer = spec.get("requester_pays_project") or ""
-        tool, env = self._tool(batch, spec["process"]["command"]), {pair["name"]: _moved(pair["value"], own) for pair in spec["env"]}
+        if not sent and batch.user != self._owner and not self._is_own(batch, spec):
+            _check_apart(batch, row, spec, images=self.where.images)
+        reached = str if sent else self._reached
+        tool, env = () if sent else self._tool(batch, spec["process"]["command"]), {pair["name"]: _moved(pair["value"], own) for pair in spec["env"]}
         return JobSpec(
             number,
             "",
@@ -120,8 +172,8 @@ class Worker:
             f"w{number}",
             env={**({} if tool else env), **_told(batch.batch_id, row)},
             image=(spec["process"]["image"] or None) if self.where.images and not tool else None,
-            inputs=tuple(Transfer(self._reached(pair["from"]), _moved(pair["to"], own), payer=payer) for pair in spec.get("input_files", ())),
-            outputs=tuple(Transfer(_moved(pair["from"], own), self._reached(pair["to"]), payer=payer) for pair in spec.get("output_files", ())),
+            inputs=tuple(Transfer(reached(pair["from"]), _moved(pair["to"], own), payer=payer) for pair in spec.get("input_files", ())),
+            outputs=tuple(Transfer(_moved(pair["from"], own), reached(pair["to"]), payer=payer) for pair in spec.get("output_files", ())),
             parents=tuple(Edge(numbers.get(parent, -parent)) for parent in row.facts.parents),
             request=self.where.request(spec["resources"]),
             always_run=row.facts.always_run,
@@ -148,6 +200,13 @@ class Worker:
         """Remove the files that the jobs of an ended run had of their own, in the time to come: a thousand folders take seconds."""
         self._cleaner.submit(shutil.rmtree, self._io / lineage, ignore_errors=True)
 
+    def remove(self, directory: Path) -> None:
+        """Remove a run that has ended; where it lived elsewhere that is removed there in the time to come, or goes by the rule of old runs."""
+        with suppress(RunLostError):
+            if (directory / rundir.ELSEWHERE).exists():
+                self._cleaner.submit(_remove_there, read_note(directory))
+            rundir.remove(directory)
+
     def clear_all_but(self, lineages: Collection[str]) -> None:
         """Remove such files of all other runs."""
         for folder in self._io.iterdir():
@@ -159,17 +218,17 @@ class Worker:
         self._cleaner.shutdown(cancel_futures=True)
 
 
-class _NotingLaunch(Launch):
-    """A runner of whose run the service takes a note before it gets its orders: what starts is known, whenever the service is killed."""
+def _check_apart(batch: BatchRow, row: JobRow, spec: Mapping[str, Any], *, images: bool) -> None:
+    """Raise SubmitError for a job of another user that was taken for an account of its own, and would now run with the rights of the service."""
+    addresses = [pair[end] for files, end in (("input_files", "from"), ("output_files", "to")) for pair in spec.get(files, ())]
+    if not images or not spec["process"]["image"] or any(address.startswith("file:") for address in addresses):
+        words = f"job {row.job_id} of batch {batch.batch_id} is to run under the account of {batch.user!r}"
+        raise SubmitError(f"{words}, and the service was started without --logins; start it so again, or cancel the batch")
 
-    def __init__(self, note: Note) -> None:
-        super().__init__()
-        self._note = note
 
-    def give(self, directory: Path, orders: dict[str, Any], *, tied: bool) -> None:
-        """Note the run, then let it run."""
-        self._note(directory.name)
-        super().give(directory, orders, tied=tied)
+def _remove_there(elsewhere: Elsewhere) -> None:
+    with suppress(BatchException, OSError):
+        remove_there(elsewhere)
 
 
 def _moved(text: str, own: str) -> str:

@@ -80,5 +80,10 @@ _QUOTAS = """
 CREATE TABLE quotas (kind TEXT NOT NULL, name TEXT NOT NULL, max_mcpu INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS, _USERS, _POSTED, _QUOTAS)
+_LOGINS = """
+ALTER TABLE users ADD COLUMN login TEXT;
+CREATE TABLE run_tokens (run_id TEXT PRIMARY KEY, user TEXT NOT NULL, token_sha256 BLOB NOT NULL UNIQUE) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _GROUPS, _SESSIONS, _BILLS, _USERS, _POSTED, _QUOTAS, _LOGINS)
 """The script at place n makes version n + 1 of version n; what was released is never changed, only followed by another."""

@@ -9,8 +9,10 @@ from typing import Any
 from hail_batch_jupyter.service.store.billing import Billing
 from hail_batch_jupyter.service.store.database import Database
 from hail_batch_jupyter.service.store.groups import Groups
+from hail_batch_jupyter.service.store.logins import LoginNames
 from hail_batch_jupyter.service.store.quotas import Quotas
 from hail_batch_jupyter.service.store.rows import BatchRow, JobFacts, JobRow, NewJob, UpdateRow
+from hail_batch_jupyter.service.store.run_tokens import RunTokens
 
 _BATCH = "SELECT id, user, project, token, attributes, failure_limit, created_ms, cancelled, deleted, callback, told_jobs, card_id FROM batches"
 
@@ -27,6 +29,8 @@ class Store:
         self.billing = Billing(database)
         self.groups = Groups(database)
         self.quotas = Quotas(database)
+        self.logins = LoginNames(database)
+        self.run_tokens = RunTokens(database)
         self.transaction = database.transaction
         self.in_transaction = database.in_transaction
         self.close = database.close
@@ -66,10 +70,11 @@ class Store:
         return [name for (name,) in self._database.all("SELECT name FROM users WHERE NOT owner ORDER BY name")]
 
     def remove_user(self, name: str) -> None:
-        """Take away token, sessions and memberships."""
+        """Take away tokens, sessions and memberships."""
         with self.transaction():
             for sql in ("DELETE FROM users WHERE name = ?", "DELETE FROM sessions WHERE user = ?", "DELETE FROM members WHERE user = ?"):
                 self._database.run(sql, name)
+            self.run_tokens.end_of(name)
 
     def note_deed(self, batch_id: int, group_id: int, deed: str, user: str, why: str, at_ms: int) -> None:
         """Note who did what to a batch; '' is the service itself."""
@@ -220,6 +225,7 @@ class Store:
         """Note that a run has ended; the `lost` jobs, each with all runs that it began in, are in none again."""
         with self.transaction():
             self._database.run("UPDATE runs SET ended = 1 WHERE run_id = ?", run_id)
+            self.run_tokens.end(run_id)
             rows = [(json.dumps(earlier), batch_id, job_id) for job_id, earlier in lost.items()]
             self._database.run_many("UPDATE jobs SET run_id = NULL, number = NULL, earlier = ? WHERE batch_id = ? AND job_id = ?", rows)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from hail_batch_jupyter.core.units import format_bytes
+from hail_batch_jupyter.service.api.joblogs import Log
 from hail_batch_jupyter.service.api.ranges import file_answer
 from hail_batch_jupyter.service.api.refusal import Refusal
 from hail_batch_jupyter.service.ui.html import Child, Html, tag
@@ -20,9 +20,9 @@ _TEXT_BYTES = 4 << 20
 """A log up to this size is offered as one page of text."""
 
 
-def end_of(path: str, name: str, log: Path | None, goes_on: bool) -> Html:
+def end_of(path: str, name: str, log: Log | None, goes_on: bool) -> Html:
     """The end of one log, which grows while it is looked at, and the ways to all of it."""
-    size = log.stat().st_size if log else 0
+    size = log.size() if log else 0
     if not size and not goes_on:
         return tag("section", tag("h3", name.capitalize()), tag("p", "Nothing was written.", class_="muted"), aria_label=f"Log of {name}")
     start = max(0, size - TAIL_BYTES)
@@ -38,7 +38,7 @@ def show_part(asked: PageAsked) -> Answer:
     names, attempt = asked.names, asked.query.get("attempt_id")
     number, job_id, name = names["b"], names["j"], names["c"]
     log = asked.service.rules.reading.log(asked.user, number, job_id, name, attempt)
-    size = log.stat().st_size if log else 0
+    size = log.size() if log else 0
     start = _start(asked.query.get("at"), size)
     end = min(size, start + PART_BYTES)
     path, more = f"/batches/{number}/jobs/{job_id}", {} if attempt is None else {"attempt_id": attempt}
@@ -57,8 +57,8 @@ def show_part(asked: PageAsked) -> Answer:
 def send(asked: PageAsked) -> Answer:
     """The bytes of a log, or of a range of it, as text or as a file."""
     names = asked.names
-    path = asked.service.rules.reading.log(asked.user, names["b"], names["j"], names["c"], asked.query.get("attempt_id"))
-    found = file_answer(path, asked.request.headers.get("range"))
+    log = asked.service.rules.reading.log(asked.user, names["b"], names["j"], names["c"], asked.query.get("attempt_id"))
+    found = file_answer(log, asked.request.headers.get("range"))
     if "download" in asked.query:
         name = f"batch-{names['b']}-job-{names['j']}-{names['c']}.log"
         return found._replace(headers=[*found.headers, ("Content-Disposition", f'attachment; filename="{name}"')])
@@ -93,10 +93,6 @@ def _ways(path: str, name: str, size: int, more: dict[str, Any], *first: Child) 
     return tag("p", *[part for way in ways if way is not None for part in (" · ", way)][1:], class_="muted")
 
 
-def _text(log: Path | None, start: int, end: int, name: str, class_: str, **attributes: Any) -> Html:
-    data = b""
-    if log is not None:
-        with open(log, "rb") as file:
-            file.seek(start)
-            data = file.read(end - start)
+def _text(log: Log | None, start: int, end: int, name: str, class_: str, **attributes: Any) -> Html:
+    data = b"" if log is None else log.read(start, end - start)
     return tag("pre", painted(data), tabindex=0, role="log", aria_label=f"Log of {name}", class_=class_, **attributes)

@@ -30,6 +30,7 @@ def show(asked: PageAsked) -> Answer:
         ("Role", role),
         ("Files", [link("/files", place["remote_tmpdir"].rpartition("/")[0]), ": ", used_of(place["used_bytes"], place["quota_bytes"])]),
         ("Jobs run", rules.where.words),
+        *([("Jobs run as", told.login)] if told.login else []),
         ("Cores", f"{has['used_cores']:g} now, {most}"),
         ("Service account", has["hail_identity"] or (_OWNERS_ACCOUNT if told.owner else _NO_ACCOUNT)),
     ]

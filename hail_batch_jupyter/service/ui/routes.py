@@ -117,6 +117,7 @@ PAGES: list[Route[Pages]] = [
     Route("GET", "/users", users.show, "Who may use the service."),
     Route("POST", "/users/create", lambda a: users.make(a, words_of(a.request.body)), "Makes a user and shows the token."),
     Route("POST", "/users/{U}/role", lambda a: users.set_role(a, words_of(a.request.body)), "Changes a role."),
+    Route("POST", "/users/{U}/login", lambda a: users.set_login(a, words_of(a.request.body)), "Changes the account for a user's jobs."),
     Route("POST", "/users/{U}/token", users.new_token, "Changes a token and shows it."),
     Route("POST", "/users/{U}/remove", users.remove, "Lets a user in no more."),
     Route("GET", "/files", files.show, "A folder of one's own files."),

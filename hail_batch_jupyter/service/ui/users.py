@@ -10,20 +10,22 @@ from hail_batch_jupyter.service.users import ROLES, USER
 from hail_batch_jupyter.service.web import Answer
 
 _HEADS = ("User", "Role", "Billing projects", "Token", "Access")
+_RUNS_AS = "Jobs run as"
 
 
 def show(asked: PageAsked) -> Answer:
     """All users, and the form for another."""
     found = asked.service.rules.roles.all(asked.user)
     rows = [_user(asked, each) for each in found]
+    heads = (*_HEADS[:2], _RUNS_AS, *_HEADS[2:]) if _logins(asked) else _HEADS
     about = tag("p", "An administrator makes users, billing projects and limits. Which projects a user is in is changed at ", link("/billing", "Billing"), ".")
-    return page(asked.request, "Users", about, table("Users of the service", _HEADS, rows, class_="forms"), tag("h2", "New user"), _new(asked))
+    return page(asked.request, "Users", about, table("Users of the service", heads, rows, class_="forms"), tag("h2", "New user"), _new(asked))
 
 
 def make(asked: PageAsked, words: dict[str, str]) -> Answer:
     """Make a user and show the token."""
-    name, role, project = (words.get(key, "").strip() for key in ("name", "role", "project"))
-    return _token(asked, name, asked.service.rules.roles.make(asked.user, name, role or USER, project))
+    name, role, project, login = (words.get(key, "").strip() for key in ("name", "role", "project", "login"))
+    return _token(asked, name, asked.service.rules.roles.make(asked.user, name, role or USER, project, login))
 
 
 def new_token(asked: PageAsked) -> Answer:
@@ -38,6 +40,17 @@ def set_role(asked: PageAsked, words: dict[str, str]) -> Answer:
     return moved("/users")
 
 
+def set_login(asked: PageAsked, words: dict[str, str]) -> Answer:
+    """Change the account under which the jobs of a user run."""
+    asked.service.rules.roles.set_login(asked.user, asked.names["U"], words.get("login", "").strip())
+    return moved("/users")
+
+
+def _logins(asked: PageAsked) -> bool:
+    """Whether the jobs of users run under their own accounts."""
+    return asked.service.rules.where.logins is not None
+
+
 def remove(asked: PageAsked) -> Answer:
     """Let a user in no more."""
     asked.service.rules.roles.remove(asked.user, asked.names["U"])
@@ -46,13 +59,17 @@ def remove(asked: PageAsked) -> Answer:
 
 def _user(asked: PageAsked, told: AccountTold) -> Html:
     if told.owner:
-        return row(told.name, told.role, ", ".join(told.projects), "in the file token of the data folder", "runs the service")
+        own = ["the service"] if _logins(asked) else []
+        return row(told.name, told.role, *own, ", ".join(told.projects), "in the file token of the data folder", "runs the service")
     request, path, name = asked.request, f"/users/{told.name}", told.name
     roles = [tag("option", each, selected=each == told.role) for each in ROLES]
     pick = tag("select", *roles, name="role", aria_label=f"Role of {name}", id=f"role-{name}")
+    box = tag("input", name="login", id=f"login-{name}", value=told.login, size=12, aria_label=f"Account for the jobs of {name}", autocomplete="off")
+    login = form(request, f"{path}/login", box, button("Set", aria_label=f"Set the account of {name}"), class_="row")
     return row(
         name,
         form(request, f"{path}/role", pick, button("Set", aria_label=f"Set the role of {name}"), class_="row"),
+        *([login] if _logins(asked) else []),
         ", ".join(told.projects),
         sure("New token…", f"New token… for {name}", form(request, f"{path}/token", "The old one ends. ", button(f"New token for {name}"))),
         sure("Remove…", f"Remove… {name}", form(request, f"{path}/remove", "Batches and files stay. ", button(f"Remove {name}"))),
@@ -71,6 +88,7 @@ def _new(asked: PageAsked) -> Html:
         box("Name", "name", required=True, maxlength=64),
         tag("p", tag("label", "Role", for_="new-role"), roles),
         box("Billing project", "project", "a new one of the same name, if you leave it empty"),
+        box("Jobs run as", "login", "the account of the same name, if you leave it empty", maxlength=64) if _logins(asked) else None,
         button("Make"),
         class_="fields",
     )
