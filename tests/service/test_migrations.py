@@ -15,7 +15,7 @@ from hail_batch_jupyter.service.store.database import FILE, Database
 from hail_batch_jupyter.service.store.migrations import MIGRATIONS
 from hail_batch_jupyter.service.store.tables import Store
 
-_GROUPS, _SESSIONS, _BILLS, _USERS, _POSTED, _QUOTAS = range(2, 8)
+_GROUPS, _SESSIONS, _BILLS, _USERS, _POSTED, _QUOTAS, _LOGINS = range(2, 9)
 """The version that brought each."""
 _RESOURCES = {"preemptible": True, "req_cpu": "2", "req_memory": "standard", "req_storage": "0Gi", "cores_mcpu": 2000, "memory_bytes": 1, "storage_gib": 0}
 _SPEC = {"process": {"command": ["true"], "image": "", "type": "docker"}, "env": [{"name": "A", "value": "ä\0"}], "always_run": True}
@@ -52,10 +52,12 @@ def written(path: Path, version: int) -> None:
         old.execute("INSERT INTO cards VALUES (1, '{}')")
         old.execute("INSERT INTO bills VALUES ('run', 1, 20000, 1, 'grant', 1234)")
     if version >= _USERS:
-        old.execute("INSERT INTO users VALUES ('ben', x'02', 'user', 0)")
+        old.execute("INSERT INTO users (name, token_sha256, role, owner) VALUES ('ben', x'02', 'user', 0)")
         old.execute("INSERT INTO deeds (at_ms, batch_id, group_id, deed, user, why) VALUES (7, 1, 0, 'cancel', 'ann', 'late')")
     if version >= _QUOTAS:
         old.execute("INSERT INTO quotas VALUES ('user', 'ben', 500)")
+    if version >= _LOGINS:
+        old.execute("UPDATE users SET login = 'ben2' WHERE name = 'ben'")
     old.commit()
     old.close()
 
@@ -84,6 +86,7 @@ def test_what_any_earlier_version_wrote_is_known_to_this_one(tmp_path: Path, ver
     assert store.users() == [("ann", "user"), ("ben", "user")] if version >= _USERS else [("ann", "admin")]
     assert store.deeds(1) == ([(7, 0, "cancel", "ann", "late")] if version >= _USERS else [])
     assert store.quotas.caps().users == ({"ben": 500} if version >= _QUOTAS else {})
+    assert store.logins.of("ben") == ("ben2" if version >= _LOGINS else "ben" if version >= _USERS else "")
     store.close()
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from hail_batch_jupyter.backends.service import connect
-from hail_batch_jupyter.backends.service_open import open_batch
+from hail_batch_jupyter.backends.service.backend import connect
+from hail_batch_jupyter.backends.service.open import open_batch
 from hail_batch_jupyter.engine.capacity import machine
 from hail_batch_jupyter.jupyter.live.feed import Feed
 from hail_batch_jupyter.jupyter.live.jobdetail import job_detail
