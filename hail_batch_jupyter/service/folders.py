@@ -10,7 +10,7 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import NamedTuple
 
-PARTIAL = re.compile(r"\..*\.part")
+PARTIAL = re.compile(r"\..*\.part", re.DOTALL)
 """Names of files that are being written beside the place where they will be."""
 _MOST_FILES = 20_000
 """So many files below the folders of one page are looked at for their sizes."""

@@ -294,7 +294,7 @@ _FILES: list[Route[Service]] = [
 
 ROUTES: list[Route[Service]] = [*_ABOUT_SERVICE, *_MEMBERS, *_POSTING, *_BATCHES, *_JOBS, *_BILLING, *_FILES]
 """Paths behind /api/v1alpha; /api/v2alpha has the same with the other query language."""
-_PREFIX = re.compile(r"/api/v([12])alpha(/.*)")
+_PREFIX = re.compile(r"/api/v([12])alpha(/.*)", re.DOTALL)
 
 
 def versioned(path: str) -> tuple[int, str] | None:

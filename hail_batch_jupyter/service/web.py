@@ -109,7 +109,7 @@ def _pattern(path: str) -> re.Pattern[str]:
     found = _PATTERNS.get(path)
     if found is None:
         text = re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{_PARTS.get(part[1], '[^/]+')})", path)
-        found = _PATTERNS[path] = re.compile(text, re.ASCII)
+        found = _PATTERNS[path] = re.compile(text, re.ASCII | re.DOTALL)
     return found
 
 

@@ -216,4 +216,4 @@ def test_a_job_that_slurm_has_forgotten_is_no_silent_success(here: Through, tmp_
 
 def test_the_private_slurm_is_the_one_that_answers(slurm: SlurmCluster) -> None:
     assert os.environ["SLURM_CONF"] == str(slurm.conf)
-    assert subprocess.run(["sinfo", "-h", "-o", "%P"], capture_output=True, text=True, check=True).stdout.split() == ["main*", "second"]
+    assert subprocess.run(["sinfo", "-h", "-o", "%P"], capture_output=True, text=True, check=True).stdout.split() == ["main*", "second", "spare"]

@@ -59,7 +59,7 @@ def alive(pid: int) -> bool:
     """Whether the process is there and not merely waiting to be forgotten."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may go between opening and reading
         return False
 
 
