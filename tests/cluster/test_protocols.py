@@ -12,10 +12,11 @@ import pytest
 
 from hail_batch_jupyter.cluster import ConnectionParameters, PybatchException
 from hail_batch_jupyter.cluster.protocols.local import LocalProtocol
-from hail_batch_jupyter.cluster.protocols.paramiko import ParamikoProtocol
+from hail_batch_jupyter.cluster.protocols.paramiko import ChannelStream, ParamikoProtocol
 from hail_batch_jupyter.cluster.protocols.shelled import ShelledProtocol
 from hail_batch_jupyter.cluster.protocols.ssh import SshProtocol
 from tests.cluster.connections import connected
+from tests.conftest import wait_until
 from tests.ssh_server import SshServer
 
 Any = LocalProtocol | ShelledProtocol
@@ -168,6 +169,22 @@ def test_a_key_that_the_host_does_not_take_is_told(kind: str, sshd: SshServer) -
     config.write_text(sshd.config.read_text().replace(f"{sshd.root}/id\n", f"{sshd.root}/other_id\n"))
     with pytest.raises(PybatchException, match=r"Failed to open ssh connection to stranger.*\n[\s\S]*(denied|[Aa]uthentication)"):
         connected(kind, config, "stranger").run(["true"])
+
+
+@pytest.mark.requires("sshd")
+def test_what_came_without_waking_who_waits_is_heard(sshd: SshServer) -> None:
+    protocol = connected("paramiko", sshd.config)
+    try:
+        client = protocol._connected()
+        channel = client.get_transport().open_session()
+        channel.fileno()  # makes the sign
+        channel.exec_command("echo wrong >&2; read wait")
+        wait_until(channel.recv_stderr_ready)
+        channel._pipe.clear()  # the sign is lost, as when one stream is emptied while the other gets something
+
+        assert ChannelStream(channel).receive(30) == (b"", b"wrong\n")
+    finally:
+        protocol.close()
 
 
 @pytest.mark.requires("sshd")

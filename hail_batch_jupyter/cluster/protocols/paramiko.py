@@ -9,6 +9,7 @@ import re
 import select
 import stat
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 BLOCK = 1 << 16
 CONFIG = "~/.ssh/config"
 TIMEOUT_S = 30.0
+_LOOK_S = 0.25
+"""So often is looked for what came without waking who waits: paramiko sets and clears the sign of two streams without a lock."""
 MOST_JUMPS = 8
 
 
@@ -242,13 +245,21 @@ class ChannelStream:
     def receive(self, timeout_s: float | None) -> tuple[bytes, bytes]:
         """What came on (stdout, stderr)."""
         channel = self._channel
-        if not select.select([channel], [], [], timeout_s)[0]:
-            raise TimeoutError(f"nothing came for {timeout_s} s")
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._has_news():
+            left_s = _LOOK_S if deadline is None else min(_LOOK_S, deadline - time.monotonic())
+            if left_s <= 0:
+                raise TimeoutError(f"nothing came for {timeout_s} s")
+            select.select([channel], [], [], left_s)
         out = channel.recv(BLOCK) if channel.recv_ready() else b""
         err = channel.recv_stderr(BLOCK) if channel.recv_stderr_ready() else b""
         if not out and not err and (channel.closed or channel.eof_received):
             raise EOFError("the channel ended")
         return out, err
+
+    def _has_news(self) -> bool:
+        channel = self._channel
+        return bool(channel.recv_ready() or channel.recv_stderr_ready() or channel.closed or channel.eof_received)
 
     def close(self) -> None:
         """End the channel."""

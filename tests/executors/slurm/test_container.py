@@ -74,7 +74,8 @@ def test_jobs_with_an_image_run_in_containers_on_the_nodes(
     assert main_log(running) == "from the image\n"
     assert (running.scratch / "d1" / "made").read_text() == f"a b in {running.scratch}/d1\n"
     used = [view.usage for view in running.snapshot().jobs]
-    assert all(one is not None and one.max_rss_bytes < 8 << 20 for one in used), "the engine's client, of 20 MiB and more, is not what is told"
+    assert used[0] is not None  # of the one that was cancelled it is known where its container had the time to end
+    assert all(one is None or one.max_rss_bytes < 8 << 20 for one in used), "the engine's client, of 20 MiB and more, is not what is told"
     wait_until(lambda: started_engine.containers() == [])
 
 
