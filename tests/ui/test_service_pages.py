@@ -125,7 +125,7 @@ def test_a_batch_shows_its_graph_and_a_job_its_logs(page: Page, served: Server) 
 
     resources = page.get_by_role("table", name="Resources asked for, granted and used")
     expect(resources.get_by_role("row").nth(1)).to_have_text(re.compile(r"Cores11[\d.]+ on average, [\d.]+ s in all"))
-    expect(resources.get_by_role("row").nth(2)).to_have_text(re.compile(r"Memorystandard3.8 GiB[\d.]+ MiB at its peak"))
+    expect(resources.get_by_role("row").nth(2)).to_have_text(re.compile(r"Memorystandard3.8 GiB(under )?[\d.]+ MiB at its peak"))
     expect(page.get_by_role("table", name="Attempts, the first one first").get_by_role("row")).to_have_count(2)
     with page.expect_download() as begun:
         page.get_by_role("link", name="Download").click()
